@@ -1,0 +1,258 @@
+"""Protocols and studies: TOML in, frozen dataclasses out, errors that name the key.
+
+A *protocol* says how models are trained and judged: fourteen switches, on which the slides and the released code differ
+or are silent, and the settings common to both. A *study* says which models, evaluations, folds and lengths.
+"""
+
+import dataclasses
+import difflib
+import tomllib
+from dataclasses import dataclass, field
+from importlib.resources import files
+from pathlib import Path
+from types import UnionType
+from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
+
+from pse_repro.errors import UsageError
+
+
+@dataclass(frozen=True)
+class Switches:
+    """The fourteen switches, in their order; `protocols/as-released.toml` explains each."""
+
+    kernel_mass: Literal["one", "third"]
+    kernel_support: Literal["four-sigma", "one-sigma"]
+    borders: Literal["zeros", "reflect", "replicate", "circular"]
+    pretrain_augmentation: Literal["none", "small"]
+    gradient_clipping: bool
+    pretrain_length: Literal["per-model", "equal"]
+    finetuning: Literal["statistics-only", "whole-encoder"]
+    frozen_normalisation: Literal["per-image", "running"]
+    classifier: Literal["two-hidden", "one-hidden"]
+    downstream_augmentation: Literal["high", "none"]
+    fold_order: Literal["as-text", "as-stored"]
+    test_score: Literal["batch-means", "accuracy"]
+    ensemble_printing: Literal["cut", "rounded"]
+    pretrain_batch: Literal["per-model", "equal"]
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What slides and code have in common (Adam with PyTorch's defaults beside the rate; lengths in epochs)."""
+
+    learning_rate: float
+    batch_size: int
+    validation_fraction: float
+    pretrain_max_epochs: int
+    pretrain_clip_norm: float
+    folds: int
+    downstream_max_epochs: int
+    downstream_clip_norm: float
+    stopping_patience: int
+    plateau_factor: float
+    plateau_patience: int
+
+
+@dataclass(frozen=True)
+class Protocol:
+    """How models are trained and judged; `name` goes on every number made under it."""
+
+    name: str
+    switches: Switches
+    settings: Settings
+
+
+@dataclass(frozen=True)
+class Model:
+    """One row of a study: an encoder and the objective it is pre-trained with (`sigma` in pixels, for pse)."""
+
+    encoder: str
+    objective: str
+    sigma: float | None = None
+    epochs: int | None = None
+    batch_size: int | None = None
+
+    @property
+    def name(self) -> str:
+        return "-".join([self.encoder, self.objective] + ([] if self.sigma is None else [f"{self.sigma:g}"]))
+
+
+@dataclass(frozen=True)
+class Subset:
+    """At most so many images of each split, evenly spaced over the file; None takes all."""
+
+    unlabeled: int | None = None
+    train: int | None = None
+    test: int | None = None
+
+
+@dataclass(frozen=True)
+class Study:
+    """Which models are trained, for how long, and how they are judged.
+
+    `scale` is "full" where the numbers may be compared with the published ones, "reduced" elsewhere. `overrides` replaces
+    settings of the protocol (never switches).
+    """
+
+    name: str
+    scale: Literal["full", "reduced"]
+    expected: str
+    epochs: int
+    models: tuple[Model, ...]
+    protocols: tuple[str, ...] = ("as-released",)
+    evaluations: tuple[Literal["finetune", "frozen"], ...] = ("finetune", "frozen")
+    folds: int = 5
+    gpu: bool = False  # meant for a GPU: on a CPU only where --device cpu asks for it
+    embedded: bool = True  # may take the embedded sample where no other images are given
+    subset: Subset = field(default_factory=Subset)
+    overrides: dict[str, Any] = field(default_factory=dict)
+
+
+def load_protocol(name_or_path: str, overrides: dict[str, Any] | None = None) -> Protocol:
+    """A protocol that comes with the kit, by name, or one in a TOML file, with `overrides` for its settings."""
+    where, table = _read_toml(name_or_path, "protocols", "protocol")
+    if overrides:
+        _refuse_unknown(overrides, Settings, f"{where}, overrides")
+        table["settings"] = table.get("settings", {}) | overrides
+    return build_protocol(table, where)
+
+
+def load_study(name_or_path: str) -> Study:
+    """A study that comes with the kit, by name, or one in a TOML file."""
+    where, table = _read_toml(name_or_path, "studies", "study")
+    study = build_study(table, where)
+    for protocol in study.protocols:
+        folds = load_protocol(protocol, study.overrides).settings.folds
+        if study.folds > folds:
+            raise UsageError(f"{where}: folds is {study.folds}; protocol {protocol} has {folds}")
+    return study
+
+
+def build_protocol(table: dict[str, Any], where: str) -> Protocol:
+    """A checked protocol from a table of its keys; `where` begins every error."""
+    protocol: Protocol = _build(Protocol, table, where)
+    _positive(protocol.settings, where)
+    if not 0 < protocol.settings.validation_fraction < 1 or not 0 < protocol.settings.plateau_factor < 1:
+        raise UsageError(f"{where}: validation_fraction and plateau_factor must lie between 0 and 1")
+    if protocol.settings.folds < 2:
+        raise UsageError(f"{where}: folds is {protocol.settings.folds}; expected 2 or more")
+    return protocol
+
+
+def build_study(table: dict[str, Any], where: str) -> Study:
+    """A checked study from a table of its keys; `where` begins every error."""
+    study: Study = _build(Study, table, where)
+    _check_models(study, where)
+    _positive(study, where)
+    _positive(study.subset, f"{where}, subset")
+    for key, values in (("protocols", study.protocols), ("evaluations", study.evaluations)):
+        if not values or len(set(values)) < len(values):
+            raise UsageError(f"{where}: {key} is {list(values)}; expected one or more, each once")
+    if study.scale == "full" and (study.subset != Subset() or study.overrides):
+        raise UsageError(f"{where}: scale is full, but subset or overrides reduce it; expected scale = \"reduced\"")
+    return study
+
+
+def builtin(kind: Literal["protocols", "studies"]) -> list[str]:
+    """Names of the protocols or studies that come with the kit."""
+    return sorted(entry.name.removesuffix(".toml") for entry in (files("pse_repro") / kind).iterdir() if entry.is_file())
+
+
+def _check_models(study: Study, where: str) -> None:
+    from pse_repro.models import ENCODERS
+    from pse_repro.objectives import OBJECTIVES
+
+    names = [model.name for model in study.models]
+    if not names or len(set(names)) < len(names):
+        raise UsageError(f"{where}: models are {names}; expected one or more [[models]], each once")
+    for model in study.models:
+        for key, value, known in (
+            ("encoder", model.encoder, list(ENCODERS)),
+            ("objective", model.objective, list(OBJECTIVES)),
+        ):
+            if value not in known:
+                raise UsageError(f"{where}: {key} is {value!r}; expected one of {', '.join(known)}{_hint(value, known)}")
+        try:
+            OBJECTIVES[model.objective].check(model.sigma)
+        except ValueError as error:
+            raise UsageError(f"{where}, model {model.name}: {error}") from error
+        _positive(model, f"{where}, model {model.name}", but=("sigma",))
+
+
+def _read_toml(name_or_path: str, kind: Literal["protocols", "studies"], noun: str) -> tuple[str, dict[str, Any]]:
+    path = Path(name_or_path)
+    known = builtin(kind)
+    if name_or_path in known:
+        path = Path(str(files("pse_repro") / kind / f"{name_or_path}.toml"))
+    elif path.suffix != ".toml":
+        raise UsageError(
+            f"{noun} is {name_or_path!r}; expected one of {', '.join(known)}, or a .toml file{_hint(name_or_path, known)}"
+        )
+    try:
+        table = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise UsageError(f"{noun} file {path} cannot be read: {error.strerror}") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise UsageError(f"{noun} file {path} is not TOML: {error}") from error
+    return f"{noun} {name_or_path}", table
+
+
+def _build(cls: Any, table: Any, where: str) -> Any:
+    """The dataclass `cls` from a TOML table: unknown keys, missing keys and wrong values are refused by name."""
+    if not isinstance(table, dict):
+        raise UsageError(f"{where}: found {table!r}; expected a table of keys")
+    _refuse_unknown(table, cls, where)
+    hints = get_type_hints(cls)
+    values = {}
+    for item in dataclasses.fields(cls):
+        if item.name in table:
+            values[item.name] = _value(table[item.name], hints[item.name], f"{where}: {item.name}")
+        elif item.default is dataclasses.MISSING and item.default_factory is dataclasses.MISSING:
+            raise UsageError(f"{where}: key {item.name!r} is missing")
+    return cls(**values)
+
+
+def _refuse_unknown(table: dict[str, Any], cls: Any, where: str) -> None:
+    known = [item.name for item in dataclasses.fields(cls)]
+    for key in table:
+        if key not in known:
+            raise UsageError(f"{where}: unknown key {key!r}; expected {', '.join(known)}{_hint(key, known)}")
+
+
+def _value(value: Any, hint: Any, where: str) -> Any:
+    """`value` as the type `hint` asks for; UsageError with the key's name in `where` if it is not of that type."""
+    origin = get_origin(hint)
+    if origin in (Union, UnionType):  # X | None
+        if value is None:
+            return None
+        return _value(value, next(option for option in get_args(hint) if option is not type(None)), where)
+    if origin is Literal:
+        if value in get_args(hint):
+            return value
+        expected = "one of " + ", ".join(map(str, get_args(hint))) + _hint(str(value), [str(a) for a in get_args(hint)])
+    elif origin is tuple:
+        if isinstance(value, list):
+            return tuple(_value(item, get_args(hint)[0], where) for item in value)
+        expected = "a list"
+    elif dataclasses.is_dataclass(hint):
+        return _build(hint, value, where)
+    elif hint is float and type(value) in (int, float):
+        return float(value)
+    elif type(value) is (origin or hint):
+        return value
+    else:
+        expected = {int: "a whole number", float: "a number", str: "a text", bool: "true or false"}.get(hint, "a table")
+    raise UsageError(f"{where} is {value!r}; expected {expected}")
+
+
+def _positive(table: Any, where: str, but: tuple[str, ...] = ()) -> None:
+    for item in dataclasses.fields(table):
+        value = getattr(table, item.name)
+        # "not > 0" rather than "<= 0": NaN is refused too
+        if type(value) in (int, float) and item.name not in but and not value > 0:
+            raise UsageError(f"{where}: {item.name} is {value}; expected a number above 0")
+
+
+def _hint(found: str, known: list[str]) -> str:
+    close = difflib.get_close_matches(found, known, n=1)
+    return f" (did you mean {close[0]}?)" if close else ""

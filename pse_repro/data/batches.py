@@ -1,0 +1,51 @@
+"""Batches of images on the device: uint8 until the last moment, no worker processes.
+
+Shapes: B images of a batch, (B, 3, 96, 96); N images of a split.
+"""
+
+from collections.abc import Iterator
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from pse_repro.data.stl10 import Split
+
+DEVICE_SHARE = 0.6  # of a GPU's free memory that images may take; the rest is for the model
+
+
+class Images:
+    """A split's images, served by index as floats in [0, 1].
+
+    They live on a GPU as uint8 where they fit; else they are copied there batch by batch from the memory map. On a CPU
+    the memory map itself is the store.
+    """
+
+    def __init__(self, split: Split, device: torch.device, indices: np.ndarray | None = None) -> None:
+        stored = torch.from_numpy(split.stored_NCWH)
+        self.device = device
+        self.indices: Tensor | None = None if indices is None else torch.from_numpy(indices)
+        if device.type == "cuda" and (len(self) * stored[0].numel() < DEVICE_SHARE * torch.cuda.mem_get_info(device)[0]):
+            stored = (stored if self.indices is None else stored[self.indices]).to(device)
+            self.indices = None
+        self.stored_NCWH = stored
+
+    def __len__(self) -> int:
+        return len(self.stored_NCWH) if self.indices is None else len(self.indices)
+
+    def __getitem__(self, positions: Tensor) -> Tensor:
+        """Images (B, 3, 96, 96) in [0, 1], channels last, at `positions` (B,), which count within this object."""
+        chosen = positions if self.indices is None else self.indices[positions]
+        batch = self.stored_NCWH[chosen.to(self.stored_NCWH.device)]
+        if batch.device != self.device:
+            batch = batch.pin_memory().to(self.device, non_blocking=True)
+        images_NCHW = batch.transpose(-1, -2).to(torch.float32).div_(255)
+        return images_NCHW.contiguous(memory_format=torch.channels_last)
+
+
+def batches(count: int, size: int, generator: torch.Generator | None = None, drop_last: bool = False) -> Iterator[Tensor]:
+    """Positions 0..count-1 in batches of `size`: shuffled by `generator` if there is one, else in order."""
+    order = torch.arange(count) if generator is None else torch.randperm(count, generator=generator)
+    stop = count - count % size if drop_last else count
+    for start in range(0, stop, size):
+        yield order[start : start + size]

@@ -1,0 +1,135 @@
+"""STL-10's binary layout, read by memory map.
+
+Each `*_X.bin` is uint8, image by image, channel by channel, column-major inside a channel; each `*_y.bin` is uint8, 1..10.
+Source: A. Coates, H. Lee, A. Y. Ng, *An Analysis of Single-Layer Networks in Unsupervised Feature Learning*, AISTATS 2011.
+Shapes: N images, stored_NCWH as in the file (columns before rows), images_NCHW as everywhere else.
+"""
+
+import hashlib
+import os
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from pse_repro.config import Subset
+from pse_repro.errors import NotFitError
+
+SIDE = 96
+IMAGE_BYTES = 3 * SIDE * SIDE
+SPLITS = ("unlabeled", "train", "test")
+OFFICIAL_MD5 = {
+    "train_X.bin": "918c2871b30a85fa023e0c44e0bee87f",
+    "train_y.bin": "5a34089d4802c674881badbb80307741",
+    "test_X.bin": "7f263ba9f9e0b06b93213547f721ac82",
+    "test_y.bin": "36f9794fa4beb8a2c72628de14fa638e",
+    "unlabeled_X.bin": "5242ba1fed5e4be9e1e742405eb56ca4",
+}
+
+
+@dataclass(frozen=True)
+class Split:
+    """Images as stored, (N, 3, 96, 96) uint8 with columns before rows, and their labels 1..10 (None if unlabelled)."""
+
+    stored_NCWH: np.ndarray
+    labels: np.ndarray | None
+
+    def __len__(self) -> int:
+        return len(self.stored_NCWH)
+
+    def evenly(self, count: int | None) -> "Split":
+        """At most `count` images, evenly spaced over the file, so that one sorted by class keeps its balance."""
+        if count is None or count >= len(self):
+            return self
+        chosen = np.linspace(0, len(self) - 1, count).round().astype(np.int64)
+        return Split(self.stored_NCWH[chosen], None if self.labels is None else self.labels[chosen])
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """The three splits, where they came from, and the MD5 of each file.
+
+    `name` is "stl10" for the official files, "embedded-sample" for the kit's own, else the folder's name and a short
+    fingerprint: results carry it, and only "stl10" is compared with the published numbers.
+    """
+
+    name: str
+    unlabeled: Split
+    train: Split
+    test: Split
+    md5: dict[str, str]
+
+    def subset(self, subset: Subset) -> "Dataset":
+        splits = {split: getattr(self, split).evenly(getattr(subset, split)) for split in SPLITS}
+        return Dataset(self.name, **splits, md5=self.md5)
+
+
+def find_binaries(directory: Path) -> Path | None:
+    """The folder that holds the .bin files: `directory`/stl10_binary or `directory` itself; None where neither does."""
+    for folder in (directory / "stl10_binary", directory):
+        if (folder / "train_X.bin").is_file():
+            return folder
+    return None
+
+
+def open_dataset(directory: Path, name: str | None = None) -> Dataset:
+    """Map the five files under `directory` and recognise them; `name` if the caller knows what they are.
+
+    NotFitError for files that are missing, truncated, unreadable or empty, and for labels out of range or of another number.
+    """
+    folder = find_binaries(directory)
+    if folder is None:
+        raise NotFitError(
+            f"no images in {directory}: expected train_X.bin, train_y.bin, test_X.bin, test_y.bin and unlabeled_X.bin of "
+            "STL-10's binary layout there or in its folder stl10_binary; give another folder with --data"
+        )
+    try:
+        splits = {split: _open_split(folder, split) for split in SPLITS}
+        with ThreadPoolExecutor() as pool:
+            md5 = dict(zip(OFFICIAL_MD5, pool.map(lambda file: _md5(folder / file), OFFICIAL_MD5), strict=True))
+    except OSError as error:
+        raise NotFitError(f"{error.filename} cannot be read: {error.strerror}; check the file and its permissions") from error
+    if md5 == OFFICIAL_MD5:
+        name = "stl10"
+    elif name is None:
+        place = folder.parent if folder.name == "stl10_binary" else folder
+        name = f"{place.resolve().name}-{_combined(md5)[:8]}"
+    return Dataset(name, **splits, md5=md5)
+
+
+def write_split(folder: Path, split: str, images_NCHW: np.ndarray, labels: np.ndarray | None) -> None:
+    """Write one split in the binary layout (used by tests and by `data sample`)."""
+    (folder / f"{split}_X.bin").write_bytes(np.ascontiguousarray(images_NCHW.transpose(0, 1, 3, 2)).tobytes())
+    if labels is not None:
+        (folder / f"{split}_y.bin").write_bytes(labels.astype(np.uint8).tobytes())
+
+
+def _open_split(folder: Path, split: str) -> Split:
+    path = folder / f"{split}_X.bin"
+    size = os.path.getsize(path)
+    if size == 0 or size % IMAGE_BYTES:
+        raise NotFitError(
+            f"{path} holds {size:,} bytes; expected a multiple of {IMAGE_BYTES:,} (one image), at least one: "
+            "it is empty or truncated, get it again"
+        )
+    # copy-on-write: PyTorch wants writable memory, the file stays as it is
+    stored_NCWH = np.memmap(path, np.uint8, "c", shape=(size // IMAGE_BYTES, 3, SIDE, SIDE))
+    if split == "unlabeled":
+        return Split(stored_NCWH, None)
+    labels_path = folder / f"{split}_y.bin"
+    labels = np.fromfile(labels_path, np.uint8)
+    if len(labels) != len(stored_NCWH):
+        raise NotFitError(f"{labels_path} holds {len(labels):,} labels; expected {len(stored_NCWH):,}, one for each image")
+    if labels.min() < 1 or labels.max() > 10:
+        raise NotFitError(f"{labels_path} holds labels {labels.min()}..{labels.max()}; expected 1..10")
+    return Split(stored_NCWH, labels)
+
+
+def _md5(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
+
+
+def _combined(md5: dict[str, str]) -> str:
+    return hashlib.md5("".join(md5[file] for file in sorted(md5)).encode(), usedforsecurity=False).hexdigest()

@@ -1,0 +1,1 @@
+"""How a pre-trained encoder is judged: fine-tuned or frozen, over the folds, alone and as an ensemble."""

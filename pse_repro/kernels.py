@@ -1,0 +1,100 @@
+"""One-dimensional smoothing kernels, and the matrices that apply them along one axis of an image.
+
+Everything here is made in float64 on the CPU; `pse_repro.loss` casts it to the images' type and device.
+"""
+
+import math
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+PADDINGS = ("zeros", "reflect", "replicate", "circular")
+
+# Profiles of |offset| / bandwidth with compact support. The box is antialiased (its edge pixel is covered in part), so
+# that its standard deviation, like the others', varies continuously with the bandwidth.
+_PROFILES: dict[str, Callable[[Tensor, float], Tensor]] = {
+    "box": lambda distance, bandwidth: (bandwidth + 0.5 - distance).clamp(0.0, 1.0),
+    "epanechnikov": lambda distance, bandwidth: (1.0 - (distance / bandwidth) ** 2).clamp(min=0.0),
+    "triangular": lambda distance, bandwidth: (1.0 - distance / bandwidth).clamp(min=0.0),
+}
+KERNELS = ("gaussian", *_PROFILES)
+
+
+def kernel_1d(kernel: str | Tensor, sigma: float, radius: int | None, mass: float) -> Tensor:
+    """Weights (2 * radius + 1,) in float64 whose outer product with themselves sums to `mass`.
+
+    `sigma` is the standard deviation in pixels before the cut at `radius` (default: 4 sigma, rounded up). A 1-D tensor of
+    an odd number of weights as `kernel` ignores both. Raises ValueError for what cannot be a kernel, naming it.
+    """
+    if not (math.isfinite(mass) and mass > 0):
+        raise ValueError(f"mass is {mass}; expected a finite number above 0")
+    if isinstance(kernel, Tensor):
+        weights = _given(kernel)
+    else:
+        weights = _named(kernel, sigma, radius)
+    return weights * (math.sqrt(mass) / weights.sum())
+
+
+def _given(kernel: Tensor) -> Tensor:
+    weights = kernel.detach().to("cpu", torch.float64)
+    if weights.ndim != 1 or len(weights) % 2 == 0:
+        raise ValueError(f"kernel is a tensor of shape {tuple(kernel.shape)}; expected one axis and an odd length")
+    if not (bool(weights.isfinite().all()) and float(weights.sum()) > 0):
+        raise ValueError("kernel holds weights that are not finite or do not sum to more than 0")
+    return weights
+
+
+def _named(kernel: str, sigma: float, radius: int | None) -> Tensor:
+    if kernel not in KERNELS:
+        raise ValueError(f"kernel is {kernel!r}; expected one of {', '.join(KERNELS)}, or a 1-D tensor of weights")
+    if not (math.isfinite(sigma) and sigma >= 0):
+        raise ValueError(f"sigma is {sigma}; expected a finite number of pixels, 0 or more")
+    if radius is not None and not (float(radius).is_integer() and radius >= 0):
+        raise ValueError(f"radius is {radius}; expected a whole number of pixels, 0 or more")
+    reach = math.ceil(4 * sigma) if radius is None else int(radius)
+    offsets = torch.arange(-reach, reach + 1, dtype=torch.float64)
+    if sigma == 0:
+        return (offsets == 0).double()
+    if kernel == "gaussian":
+        return torch.exp(-0.5 * (offsets / sigma) ** 2)
+    return _PROFILES[kernel](offsets.abs(), _bandwidth(kernel, sigma))
+
+
+def _bandwidth(kernel: str, sigma: float) -> float:
+    """The bandwidth at which the sampled kernel's standard deviation is exactly `sigma`, by bisection."""
+    offsets = torch.arange(math.ceil(4 * sigma) + 1, dtype=torch.float64)
+    low, high = (0.5 if kernel == "box" else 1.0), 4 * sigma + 1
+    for _ in range(60):
+        middle = (low + high) / 2
+        weights = _PROFILES[kernel](offsets, middle)
+        weights[0] /= 2  # one-sided: the centre belongs to both halves
+        variance = float((weights * offsets**2).sum() / weights.sum())
+        low, high = (middle, high) if variance < sigma**2 else (low, middle)
+    return high
+
+
+def border_matrix(weights: Tensor, size: int, padding: str) -> Tensor:
+    """The matrix (size, size) that smooths an axis of `size` pixels: `M @ x` is x padded, then convolved.
+
+    zeros: outside the image there is nothing. reflect: mirrored about the border pixel. replicate: the border pixel goes
+    on. circular: wraps around, as often as it must. Raises ValueError for another name, or a reflect radius >= size.
+    """
+    if padding not in PADDINGS:
+        raise ValueError(f"padding is {padding!r}; expected one of {', '.join(PADDINGS)}")
+    radius = len(weights) // 2
+    if padding == "reflect" and radius >= size:
+        raise ValueError(f"radius is {radius} and the image {size} pixels; reflect needs a radius below the image's size")
+    offsets = torch.arange(-radius, radius + 1)
+    # Weights further away than the image is wide meet the same pixel as others: fold them, so that cost stays bounded.
+    offsets = offsets % size if padding == "circular" else offsets.clamp(-size, size)
+    folded = torch.zeros(2 * size + 1, dtype=weights.dtype).index_add(0, offsets + size, weights)
+    source = torch.arange(size)[:, None] + torch.arange(-size, size + 1)
+    if padding == "zeros":
+        folded = folded * ((source >= 0) & (source < size))
+    elif padding == "circular":
+        source = source % size
+    elif padding == "reflect":
+        source = (size - 1) - ((size - 1) - source.abs()).abs()
+    source = source.clamp(0, size - 1)
+    return torch.zeros(size, size, dtype=weights.dtype).scatter_add(1, source, folded.expand_as(source))

@@ -1,0 +1,138 @@
+"""Proximal Sensitive Error (PSE): the mean square of the smoothed absolute residual.
+
+    R   = |input - target|        per pixel and channel
+    MSE = mean(R^2)
+    PSE = mean((R * K)^2)         K: a 2-D kernel of standard deviation sigma; * is convolution
+
+Source: A. Golmakani, *Unsupervised Pre-Training using Proximal Sensitive Error (PSE)*, May 2023, slides "Research Idea".
+K is a product of two 1-D kernels, so `R * K` is `rows @ R @ columns.T` with two small banded matrices, whatever sigma.
+
+Shapes: N images, C channels, H rows, W columns.
+"""
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.autograd.function import once_differentiable
+
+from pse_repro.kernels import PADDINGS, border_matrix, kernel_1d
+
+REDUCTIONS = ("mean", "sum", "none")
+
+
+def pse_loss(
+    input: Tensor,
+    target: Tensor,
+    sigma: float,
+    *,
+    kernel: str | Tensor = "gaussian",
+    radius: int | None = None,
+    mass: float = 1.0,
+    padding: str = "zeros",
+    reduction: str = "mean",
+) -> Tensor:
+    """Proximal Sensitive Error between two images or batches, (N, C, H, W) or (C, H, W), of any value range.
+
+    `sigma` in pixels; 0 gives `mass**2 * MSE`. `kernel` is gaussian, box, epanechnikov or triangular, or a 1-D tensor of
+    an odd number of weights, which ignores `sigma` and `radius`. `radius` in pixels (default: 4 sigma, rounded up).
+    `mass` is what each channel's 2-D kernel sums to. `padding` is zeros, reflect, replicate or circular. `reduction` is
+    mean, sum or none (the squared map, of the input's shape). Half precisions are computed in float32.
+
+    Raises ValueError for shapes that differ or are not images, a sigma that is negative or not finite, a reflect
+    radius that is not smaller than the image, and names that are not in these lists; TypeError for integer images.
+    """
+    criterion = PSELoss(sigma, kernel=kernel, radius=radius, mass=mass, padding=padding, reduction=reduction)
+    return criterion(input, target)  # type: ignore[no-any-return]
+
+
+class PSELoss(nn.Module):
+    """`pse_loss` with its constants kept: arguments, ranges and errors are the same."""
+
+    def __init__(
+        self,
+        sigma: float,
+        *,
+        kernel: str | Tensor = "gaussian",
+        radius: int | None = None,
+        mass: float = 1.0,
+        padding: str = "zeros",
+        reduction: str = "mean",
+    ) -> None:
+        super().__init__()
+        if padding not in PADDINGS:
+            raise ValueError(f"padding is {padding!r}; expected one of {', '.join(PADDINGS)}")
+        if reduction not in REDUCTIONS:
+            raise ValueError(f"reduction is {reduction!r}; expected one of {', '.join(REDUCTIONS)}")
+        self.weights = kernel_1d(kernel, sigma, radius, mass)
+        self.sigma, self.padding, self.reduction = sigma, padding, reduction
+        self._matrices: dict[tuple[int, torch.dtype, torch.device], Tensor] = {}
+
+    @classmethod
+    def as_released(cls, sigma: int) -> "PSELoss":
+        """The released code's PSE: cut at one sigma, a third of the mass, zero borders (switches 1, 2 and 3)."""
+        if isinstance(sigma, bool) or not isinstance(sigma, int) or sigma < 1:
+            raise ValueError(f"sigma is {sigma!r}; the released code takes whole numbers of pixels, 1 or more")
+        return cls(sigma, radius=sigma, mass=1 / 3)
+
+    def forward(self, input: Tensor, target: Tensor) -> Tensor:
+        if self.reduction == "none":
+            return self.loss_map(input, target).square()
+        residual = _residual(input, target)
+        with torch.autocast(input.device.type, enabled=False):
+            rows, columns = self._smoothing(residual)
+            energy: Tensor = _SmoothedEnergy.apply(residual, rows.T @ rows, columns.T @ columns)
+            return energy / residual.numel() if self.reduction == "mean" else energy
+
+    def loss_map(self, input: Tensor, target: Tensor) -> Tensor:
+        """The density `R * K` (slide 10), of the input's shape: each pixel's residual with its neighbours' share."""
+        residual = _residual(input, target)
+        with torch.autocast(input.device.type, enabled=False):
+            rows, columns = self._smoothing(residual)
+            return rows @ (residual @ columns.T)
+
+    def _smoothing(self, residual: Tensor) -> tuple[Tensor, Tensor]:
+        """The two matrices (H, H) and (W, W) that smooth along the height and along the width."""
+        height, width = residual.shape[-2:]
+        for size in (height, width):
+            key = (size, residual.dtype, residual.device)
+            if key not in self._matrices:
+                self._matrices[key] = border_matrix(self.weights, size, self.padding).to(residual)
+        kept = residual.dtype, residual.device
+        return self._matrices[height, *kept], self._matrices[width, *kept]
+
+    def extra_repr(self) -> str:
+        return f"sigma={self.sigma}, radius={len(self.weights) // 2}, padding={self.padding}, reduction={self.reduction}"
+
+
+class _SmoothedEnergy(torch.autograd.Function):
+    """sum((rows @ R @ columns.T)^2) and its gradient from two matrix products in all.
+
+    With q = rows_twice @ R @ columns_twice, where rows_twice = rows.T @ rows smooths to and fro, the sum is <R, q> and
+    its gradient 2 q: backward multiplies no matrices. Once differentiable; for second derivatives, square `loss_map`.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, residual: Tensor, rows_twice: Tensor, columns_twice: Tensor) -> Tensor:
+        q = rows_twice @ (residual @ columns_twice)
+        ctx.save_for_backward(q)
+        return torch.dot(residual.flatten(), q.flatten())
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None, None]:
+        (q,) = ctx.saved_tensors
+        return (2 * grad) * q, None, None
+
+
+def _residual(input: Tensor, target: Tensor) -> Tensor:
+    """|input - target|, in float32 at least."""
+    if input.shape != target.shape:
+        raise ValueError(f"input is {tuple(input.shape)} and target {tuple(target.shape)}; expected equal shapes")
+    if input.ndim not in (3, 4):
+        raise ValueError(f"input is {tuple(input.shape)}; expected (N, C, H, W) or (C, H, W)")
+    if not (input.is_floating_point() and target.is_floating_point()):
+        raise TypeError(f"input is {input.dtype} and target {target.dtype}; expected floating-point images")
+    half = (torch.float16, torch.bfloat16)
+    input, target = (images.float() if images.dtype in half else images for images in (input, target))
+    return (input - target).abs()

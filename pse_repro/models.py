@@ -1,0 +1,90 @@
+"""The study's networks: CNN and ResNet encoders, one decoder, and the classifiers put on top of a latent.
+
+Source: slides "CNN Encoder" and "ResNet Encoder"; sizes and parameter counts as in the released code.
+Shapes: N images, D latent values, images (N, 3, 96, 96) in [0, 1].
+Initialisation is PyTorch's default, except that torchvision draws the ResNet's convolutions from a normal distribution.
+"""
+
+from collections.abc import Callable
+
+from torch import Tensor, nn
+from torchvision.models import resnet18
+
+SIDE = 96
+LATENT_SIZES = {"cnn": 256, "resnet": 1024}
+CLASSES = 10
+
+
+def cnn_encoder() -> nn.Module:
+    """Five 3 x 3 convolutions of stride 2, then a linear layer: (N, 3, 96, 96) -> (N, 256); 1,570,048 parameters."""
+    layers: list[nn.Module] = []
+    channels = 3
+    for width in (32, 64, 128, 256, 256):
+        layers += [nn.Conv2d(channels, width, 3, stride=2, padding=1), nn.BatchNorm2d(width), nn.LeakyReLU(0.2)]
+        channels = width
+    return nn.Sequential(*layers, nn.Flatten(), nn.Linear(256 * 3 * 3, LATENT_SIZES["cnn"]))
+
+
+def resnet_encoder() -> nn.Module:
+    """ResNet-18 with a 3 x 3 stem of stride 1, then a linear layer: (N, 3, 96, 96) -> (N, 1024).
+
+    15,888,448 parameters: the trunk's 11,168,832, without torchvision's 1000-way head, which the released code carries
+    along unused (513,000 more), and the projection's 4,719,616.
+    """
+    trunk = resnet18()
+    trunk.conv1 = nn.Conv2d(3, 64, 3, stride=1, padding=1, bias=False)
+    trunk.avgpool = nn.AdaptiveAvgPool2d(3)
+    trunk.fc = nn.Linear(512 * 3 * 3, LATENT_SIZES["resnet"])
+    return trunk  # type: ignore[no-any-return]
+
+
+def decoder(latent_size: int) -> nn.Module:
+    """Linear to 256 x 3 x 3, five transposed convolutions, sigmoid: (N, D) -> (N, 3, 96, 96) in [0, 1].
+
+    3,936,771 parameters at a latent of 256, 5,706,243 at 1024. The sides are 3, 10, 23, 48, 96, 96.
+    """
+    layers: list[nn.Module] = [nn.Linear(latent_size, 256 * 3 * 3), nn.Unflatten(1, (256, 3, 3)), nn.LeakyReLU(0.2)]
+    channels = 256
+    for width, kernel, stride, padding in ((256, 6, 2, 0), (128, 5, 2, 0), (64, 4, 2, 0), (32, 4, 2, 1)):
+        layers += [nn.ConvTranspose2d(channels, width, kernel, stride, padding)]
+        layers += [nn.BatchNorm2d(width), nn.LeakyReLU(0.2)]
+        channels = width
+    return nn.Sequential(*layers, nn.ConvTranspose2d(channels, 3, 3, 1, 1), nn.Sigmoid())
+
+
+ENCODERS: dict[str, Callable[[], nn.Module]] = {"cnn": cnn_encoder, "resnet": resnet_encoder}
+
+
+class Autoencoder(nn.Module):
+    """An encoder and its decoder; `forward` gives (latent (N, D), reconstruction (N, 3, 96, 96) in [0, 1])."""
+
+    def __init__(self, encoder: nn.Module, latent_size: int) -> None:
+        super().__init__()
+        self.encoder = encoder
+        self.decoder = decoder(latent_size)
+        self.latent_size = latent_size
+
+    def forward(self, images_NCHW: Tensor) -> tuple[Tensor, Tensor]:
+        latent_ND = self.encoder(images_NCHW)
+        return latent_ND, self.decoder(latent_ND)
+
+
+def build_autoencoder(encoder: str) -> Autoencoder:
+    """The study's autoencoder for `"cnn"` or `"resnet"`; ValueError for another name."""
+    if encoder not in ENCODERS:
+        raise ValueError(f"encoder is {encoder!r}; expected one of {', '.join(ENCODERS)}")
+    return Autoencoder(ENCODERS[encoder](), LATENT_SIZES[encoder])
+
+
+def build_classifier(kind: str, latent_size: int) -> nn.Module:
+    """A classifier (N, D) -> logits (N, 10). Switch 9: its hidden layers.
+
+    `"two-hidden"` is the released code's, `"one-hidden"` two fully-connected layers as the slides say. ValueError for
+    another name.
+    """
+    first = [nn.Linear(latent_size, 128), nn.Sigmoid(), nn.Dropout(0.1)]
+    if kind == "two-hidden":
+        return nn.Sequential(*first, nn.Linear(128, 128), nn.Sigmoid(), nn.Dropout(0.5), nn.Linear(128, CLASSES))
+    if kind == "one-hidden":
+        return nn.Sequential(*first, nn.Linear(128, CLASSES))
+    raise ValueError(f"classifier is {kind!r}; expected two-hidden or one-hidden")

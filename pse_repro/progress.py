@@ -1,0 +1,93 @@
+"""How far a run is: rich's bars on a terminal, plain lines elsewhere; both on standard error."""
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import TracebackType
+from typing import Self
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress as RichProgress, ProgressColumn, Task, TextColumn, TimeRemainingColumn
+from rich.text import Text
+
+LINE_SECONDS = 10.0  # between two plain lines of one stage
+
+
+class Rate(ProgressColumn):
+    """Images a second."""
+
+    def render(self, task: Task) -> Text:
+        return Text(f"{task.speed:,.0f} images/s" if task.speed else "")
+
+
+class Stage:
+    """One stretch of work, counted in images (`total` at most); `note` says how it goes."""
+
+    def __init__(self, progress: "Progress", name: str, total: int) -> None:
+        self._progress, self.name, self.total = progress, name, total
+        self._done, self._note = 0, ""
+        self._started = self._last_line = time.monotonic()
+        self._bar = progress.bars.add_task(name, total=total, note="") if progress.bars else None
+
+    def advance(self, images: int) -> None:
+        self._done += images
+        if self._progress.bars and self._bar is not None:
+            self._progress.bars.advance(self._bar, images)
+        elif time.monotonic() - self._last_line > LINE_SECONDS:
+            self._last_line = time.monotonic()
+            self._progress.say(self._line())
+
+    def note(self, text: str) -> None:
+        self._note = text
+        if self._progress.bars and self._bar is not None:
+            self._progress.bars.update(self._bar, note=text)
+
+    def _line(self) -> str:
+        rate = self._done / max(time.monotonic() - self._started, 1e-9)
+        left = (self.total - self._done) / rate
+        return f"{self.name}: {self._done / self.total:.0%}, {rate:,.0f} images/s, at most {duration(left)} left{self._noted()}"
+
+    def _noted(self) -> str:
+        return f"; {self._note}" if self._note else ""
+
+    def close(self) -> None:
+        if self._progress.bars and self._bar is not None:
+            self._progress.bars.remove_task(self._bar)
+        seconds = time.monotonic() - self._started
+        self._progress.say(f"{self.name}: done in {duration(seconds)}, {self._done / max(seconds, 1e-9):,.0f} images/s{self._noted()}")
+
+
+class Progress:
+    """Messages and stages of a run; a context manager."""
+
+    def __init__(self, quiet: bool = False) -> None:
+        self._console = Console(stderr=True, quiet=quiet, highlight=False, soft_wrap=True)
+        columns = (
+            TextColumn("{task.description}"), BarColumn(20), TextColumn("{task.percentage:.0f}%"),
+            Rate(), TimeRemainingColumn(), TextColumn("{task.fields[note]}"),
+        )  # fmt: skip
+        on_terminal = self._console.is_terminal and not quiet
+        self.bars = RichProgress(*columns, console=self._console, transient=True) if on_terminal else None
+
+    def __enter__(self) -> Self:
+        if self.bars:
+            self.bars.start()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        if self.bars:
+            self.bars.stop()
+
+    def say(self, text: str) -> None:
+        self._console.print(f"{time.strftime('%H:%M:%S')} {text}", markup=False)
+
+    @contextmanager
+    def stage(self, name: str, total: int) -> Iterator[Stage]:
+        stage = Stage(self, name, total)
+        yield stage
+        stage.close()
+
+
+def duration(seconds: float) -> str:
+    """For people: 45 s, 12 min, 3.5 h."""
+    return f"{seconds:.0f} s" if seconds < 100 else f"{seconds / 60:.0f} min" if seconds < 6000 else f"{seconds / 3600:.1f} h"

@@ -1,0 +1,57 @@
+"""A study expanded into cells: one cell = protocol x encoder x objective x seed."""
+
+from dataclasses import dataclass
+
+import pandas as pd
+
+from pse_repro.config import Model, Protocol, Study
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One model to pre-train and judge; an independent job."""
+
+    protocol: Protocol
+    model: Model
+    seed: int
+    epochs: int  # the study's length, for models without one of their own (switch 6)
+    evaluations: tuple[str, ...]
+    folds: int
+
+    @property
+    def name(self) -> str:
+        """Also the cell's folder, and what its randomness is derived from."""
+        return f"{self.protocol.name}/{self.model.name}-seed{self.seed}"
+
+    @property
+    def key(self) -> dict[str, object]:
+        """The cell's columns in the tables."""
+        return {
+            "protocol": self.protocol.name,
+            "encoder": self.model.encoder,
+            "objective": self.model.objective,
+            "sigma": "" if self.model.sigma is None else f"{self.model.sigma:g}",
+            "seed": self.seed,
+        }
+
+
+def expand(study: Study, protocols: list[Protocol], seeds: int) -> list[Cell]:
+    """The study's cells, seed by seed, so that the first complete answer comes early."""
+    return [
+        Cell(protocol, model, seed, study.epochs, study.evaluations, study.folds)
+        for seed in range(seeds)
+        for protocol in protocols
+        for model in study.models
+    ]
+
+
+def scope(cells: list[Cell]) -> pd.DataFrame:
+    """The (encoder, objective, sigma, evaluation, fold) that a run of these cells sets out to measure."""
+    rows = [
+        {key: value for key, value in cell.key.items() if key in ("encoder", "objective", "sigma")}
+        | {"evaluation": evaluation, "fold": fold}
+        for cell in cells
+        for evaluation in ("pretrain", *cell.evaluations)
+        for fold in ([""] if evaluation == "pretrain" else [*map(str, range(1, cell.folds + 1)), "ensemble"])
+    ]
+    return pd.DataFrame(rows).drop_duplicates(ignore_index=True)

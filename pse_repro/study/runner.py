@@ -1,0 +1,118 @@
+"""A whole study: cells through an executor, one results table, and the record by which a run knows itself."""
+
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from pse_repro import __version__
+from pse_repro.config import Protocol, Study, build_protocol, build_study
+from pse_repro.data.stl10 import Dataset
+from pse_repro.device import Machine
+from pse_repro.errors import CellError, UsageError
+from pse_repro.progress import Progress
+from pse_repro.study import store
+from pse_repro.study.cell_run import CellRun, cell_folder
+from pse_repro.study.cells import expand, scope
+from pse_repro.tables import read_table, write_table
+
+
+@dataclass(frozen=True)
+class Record:
+    """What run.json says of a run: its study, its protocols, its data and how it was computed."""
+
+    study: Study
+    protocols: list[Protocol]
+    data: dict[str, Any]
+    device: str
+    precision: str
+
+    @property
+    def scope(self) -> pd.DataFrame:
+        """The cells that the run set out to measure, for `compare`."""
+        return scope(expand(self.study, self.protocols, seeds=1))
+
+
+def run_study(
+    study: Study,
+    protocols: list[Protocol],
+    seeds: int,
+    data: Dataset,
+    machine: Machine,
+    directory: Path,
+    progress: Progress,
+    fresh: bool = False,
+    evaluations: tuple[str, ...] | None = None,
+) -> dict[str, str]:
+    """Run or continue a study in `directory`; returns the cells that could not go on, with what was found.
+
+    `evaluations` limits what is judged now, () to nothing. results.csv is written after every cell. Errors other than a
+    cell's own end the run; what was done is kept.
+    """
+    data = data.subset(study.subset)
+    with store.locked(directory):
+        store.open_run(directory, _settings(study, protocols, data, machine), fresh)
+        cells = expand(study, protocols, seeds)
+        failed: dict[str, str] = {}
+        tables: list[pd.DataFrame] = []
+        for number, cell in enumerate(cells, 1):
+            progress.say(f"cell {number} of {len(cells)}: {cell.name}")
+            try:
+                tables.append(CellRun(cell, data, machine, directory, progress).run(evaluations))
+            except CellError as error:
+                failed[cell.name] = str(error)
+                store.write_json(cell_folder(directory, cell) / "failed.json", {"error": str(error)})
+                progress.say(str(error))
+            _write_results(directory, tables, study, data, machine)
+    return failed
+
+
+def open_record(directory: Path) -> Record:
+    """Read run.json; UsageError where the directory is not a run."""
+    path = directory / "run.json"
+    if not path.is_file():
+        raise UsageError(f"{directory} is not a run directory (it has no run.json); make one with: pse-repro smoke")
+    found = store.read_json(path)
+    try:
+        protocols = [build_protocol(table, f"{path}, protocols") for table in found["protocols"]]
+        study = build_study(found["study"], f"{path}, study")
+        return Record(study, protocols, found["data"], found["device"], found["precision"])
+    except (KeyError, TypeError, AttributeError) as error:
+        raise UsageError(f"{path} is not a record of this kit ({error!r}); was it altered?") from error
+
+
+def read_results(directory: Path) -> pd.DataFrame:
+    """The run's results table; UsageError where there is none yet."""
+    open_record(directory)
+    path = directory / "results.csv"
+    if not path.is_file():
+        raise UsageError(f"{directory} has no results yet; run its study again to continue it")
+    return read_table(path)
+
+
+def _settings(study: Study, protocols: list[Protocol], data: Dataset, machine: Machine) -> dict[str, Any]:
+    settings = {
+        "kit": __version__,
+        "study": asdict(study),
+        "protocols": [asdict(protocol) for protocol in protocols],
+        "data": {"name": data.name, "md5": data.md5},
+        "device": machine.device.type,
+        "precision": machine.precision,
+    }
+    plain: dict[str, Any] = json.loads(json.dumps(settings))  # tuples become lists, as in the file
+    return plain
+
+
+def _write_results(directory: Path, tables: list[pd.DataFrame], study: Study, data: Dataset, machine: Machine) -> None:
+    if not tables:
+        return
+    conditions = {
+        "study": study.name,
+        "data": data.name,
+        "device": machine.device.type,
+        "precision": machine.precision,
+        "scale": study.scale,
+    }
+    write_table(pd.concat(tables, ignore_index=True).assign(**conditions), directory / "results.csv")

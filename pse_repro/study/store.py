@@ -1,0 +1,157 @@
+"""The run store: a directory a run, a folder a cell, every file by atomic rename, nothing unpickled.
+
+    RUN/run.json                       study, protocols, data, precision, device: a run of other settings is refused
+    RUN/results.csv                    the long table of all cells
+    RUN/cells/PROTOCOL/MODEL-seedN/    one cell
+        state.safetensors              pre-training so far (gone when it is done)
+        checkpoint.safetensors         the best autoencoder; its SHA-256 is in pretrain.json
+        pretrain.json  curves.csv  reconstructions.npz
+        EVALUATION/fold-K.npz          probabilities (N, 10) on the test set, labels, losses by epoch
+        results.csv  provenance.json   failed.json in a cell that could not go on
+"""
+
+import hashlib
+import io
+import json
+import os
+import shutil
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import filelock
+import numpy as np
+import safetensors
+import safetensors.torch
+from torch import Tensor
+
+from pse_repro.errors import NotFitError, UsageError
+
+
+def write_bytes(path: Path, content: bytes) -> None:
+    """Write a file whole or not at all."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        with temporary.open("wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def write_json(path: Path, content: Any) -> None:
+    write_bytes(path, (json.dumps(content, indent=1, ensure_ascii=False) + "\n").encode())
+
+
+def read_json(path: Path) -> Any:
+    """NotFitError where the file is not JSON or cannot be read."""
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise NotFitError(f"{path} cannot be read: {error.strerror}") from error
+    except ValueError as error:
+        raise NotFitError(f"{path} is not JSON ({error}); it was altered, start this run anew with --fresh") from error
+
+
+def write_npz(path: Path, **arrays: np.ndarray) -> None:
+    buffer = io.BytesIO()
+    np.savez_compressed(buffer, **arrays)
+    write_bytes(path, buffer.getvalue())
+
+
+def read_npz(path: Path) -> dict[str, np.ndarray]:
+    """NotFitError where the file is not an NPZ of plain arrays."""
+    try:
+        with np.load(path, allow_pickle=False) as arrays:
+            return dict(arrays)
+    except Exception as error:  # NumPy raises many kinds for a damaged archive
+        raise NotFitError(f"{path} is not a file of this kit ({error}); delete it to have it made again") from error
+
+
+def write_tensors(path: Path, tensors: dict[str, Tensor], note: Any = None) -> str:
+    """Write safetensors with a JSON note in their header; returns the file's SHA-256."""
+    plain = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+    content = safetensors.torch.save(plain, {"note": json.dumps(note)})
+    write_bytes(path, content)
+    return hashlib.sha256(content).hexdigest()
+
+
+def read_tensors(path: Path, sha256: str | None = None) -> tuple[dict[str, Tensor], Any]:
+    """Tensors and note; NotFitError where the file was altered (its SHA-256 differs) or is not safetensors."""
+    remedy = "it was altered; delete its folder to have this cell made again"
+    try:
+        content = path.read_bytes()
+        if sha256 is not None and hashlib.sha256(content).hexdigest() != sha256:
+            raise NotFitError(f"{path} is not the file that was written (its SHA-256 differs from pretrain.json's): {remedy}")
+        length = int.from_bytes(content[:8], "little")
+        note = json.loads(json.loads(content[8 : 8 + length]).get("__metadata__", {}).get("note", "null"))
+        return safetensors.torch.load(content), note
+    except OSError as error:
+        raise NotFitError(f"{path} cannot be read: {error.strerror}") from error
+    except (safetensors.SafetensorError, ValueError) as error:
+        raise NotFitError(f"{path} is not safetensors ({error}): {remedy}") from error
+
+
+@contextmanager
+def locked(directory: Path) -> Iterator[None]:
+    """One process a run; UsageError where another holds it."""
+    directory.mkdir(parents=True, exist_ok=True)
+    lock = filelock.FileLock(directory / ".lock")
+    try:
+        lock.acquire(timeout=0)
+    except filelock.Timeout:
+        raise UsageError(f"{directory} is in use by another process; wait for it, or give another --out") from None
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def open_run(directory: Path, settings: dict[str, Any], fresh: bool) -> None:
+    """Make a run directory, or continue one of the same settings; UsageError names the first setting that differs.
+
+    `fresh` moves an earlier run aside (to NAME-before-TIME); it never deletes one. The caller holds the lock.
+    """
+    record = directory / "run.json"
+    found = [path for path in directory.iterdir() if path.name != ".lock"]
+    if found and not record.exists():
+        raise UsageError(f"{directory} is not empty and not a run of this kit; give another --out")
+    if found and fresh:
+        aside = directory.with_name(f"{directory.name}-before-{time.strftime('%Y%m%d-%H%M%S')}")
+        aside.mkdir()
+        for path in found:
+            shutil.move(path, aside / path.name)
+    if record.exists():
+        earlier = read_json(record)
+        difference = first_difference(earlier, settings)
+        if difference is not None:
+            key, before, now = difference
+            raise UsageError(
+                f"{directory} was made with {key} = {before!r}, and now it is {now!r}; "
+                "give another --out, or --fresh to set the earlier run aside"
+            )
+    write_json(record, settings)
+
+
+def first_difference(before: Any, now: Any, key: str = "") -> tuple[str, Any, Any] | None:
+    """The first key (dotted) at which two JSON trees differ, with both values; None where they do not."""
+    if isinstance(before, dict) and isinstance(now, dict):
+        for name in [*now, *(name for name in before if name not in now)]:
+            found = first_difference(before.get(name), now.get(name), f"{key}.{name}" if key else name)
+            if found:
+                return found
+        return None
+    return None if before == now else (key, before, now)
+
+
+def newest_run(root: Path) -> Path:
+    """The run under `root` whose results changed last; UsageError where there is none."""
+    runs = [path.parent for path in root.glob("*/run.json")]
+    if not runs:
+        raise UsageError(f"no run in {root}; name a run directory, or make one with: pse-repro smoke")
+    return max(runs, key=lambda run: (run / "run.json").stat().st_mtime)

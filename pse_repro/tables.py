@@ -1,0 +1,203 @@
+"""The long table: one value a row, keyed by model, evaluation, fold and metric. Results and expected values share it.
+
+    protocol, encoder, objective, sigma, seed, evaluation, fold, metric, value [, study, data, device, precision, scale]
+
+Keys and conditions are text in memory, so that joins never fail on `3` against `3.0`; an empty text means "none" (the
+sigma of mse, the fold of pre-training) or "unknown" (a condition). `value` is a float: percent for top1, top2, top4.
+"""
+
+import csv
+import io
+import os
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from pse_repro.errors import UsageError
+
+KEY = ("protocol", "encoder", "objective", "sigma", "seed", "evaluation", "fold", "metric")
+CONDITIONS = ("study", "data", "device", "precision", "scale")
+REQUIRED = ("encoder", "objective", "evaluation", "fold", "metric", "value")
+# What a table that does not say is taken to mean; the other columns are then unknown (empty).
+DEFAULTS = {"protocol": "as-released", "seed": "0", "data": "stl10", "scale": "full"}
+
+_NUMBERS = frozenset({"sigma", "seed", "fold"})  # a fold may also be a word: ensemble
+_EMPTY = frozenset({"", "nan", "none", "<na>", "null"})  # how others write "no number"
+_NOT_A_TABLE = {"<": "HTML or XML", "{": "JSON", "[": "JSON"}
+
+
+def plain_cell(column: str, value: object) -> str:
+    """Write a key or condition one way only, as text.
+
+    Sigma, seed and fold: `3`, `3.0` and `"3.00"` become `"3"`, NaN and None `""`, a word (ensemble) stays. Others: NaN
+    and None become `""`.
+    """
+    missing = value is None or value is pd.NA or value != value  # NaN differs from itself
+    text = "" if missing else str(value).strip()
+    if column not in _NUMBERS:
+        return text
+    if text.lower() in _EMPTY:
+        return ""
+    try:
+        number = _number(text)
+        return str(int(number)) if number.is_integer() else repr(number)
+    except ValueError:
+        return text
+
+
+def as_table(frame: pd.DataFrame, name: str = "table") -> pd.DataFrame:
+    """Check a frame against the long form and return it complete: keys and conditions as text, values as floats.
+
+    Columns that are absent, or empty where a default exists, are filled; `attrs["assumed"]` maps each such column to
+    what was filled in (`""`: unknown). Other columns are kept as they are. Applying it twice changes nothing.
+
+    Raises:
+        UsageError: a required column is absent, a value or sigma is not a number, or a key occurs twice.
+    """
+    _check_columns(frame, name)
+    before: dict[str, str] = frame.attrs.get("assumed", {})
+    assumed: dict[str, str] = {}
+    # The row's number in its file, for errors: read_table hands it over, other frames count from 1.
+    lines = list(frame.attrs.get("lines", ())) or [f"row {row}" for row in range(1, len(frame) + 1)]
+    columns: dict[Any, Any] = {}
+    for column in (*KEY, *CONDITIONS):
+        default = DEFAULTS.get(column, "")
+        cells = [plain_cell(column, cell) for cell in frame[column]] if column in frame else [""] * len(frame)
+        # Filled in now, or before and not overwritten since (pandas hands attrs on to copies).
+        if column not in frame or (default and "" in cells) or (column in before and before[column] in cells):
+            assumed[column] = default
+        columns[column] = [cell or default for cell in cells]
+    columns["value"] = [_value(cell, line, name) for cell, line in zip(frame["value"], lines, strict=True)]
+    others = {column: frame[column].tolist() for column in frame.columns if column not in columns}
+    table = pd.DataFrame(columns | others)
+    for column in (*KEY, *CONDITIONS, "value"):  # an empty table has no types of its own
+        table[column] = table[column].astype(float if column == "value" else object)
+    _check_sigma(table, lines, name)
+    _check_unique(table, lines, name)
+    table.attrs["assumed"] = assumed
+    return table
+
+
+def read_table(path: str | os.PathLike[str]) -> pd.DataFrame:
+    """Read a CSV of the long form, whoever made it, and check it (see `as_table`, also for `attrs["assumed"]`).
+
+    Raises:
+        UsageError: the file cannot be read, is empty, is not a table, or is not of the long form.
+    """
+    name = os.fspath(path)
+    rows = _parse(_text(Path(path)), name)
+    header = [column.strip() for column in rows[0][1]]
+    for column in header:
+        if header.count(column) > 1:
+            raise UsageError(f"{name} has the column {column or '(no name)'!r} twice; expected each column once")
+    if len(header) == 1 and (";" in header[0] or "\t" in header[0]):
+        raise UsageError(f"{name} separates its columns by semicolons or tabs; write it with commas instead")
+    cells = []
+    for line, row in rows[1:]:
+        if len(row) != len(header):
+            raise UsageError(
+                f"{name}, line {line}: found {len(row)} fields, expected {len(header)} as in the header; "
+                "add what is missing, and put text that has commas in quotes"
+            )
+        cells.append([cell.strip() for cell in row])
+    frame = pd.DataFrame(cells, columns=pd.Index(header), dtype=object)
+    frame.attrs["lines"] = [f"line {line}" for line, _ in rows[1:]]
+    return as_table(frame, name)
+
+
+def write_table(frame: pd.DataFrame, path: str | os.PathLike[str]) -> None:
+    """Write a table as CSV, whole or not at all (temporary file, then rename); values keep every digit.
+
+    Only columns that the frame has are written, so what was never stated is not written down as if it had been.
+
+    Raises:
+        UsageError: the frame is not of the long form.
+    """
+    target = Path(path)
+    table = as_table(frame, target.name)
+    known = [column for column in (*KEY, "value", *CONDITIONS) if column in frame]
+    others = [column for column in frame.columns if column not in known]
+    text = table[[*known, *others]].to_csv(index=False, na_rep="nan", lineterminator="\n")
+    target.parent.mkdir(parents=True, exist_ok=True)
+    descriptor, temporary = tempfile.mkstemp(prefix=f".{target.name}.", suffix=".tmp", dir=target.parent)
+    try:
+        with os.fdopen(descriptor, "w", encoding="utf-8", newline="") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        os.chmod(temporary, 0o644)  # mkstemp makes private files; a result is meant to be read by others
+        os.replace(temporary, target)
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise
+
+
+def _text(path: Path) -> str:
+    try:
+        content = path.read_bytes()
+    except FileNotFoundError:
+        raise UsageError(f"{path} does not exist; give the path of a CSV table") from None
+    except OSError as error:
+        raise UsageError(f"{path} cannot be read ({error.strerror}); give the path of a CSV table") from None
+    try:
+        text = content.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        text = "\0"
+    if "\0" in text:
+        raise UsageError(f"{path} is a binary file; expected a CSV table in UTF-8")
+    if not text.strip():
+        raise UsageError(f"{path} is empty; expected a CSV table with the columns {', '.join(REQUIRED)}")
+    if kind := _NOT_A_TABLE.get(text.lstrip()[0]):
+        raise UsageError(f"{path} looks like {kind}; expected a CSV table with the columns {', '.join(REQUIRED)}")
+    return text
+
+
+def _parse(text: str, name: str) -> list[tuple[int, list[str]]]:
+    """Return (line number, fields) of each line that is not blank; there is at least one."""
+    reader = csv.reader(io.StringIO(text, newline=""))
+    try:
+        return [(reader.line_num, row) for row in reader if any(cell.strip() for cell in row)] or [(1, [])]
+    except csv.Error as error:
+        raise UsageError(f"{name}, line {reader.line_num}: {error}; expected a CSV table") from None
+
+
+def _check_columns(frame: pd.DataFrame, name: str) -> None:
+    absent = [column for column in REQUIRED if column not in frame]
+    if "sigma" not in frame and "objective" in frame and frame["objective"].astype(str).str.lower().eq("pse").any():
+        absent.append("sigma")
+    if absent:
+        found = ", ".join(map(str, frame.columns[:20])) or "none"
+        raise UsageError(f"{name} lacks the column(s) {', '.join(absent)} (found: {found}); add them, one value a row")
+
+
+def _number(text: str) -> float:
+    if "_" in text:  # Python reads 1_000 as a number; no table means that
+        raise ValueError(text)
+    return float(text)
+
+
+def _value(cell: object, line: str, name: str) -> float:
+    try:
+        return _number(str(cell).strip())
+    except ValueError:
+        found = repr(str(cell)[:40]) if str(cell).strip() else "nothing"
+        raise UsageError(f"{name}, {line}: value is {found}; expected a number (or nan)") from None
+
+
+def _check_sigma(table: pd.DataFrame, lines: list[str], name: str) -> None:
+    for sigma, line in zip(table["sigma"], lines, strict=True):
+        try:
+            _number(sigma or "0")
+        except ValueError:
+            raise UsageError(f"{name}, {line}: sigma is {sigma[:40]!r}; expected a number, or empty for mse") from None
+
+
+def _check_unique(table: pd.DataFrame, lines: list[str], name: str) -> None:
+    twice = table.duplicated(list(KEY))
+    if not twice.any():
+        return
+    row = int(twice.to_numpy().argmax())
+    key = ", ".join(f"{column}={table[column].iloc[row]}" for column in KEY if table[column].iloc[row])
+    raise UsageError(f"{name}, {lines[row]}: a second value for {key}; expected one value a key, keep one of them")

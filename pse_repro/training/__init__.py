@@ -1,0 +1,1 @@
+"""The two loops: pre-training an autoencoder, training a classifier."""

@@ -1,0 +1,20 @@
+"""What all tests share: deterministic property tests, and real images where there are some."""
+
+import os
+from pathlib import Path
+
+import pytest
+from hypothesis import settings
+
+# The same examples in every run, so that a failure is the code's doing and not the draw's.
+settings.register_profile("deterministic", derandomize=True, deadline=None)
+settings.load_profile("deterministic")
+
+
+@pytest.fixture(scope="session")
+def real_images() -> Path:
+    """The folder named by PSE_REPRO_TEST_DATA: `stl10-fragments` and `imagenet96`, each with its stl10_binary."""
+    folder = os.environ.get("PSE_REPRO_TEST_DATA")
+    if not folder:
+        pytest.skip("PSE_REPRO_TEST_DATA is unset; it names a folder of real images in STL-10's layout")
+    return Path(folder)
