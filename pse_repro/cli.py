@@ -15,6 +15,8 @@ import typer
 from pse_repro import __version__
 from pse_repro.errors import KitError
 
+INTERRUPTED = "interrupted; what was done is kept, the same command continues"
+
 app = typer.Typer(
     no_args_is_help=True,
     add_completion=True,
@@ -22,7 +24,6 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
     help="Reproduce the study of Proximal Sensitive Error (PSE): train and judge every model, compare with the paper.",
 )
-
 
 
 class Device(StrEnum):
@@ -61,11 +62,14 @@ OutOption = Annotated[
 ]
 ProtocolOption = Annotated[
     list[str] | None,
-    typer.Option("--protocol", envvar="PSE_REPRO_PROTOCOL", help="A protocol's name or TOML file; give it twice for two."),
+    typer.Option(
+        "--protocol", envvar="PSE_REPRO_PROTOCOL", help="A protocol's name or TOML file; give it twice for two."
+    ),
 ]
 DeviceOption = Annotated[Device, typer.Option("--device", envvar="PSE_REPRO_DEVICE", help="Where to compute.")]
 PrecisionOption = Annotated[
-    Precision, typer.Option("--precision", envvar="PSE_REPRO_PRECISION", help="fp32 as the author ran, or bf16 autocast.")
+    Precision,
+    typer.Option("--precision", envvar="PSE_REPRO_PRECISION", help="fp32 as the author ran, or bf16 autocast."),
 ]
 SeedsOption = Annotated[
     int, typer.Option("--seeds", min=1, envvar="PSE_REPRO_SEEDS", help="Independent repetitions of every model.")
@@ -78,21 +82,32 @@ FreshOption = Annotated[
 ]
 StrictOption = Annotated[
     bool,
-    typer.Option("--strict", envvar="PSE_REPRO_STRICT", help="Exit with 1 for missing and not comparable numbers, too."),
+    typer.Option(
+        "--strict", envvar="PSE_REPRO_STRICT", help="Exit with 1 for missing and not comparable numbers, too."
+    ),
 ]
 QuietOption = Annotated[bool, typer.Option("--quiet", envvar="PSE_REPRO_QUIET", help="No progress, only results.")]
-FormatOption = Annotated[Format, typer.Option("--format", envvar="PSE_REPRO_FORMAT", help="How to print the comparison.")]
-RunArgument = Annotated[Path | None, typer.Argument(metavar="[RUN]", help="A run directory. [default: the newest in runs/]")]
+FormatOption = Annotated[
+    Format, typer.Option("--format", envvar="PSE_REPRO_FORMAT", help="How to print the comparison.")
+]
+RunArgument = Annotated[
+    Path | None, typer.Argument(metavar="[RUN]", help="A run directory. [default: the newest in runs/]")
+]
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(__version__)
+        raise typer.Exit
 
 
 @app.callback()
 def _root(
     debug: Annotated[bool, typer.Option("--debug", envvar="PSE_REPRO_DEBUG", help="Show tracebacks.")] = False,
-    version: Annotated[bool, typer.Option("--version", help="Print the version and exit.")] = False,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and exit.")
+    ] = False,
 ) -> None:
-    if version:
-        typer.echo(__version__)
-        raise typer.Exit
     if debug:
         os.environ["PSE_REPRO_DEBUG"] = "1"
 
@@ -115,7 +130,7 @@ def smoke(
     precision: PrecisionOption = Precision.fp32, seeds: SeedsOption = 1, fresh: FreshOption = False,
     strict: StrictOption = False, quiet: QuietOption = False, format: FormatOption = Format.table,
 ) -> None:  # fmt: skip
-    """Run everything once, small, in about a minute: the CNN pair on the embedded sample, compared with golden values.
+    """Run everything once, small, in about a minute: the CNN pair, compared with golden values.
 
     Example: `pse-repro smoke --device cpu`
     """
@@ -150,7 +165,7 @@ def full(
 
 @app.command("run")
 def run_any(
-    study: Annotated[str, typer.Argument(metavar="STUDY.toml", help="A study's TOML file, or the name of a built-in one.")],
+    study: Annotated[str, typer.Argument(metavar="STUDY.toml", help="A study's TOML file, or a built-in one's name.")],
     data: DataOption = None, out: OutOption = None, protocol: ProtocolOption = None, device: DeviceOption = Device.auto,
     precision: PrecisionOption = Precision.fp32, seeds: SeedsOption = 1, fresh: FreshOption = False,
     strict: StrictOption = False, quiet: QuietOption = False, format: FormatOption = Format.table,
@@ -200,7 +215,9 @@ def evaluate(
     """
     from pse_repro import commands
 
-    text, status = commands.evaluate(run, [item.value for item in evaluation or list(Evaluation)], data, device.value, quiet)
+    text, status = commands.evaluate(
+        run, [item.value for item in evaluation or list(Evaluation)], data, device.value, quiet
+    )
     typer.echo(text)
     raise typer.Exit(status)
 
@@ -261,17 +278,19 @@ def bench(
 
 def main() -> None:
     """The entry point: one clear line and an exit status for whatever goes wrong; a traceback only with --debug."""
-    signal.signal(signal.SIGTERM, lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))  # `kill` and `docker stop`
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # `kill` and `docker stop` end a run as Ctrl-C does
     command = typer.main.get_command(app)
     try:
-        sys.exit(command.main(standalone_mode=False) or 0)
+        status = int(command.main(standalone_mode=False) or 0)
+        message = INTERRUPTED if status == 130 else ""  # Typer makes a status of Ctrl-C
+    except KeyboardInterrupt:
+        message, status = INTERRUPTED, 130
     except Exception as error:
         if os.environ.get("PSE_REPRO_DEBUG"):
             raise
         message, status = _explain(error)
-    except KeyboardInterrupt:
-        message, status = "interrupted; what was done is kept, the same command continues", 130
-    typer.echo(f"pse-repro: {message}", err=True)
+    if message:
+        typer.echo(f"pse-repro: {message}", err=True)
     sys.exit(status)
 
 
@@ -281,7 +300,7 @@ def _explain(error: Exception) -> tuple[str, int]:
     if hasattr(error, "format_message"):  # Typer's errors of usage
         return f"{error.format_message()} (see pse-repro --help)", 2
     if isinstance(error, typer.Abort):
-        return "interrupted; what was done is kept, the same command continues", 130
+        return INTERRUPTED, 130
     if isinstance(error, OSError):
         where = f"{error.filename}: " if error.filename else ""
         return f"{where}{error.strerror or error}; what was done is kept, continue when there is room and permission", 3

@@ -1,4 +1,4 @@
-"""What the commands do, between the command line and the kit: find the images, choose the machine, run, compare, report."""
+"""What the commands do: find the images, choose the machine, run, compare, report."""
 
 import os
 from dataclasses import dataclass, replace
@@ -75,7 +75,9 @@ def pretrain(
     return directory
 
 
-def evaluate(run_directory: Path | None, evaluations: list[str], data: Path | None, device: str, quiet: bool) -> tuple[str, int]:
+def evaluate(
+    run_directory: Path | None, evaluations: list[str], data: Path | None, device: str, quiet: bool
+) -> tuple[str, int]:
     """Judge the models of a run; returns their scores as a table, and the exit status."""
     directory = run_directory or newest_run(RUNS)
     record = open_record(directory)

@@ -6,6 +6,7 @@ or are silent, and the settings common to both. A *study* says which models, eva
 
 import dataclasses
 import difflib
+import math
 import tomllib
 from dataclasses import dataclass, field
 from importlib.resources import files
@@ -90,8 +91,8 @@ class Subset:
 class Study:
     """Which models are trained, for how long, and how they are judged.
 
-    `scale` is "full" where the numbers may be compared with the published ones, "reduced" elsewhere. `overrides` replaces
-    settings of the protocol (never switches).
+    `scale` is "full" where the numbers may be compared with the published ones, "reduced" elsewhere. `overrides`
+    replaces settings of the protocol (never switches).
     """
 
     name: str
@@ -149,13 +150,15 @@ def build_study(table: dict[str, Any], where: str) -> Study:
         if not values or len(set(values)) < len(values):
             raise UsageError(f"{where}: {key} is {list(values)}; expected one or more, each once")
     if study.scale == "full" and (study.subset != Subset() or study.overrides):
-        raise UsageError(f"{where}: scale is full, but subset or overrides reduce it; expected scale = \"reduced\"")
+        raise UsageError(f'{where}: scale is full, but subset or overrides reduce it; expected scale = "reduced"')
     return study
 
 
 def builtin(kind: Literal["protocols", "studies"]) -> list[str]:
     """Names of the protocols or studies that come with the kit."""
-    return sorted(entry.name.removesuffix(".toml") for entry in (files("pse_repro") / kind).iterdir() if entry.is_file())
+    return sorted(
+        entry.name.removesuffix(".toml") for entry in (files("pse_repro") / kind).iterdir() if entry.is_file()
+    )
 
 
 def _check_models(study: Study, where: str) -> None:
@@ -171,7 +174,9 @@ def _check_models(study: Study, where: str) -> None:
             ("objective", model.objective, list(OBJECTIVES)),
         ):
             if value not in known:
-                raise UsageError(f"{where}: {key} is {value!r}; expected one of {', '.join(known)}{_hint(value, known)}")
+                raise UsageError(
+                    f"{where}: {key} is {value!r}; expected one of {', '.join(known)}{_hint(value, known)}"
+                )
         try:
             OBJECTIVES[model.objective].check(model.sigma)
         except ValueError as error:
@@ -185,9 +190,8 @@ def _read_toml(name_or_path: str, kind: Literal["protocols", "studies"], noun: s
     if name_or_path in known:
         path = Path(str(files("pse_repro") / kind / f"{name_or_path}.toml"))
     elif path.suffix != ".toml":
-        raise UsageError(
-            f"{noun} is {name_or_path!r}; expected one of {', '.join(known)}, or a .toml file{_hint(name_or_path, known)}"
-        )
+        hint = _hint(name_or_path, known)
+        raise UsageError(f"{noun} is {name_or_path!r}; expected one of {', '.join(known)}, or a .toml file{hint}")
     try:
         table = tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
@@ -248,9 +252,9 @@ def _value(value: Any, hint: Any, where: str) -> Any:
 def _positive(table: Any, where: str, but: tuple[str, ...] = ()) -> None:
     for item in dataclasses.fields(table):
         value = getattr(table, item.name)
-        # "not > 0" rather than "<= 0": NaN is refused too
-        if type(value) in (int, float) and item.name not in but and not value > 0:
-            raise UsageError(f"{where}: {item.name} is {value}; expected a number above 0")
+        # what is between, rather than what is not: NaN is refused too
+        if type(value) in (int, float) and item.name not in but and not 0 < value < math.inf:
+            raise UsageError(f"{where}: {item.name} is {value}; expected a finite number above 0")
 
 
 def _hint(found: str, known: list[str]) -> str:

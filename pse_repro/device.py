@@ -37,7 +37,11 @@ class Machine:
         if self.device.type == "cuda":
             found = torch.cuda.get_device_properties(self.device)
             return {"name": found.name, "memory_bytes": found.total_memory, "cuda": torch.version.cuda or ""}
-        return {"name": platform.processor() or platform.machine(), "cores": os.cpu_count() or 1, "threads": torch.get_num_threads()}
+        return {
+            "name": platform.processor() or platform.machine(),
+            "cores": os.cpu_count() or 1,
+            "threads": torch.get_num_threads(),
+        }
 
 
 def choose_machine(device: str, precision: str) -> Machine:

@@ -24,15 +24,12 @@ KERNELS = ("gaussian", *_PROFILES)
 def kernel_1d(kernel: str | Tensor, sigma: float, radius: int | None, mass: float) -> Tensor:
     """Weights (2 * radius + 1,) in float64 whose outer product with themselves sums to `mass`.
 
-    `sigma` is the standard deviation in pixels before the cut at `radius` (default: 4 sigma, rounded up). A 1-D tensor of
-    an odd number of weights as `kernel` ignores both. Raises ValueError for what cannot be a kernel, naming it.
+    `sigma` is the standard deviation in pixels before the cut at `radius` (default: 4 sigma, rounded up). A 1-D tensor
+    of an odd number of weights as `kernel` ignores both. Raises ValueError for what cannot be a kernel, naming it.
     """
     if not (math.isfinite(mass) and mass > 0):
         raise ValueError(f"mass is {mass}; expected a finite number above 0")
-    if isinstance(kernel, Tensor):
-        weights = _given(kernel)
-    else:
-        weights = _named(kernel, sigma, radius)
+    weights = _given(kernel) if isinstance(kernel, Tensor) else _named(kernel, sigma, radius)
     return weights * (math.sqrt(mass) / weights.sum())
 
 
@@ -77,14 +74,16 @@ def _bandwidth(kernel: str, sigma: float) -> float:
 def border_matrix(weights: Tensor, size: int, padding: str) -> Tensor:
     """The matrix (size, size) that smooths an axis of `size` pixels: `M @ x` is x padded, then convolved.
 
-    zeros: outside the image there is nothing. reflect: mirrored about the border pixel. replicate: the border pixel goes
-    on. circular: wraps around, as often as it must. Raises ValueError for another name, or a reflect radius >= size.
+    zeros: outside the image there is nothing. reflect: mirrored about the border pixel. replicate: the border pixel
+    goes on. circular: wraps around, as often as it must. Raises ValueError for another name, or reflect radius >= size.
     """
     if padding not in PADDINGS:
         raise ValueError(f"padding is {padding!r}; expected one of {', '.join(PADDINGS)}")
     radius = len(weights) // 2
     if padding == "reflect" and radius >= size:
-        raise ValueError(f"radius is {radius} and the image {size} pixels; reflect needs a radius below the image's size")
+        raise ValueError(
+            f"radius is {radius} and the image {size} pixels; reflect needs a radius below the image's size"
+        )
     offsets = torch.arange(-radius, radius + 1)
     # Weights further away than the image is wide meet the same pixel as others: fold them, so that cost stays bounded.
     offsets = offsets % size if padding == "circular" else offsets.clamp(-size, size)

@@ -4,7 +4,7 @@
     MSE = mean(R^2)
     PSE = mean((R * K)^2)         K: a 2-D kernel of standard deviation sigma; * is convolution
 
-Source: A. Golmakani, *Unsupervised Pre-Training using Proximal Sensitive Error (PSE)*, May 2023, slides "Research Idea".
+Source: A. Golmakani, *Unsupervised Pre-Training using Proximal Sensitive Error (PSE)*, May 2023, slide "Research Idea".
 K is a product of two 1-D kernels, so `R * K` is `rows @ R @ columns.T` with two small banded matrices, whatever sigma.
 
 Shapes: N images, C channels, H rows, W columns.
@@ -14,7 +14,6 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.autograd.function import once_differentiable
 
 from pse_repro.kernels import PADDINGS, border_matrix, kernel_1d
 
@@ -34,8 +33,8 @@ def pse_loss(
 ) -> Tensor:
     """Proximal Sensitive Error between two images or batches, (N, C, H, W) or (C, H, W), of any value range.
 
-    `sigma` in pixels; 0 gives `mass**2 * MSE`. `kernel` is gaussian, box, epanechnikov or triangular, or a 1-D tensor of
-    an odd number of weights, which ignores `sigma` and `radius`. `radius` in pixels (default: 4 sigma, rounded up).
+    `sigma` in pixels; 0 gives `mass**2 * MSE`. `kernel` is gaussian, box, epanechnikov or triangular, or a 1-D tensor
+    of an odd number of weights, which ignores `sigma` and `radius`. `radius` in pixels (default: 4 sigma, rounded up).
     `mass` is what each channel's 2-D kernel sums to. `padding` is zeros, reflect, replicate or circular. `reduction` is
     mean, sum or none (the squared map, of the input's shape). Half precisions are computed in float32.
 
@@ -102,26 +101,29 @@ class PSELoss(nn.Module):
         return self._matrices[height, *kept], self._matrices[width, *kept]
 
     def extra_repr(self) -> str:
-        return f"sigma={self.sigma}, radius={len(self.weights) // 2}, padding={self.padding}, reduction={self.reduction}"
+        return (
+            f"sigma={self.sigma}, radius={len(self.weights) // 2}, padding={self.padding}, reduction={self.reduction}"
+        )
 
 
 class _SmoothedEnergy(torch.autograd.Function):
     """sum((rows @ R @ columns.T)^2) and its gradient from two matrix products in all.
 
     With q = rows_twice @ R @ columns_twice, where rows_twice = rows.T @ rows smooths to and fro, the sum is <R, q> and
-    its gradient 2 q: backward multiplies no matrices. Once differentiable; for second derivatives, square `loss_map`.
+    its gradient 2 q: backward multiplies no matrices, unless it is to be differentiated in its turn (`create_graph`).
     """
 
     @staticmethod
     def forward(ctx: Any, residual: Tensor, rows_twice: Tensor, columns_twice: Tensor) -> Tensor:
         q = rows_twice @ (residual @ columns_twice)
-        ctx.save_for_backward(q)
+        ctx.save_for_backward(q, residual, rows_twice, columns_twice)
         return torch.dot(residual.flatten(), q.flatten())
 
     @staticmethod
-    @once_differentiable
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None, None]:
-        (q,) = ctx.saved_tensors
+        q, residual, rows_twice, columns_twice = ctx.saved_tensors
+        if torch.is_grad_enabled():
+            q = rows_twice @ (residual @ columns_twice)
         return (2 * grad) * q, None, None
 
 

@@ -7,7 +7,8 @@ from types import TracebackType
 from typing import Self
 
 from rich.console import Console
-from rich.progress import BarColumn, Progress as RichProgress, ProgressColumn, Task, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, ProgressColumn, Task, TextColumn, TimeRemainingColumn
+from rich.progress import Progress as RichProgress
 from rich.text import Text
 
 LINE_SECONDS = 10.0  # between two plain lines of one stage
@@ -45,7 +46,8 @@ class Stage:
     def _line(self) -> str:
         rate = self._done / max(time.monotonic() - self._started, 1e-9)
         left = (self.total - self._done) / rate
-        return f"{self.name}: {self._done / self.total:.0%}, {rate:,.0f} images/s, at most {duration(left)} left{self._noted()}"
+        share = f"{self._done / self.total:.0%}, {rate:,.0f} images/s, at most {duration(left)} left"
+        return f"{self.name}: {share}{self._noted()}"
 
     def _noted(self) -> str:
         return f"; {self._note}" if self._note else ""
@@ -54,7 +56,9 @@ class Stage:
         if self._progress.bars and self._bar is not None:
             self._progress.bars.remove_task(self._bar)
         seconds = time.monotonic() - self._started
-        self._progress.say(f"{self.name}: done in {duration(seconds)}, {self._done / max(seconds, 1e-9):,.0f} images/s{self._noted()}")
+        self._progress.say(
+            f"{self.name}: done in {duration(seconds)}, {self._done / max(seconds, 1e-9):,.0f} images/s{self._noted()}"
+        )
 
 
 class Progress:
@@ -74,7 +78,9 @@ class Progress:
             self.bars.start()
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         if self.bars:
             self.bars.stop()
 
@@ -90,4 +96,10 @@ class Progress:
 
 def duration(seconds: float) -> str:
     """For people: 45 s, 12 min, 3.5 h."""
-    return f"{seconds:.0f} s" if seconds < 100 else f"{seconds / 60:.0f} min" if seconds < 6000 else f"{seconds / 3600:.1f} h"
+    return (
+        f"{seconds:.0f} s"
+        if seconds < 100
+        else f"{seconds / 60:.0f} min"
+        if seconds < 6000
+        else f"{seconds / 3600:.1f} h"
+    )

@@ -9,13 +9,13 @@ sigma of mse, the fold of pre-training) or "unknown" (a condition). `value` is a
 import csv
 import io
 import os
-import tempfile
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
 from pse_repro.errors import UsageError
+from pse_repro.files import write_bytes
 
 KEY = ("protocol", "encoder", "objective", "sigma", "seed", "evaluation", "fold", "metric")
 CONDITIONS = ("study", "data", "device", "precision", "scale")
@@ -120,18 +120,7 @@ def write_table(frame: pd.DataFrame, path: str | os.PathLike[str]) -> None:
     known = [column for column in (*KEY, "value", *CONDITIONS) if column in frame]
     others = [column for column in frame.columns if column not in known]
     text = table[[*known, *others]].to_csv(index=False, na_rep="nan", lineterminator="\n")
-    target.parent.mkdir(parents=True, exist_ok=True)
-    descriptor, temporary = tempfile.mkstemp(prefix=f".{target.name}.", suffix=".tmp", dir=target.parent)
-    try:
-        with os.fdopen(descriptor, "w", encoding="utf-8", newline="") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        os.chmod(temporary, 0o644)  # mkstemp makes private files; a result is meant to be read by others
-        os.replace(temporary, target)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
+    write_bytes(target, text.encode())
 
 
 def _text(path: Path) -> str:

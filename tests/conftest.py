@@ -6,6 +6,10 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
+from tests.tiny import tiny_models
+
+__all__ = ["tiny_models"]
+
 # The same examples in every run, so that a failure is the code's doing and not the draw's.
 settings.register_profile("deterministic", derandomize=True, deadline=None)
 settings.load_profile("deterministic")
@@ -18,3 +22,12 @@ def real_images() -> Path:
     if not folder:
         pytest.skip("PSE_REPRO_TEST_DATA is unset; it names a folder of real images in STL-10's layout")
     return Path(folder)
+
+
+@pytest.fixture(autouse=True)
+def _own_folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No test reads the user's settings or images."""
+    for variable in list(os.environ):
+        if variable.startswith("PSE_REPRO_") and variable != "PSE_REPRO_TEST_DATA":
+            monkeypatch.delenv(variable)
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data-home"))

@@ -1,6 +1,7 @@
 """Kernels have the deviation and the mass they claim, and border matrices smooth as padding and correlating does."""
 
 import math
+from itertools import product
 
 import numpy as np
 import pytest
@@ -90,12 +91,15 @@ def test_given_weights_are_scaled_to_the_mass_and_ignore_sigma_and_radius() -> N
     assert weights.tolist() == pytest.approx([0.25, 0.5, 1.25])
 
 
-@pytest.mark.parametrize("size", [1, 2, 7, 12])
-@pytest.mark.parametrize("radius", [0, 1, 3, 11, 12, 40])
-@pytest.mark.parametrize("padding", PADDINGS)
+@pytest.mark.parametrize(
+    ("padding", "radius", "size"),
+    [
+        (padding, radius, size)
+        for padding, radius, size in product(PADDINGS, [0, 1, 3, 11, 12, 40], [1, 2, 7, 12])
+        if padding != "reflect" or radius < size
+    ],
+)
 def test_the_matrix_pads_and_correlates(padding: str, radius: int, size: int) -> None:
-    if padding == "reflect" and radius >= size:
-        pytest.skip("refused")
     rng = np.random.default_rng(radius)
     weights, line = rng.random(2 * radius + 1), rng.random(size)
     padded = np.pad(line, radius, mode=NUMPY_MODE[padding])  # type: ignore[call-overload]

@@ -1,8 +1,8 @@
 """Augmentation by the batch, on the images' device (switches 4 and 10).
 
 The released code augments 8-bit images one by one with torchvision on Pillow; these are floats in [0, 1], a batch at a
-time, drawn from the same distributions and resampled as Pillow does (a recorded deviation: no rounding to 8 bits between
-the steps). Randomness comes from PyTorch's global CPU generator, which callers seed with `pse_repro.seeding.seeded`.
+time, drawn from the same distributions and resampled as Pillow does (a recorded deviation: no rounding to 8 bits in
+between). Randomness comes from PyTorch's global CPU generator, which callers seed with `pse_repro.seeding.seeded`.
 Shapes: images_NCHW (N, 3, H, W) in [0, 1], before and after; grid_NHW2 (x, y) of where each pixel is read, from -1 to 1
 between the image's edges.
 """
@@ -12,8 +12,8 @@ from collections.abc import Callable
 from functools import partial
 
 import torch
-from torch import Tensor, nn
-from torch.nn import functional as F  # noqa: N812 (PyTorch's own habit)
+from torch import Tensor
+from torch.nn import functional as F
 
 Augmentation = Callable[[Tensor], Tensor]
 
@@ -106,10 +106,12 @@ def flip(images_NCHW: Tensor) -> Tensor:
 def crop(images_NCHW: Tensor, padding: int) -> Tensor:
     """torchvision's RandomCrop of the image's own size, after a black border of `padding` pixels."""
     count, _, height, width = images_NCHW.shape
-    padded = F.pad(images_NCHW, [padding] * 4)
-    tops, lefts = torch.randint(2 * padding + 1, (2, count)).tolist()
-    places = zip(padded, tops, lefts, strict=True)
-    return torch.stack([image[:, top : top + height, left : left + width] for image, top, left in places])
+    padded_NHWC = F.pad(images_NCHW, [padding] * 4).permute(0, 2, 3, 1)
+    tops, lefts = torch.randint(2 * padding + 1, (2, count, 1))
+    numbers, rows = torch.arange(count).view(-1, 1, 1), (tops + torch.arange(height))[:, :, None]
+    columns = (lefts + torch.arange(width))[:, None]
+    numbers, rows, columns = (places.to(images_NCHW.device) for places in (numbers, rows, columns))
+    return padded_NHWC[numbers, rows, columns].permute(0, 3, 1, 2)
 
 
 def resized_crop(images_NCHW: Tensor, scale: tuple[float, float], ratio: tuple[float, float]) -> Tensor:
@@ -144,7 +146,7 @@ def resize_boxes(images_NCHW: Tensor, boxes_N4: Tensor) -> Tensor:
 
 
 def rotation(images_NCHW: Tensor, degrees: float) -> Tensor:
-    """torchvision's RandomRotation: each image by its own angle in +- `degrees`, to the nearest pixel, black outside."""
+    """torchvision's RandomRotation: each image by its own angle in +- `degrees`, nearest pixel, black outside."""
     return rotate(images_NCHW, _uniform(len(images_NCHW), -degrees, degrees))
 
 

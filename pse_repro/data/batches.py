@@ -25,7 +25,9 @@ class Images:
         stored = torch.from_numpy(split.stored_NCWH)
         self.device = device
         self.indices: Tensor | None = None if indices is None else torch.from_numpy(indices)
-        if device.type == "cuda" and (len(self) * stored[0].numel() < DEVICE_SHARE * torch.cuda.mem_get_info(device)[0]):
+        if device.type == "cuda" and (
+            len(self) * stored[0].numel() < DEVICE_SHARE * torch.cuda.mem_get_info(device)[0]
+        ):
             stored = (stored if self.indices is None else stored[self.indices]).to(device)
             self.indices = None
         self.stored_NCWH = stored
@@ -43,7 +45,9 @@ class Images:
         return images_NCHW.contiguous(memory_format=torch.channels_last)
 
 
-def batches(count: int, size: int, generator: torch.Generator | None = None, drop_last: bool = False) -> Iterator[Tensor]:
+def batches(
+    count: int, size: int, generator: torch.Generator | None = None, drop_last: bool = False
+) -> Iterator[Tensor]:
     """Positions 0..count-1 in batches of `size`: shuffled by `generator` if there is one, else in order."""
     order = torch.arange(count) if generator is None else torch.randperm(count, generator=generator)
     stop = count - count % size if drop_last else count

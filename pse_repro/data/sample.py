@@ -8,7 +8,6 @@ across CPUs and NumPy versions a value may round the other way now and then (one
 """
 
 import os
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -18,6 +17,8 @@ from filelock import FileLock
 
 from pse_repro.data.scenes import SIDE, UNIFORMS, paint
 from pse_repro.data.shapes import CLASSES, OTHERS
+from pse_repro.data.stl10 import IMAGE_BYTES, stored_bytes
+from pse_repro.files import write_bytes
 
 SAMPLE_VERSION = 1  # raise it with any change of a pixel: the cache's folder carries it
 SAMPLE_COUNTS: Mapping[str, int] = {"train": 1000, "test": 800, "unlabeled": 3000}
@@ -25,7 +26,6 @@ CLASS_NAMES: tuple[str, ...] = tuple(CLASSES)
 _SPLITS = ("train", "test", "unlabeled")
 _SHAPES = (*CLASSES.values(), *OTHERS.values())
 _BATCH = 256  # images whose random numbers are held at once
-_IMAGE_BYTES = 3 * SIDE * SIDE
 _ORDER, _PIXELS = 0, 1  # the two uses of randomness, kept apart in the seeds
 
 Bytes = npt.NDArray[np.uint8]
@@ -71,32 +71,18 @@ def draw_split(split: str, count: int, *, seed: int = 0) -> tuple[Bytes, Bytes]:
     return images_NCHW, labels
 
 
-def _write_file(path: Path, content: bytes) -> None:
-    """Write by atomic rename: `path` holds all of `content`, or what it held before."""
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(content)
-        os.chmod(name, 0o644)  # mkstemp lets only the owner read; a cache may be shared
-        os.replace(name, path)
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise
-
-
 def write_sample(directory: Path, *, counts: Mapping[str, int] = SAMPLE_COUNTS, seed: int = 0) -> Path:
     """Write the sample to `directory`/stl10_binary in STL-10's layout (column-major channels); returns `directory`.
 
     Each file appears by atomic rename. Raises OSError where it cannot be written, ValueError for an unknown split.
     """
     folder = directory / "stl10_binary"
-    folder.mkdir(parents=True, exist_ok=True)
     for split, count in counts.items():
         images_NCHW, labels = draw_split(split, count, seed=seed)
-        _write_file(folder / f"{split}_X.bin", images_NCHW.transpose(0, 1, 3, 2).tobytes())
+        write_bytes(folder / f"{split}_X.bin", stored_bytes(images_NCHW))
         if split != "unlabeled":
-            _write_file(folder / f"{split}_y.bin", labels.tobytes())
-    _write_file(folder / "class_names.txt", _class_names_text())
+            write_bytes(folder / f"{split}_y.bin", labels.tobytes())
+    write_bytes(folder / "class_names.txt", _class_names_text())
     return directory
 
 
@@ -106,7 +92,7 @@ def _class_names_text() -> bytes:
 
 def _expected_sizes() -> dict[str, int]:
     """Size in bytes of every file of the default sample, by name."""
-    sizes = {f"{split}_X.bin": count * _IMAGE_BYTES for split, count in SAMPLE_COUNTS.items()}
+    sizes = {f"{split}_X.bin": count * IMAGE_BYTES for split, count in SAMPLE_COUNTS.items()}
     sizes |= {f"{split}_y.bin": count for split, count in SAMPLE_COUNTS.items() if split != "unlabeled"}
     return sizes | {"class_names.txt": len(_class_names_text())}
 

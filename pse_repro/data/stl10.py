@@ -1,7 +1,7 @@
 """STL-10's binary layout, read by memory map.
 
-Each `*_X.bin` is uint8, image by image, channel by channel, column-major inside a channel; each `*_y.bin` is uint8, 1..10.
-Source: A. Coates, H. Lee, A. Y. Ng, *An Analysis of Single-Layer Networks in Unsupervised Feature Learning*, AISTATS 2011.
+Each `*_X.bin` is uint8, image by image, channel by channel, column-major inside a channel; each `*_y.bin` uint8, 1..10.
+Source: A. Coates, H. Lee, A. Y. Ng, *An Analysis of Single-Layer Networks in Unsupervised Feature Learning*, 2011.
 Shapes: N images, stored_NCWH as in the file (columns before rows), images_NCHW as everywhere else.
 """
 
@@ -76,20 +76,22 @@ def find_binaries(directory: Path) -> Path | None:
 def open_dataset(directory: Path, name: str | None = None) -> Dataset:
     """Map the five files under `directory` and recognise them; `name` if the caller knows what they are.
 
-    NotFitError for files that are missing, truncated, unreadable or empty, and for labels out of range or of another number.
+    NotFitError for files that are missing, truncated, unreadable or empty, and for labels out of range or too few.
     """
     folder = find_binaries(directory)
     if folder is None:
         raise NotFitError(
-            f"no images in {directory}: expected train_X.bin, train_y.bin, test_X.bin, test_y.bin and unlabeled_X.bin of "
-            "STL-10's binary layout there or in its folder stl10_binary; give another folder with --data"
+            f"no images in {directory}: expected {', '.join(OFFICIAL_MD5)} in STL-10's binary layout, there or in its "
+            "folder stl10_binary; give another folder with --data"
         )
     try:
         splits = {split: _open_split(folder, split) for split in SPLITS}
         with ThreadPoolExecutor() as pool:
             md5 = dict(zip(OFFICIAL_MD5, pool.map(lambda file: _md5(folder / file), OFFICIAL_MD5), strict=True))
     except OSError as error:
-        raise NotFitError(f"{error.filename} cannot be read: {error.strerror}; check the file and its permissions") from error
+        raise NotFitError(
+            f"{error.filename} cannot be read: {error.strerror}; check the file and its permissions"
+        ) from error
     if md5 == OFFICIAL_MD5:
         name = "stl10"
     elif name is None:
@@ -98,11 +100,9 @@ def open_dataset(directory: Path, name: str | None = None) -> Dataset:
     return Dataset(name, **splits, md5=md5)
 
 
-def write_split(folder: Path, split: str, images_NCHW: np.ndarray, labels: np.ndarray | None) -> None:
-    """Write one split in the binary layout (used by tests and by `data sample`)."""
-    (folder / f"{split}_X.bin").write_bytes(np.ascontiguousarray(images_NCHW.transpose(0, 1, 3, 2)).tobytes())
-    if labels is not None:
-        (folder / f"{split}_y.bin").write_bytes(labels.astype(np.uint8).tobytes())
+def stored_bytes(images_NCHW: np.ndarray) -> bytes:
+    """uint8 images as the files hold them: column-major inside a channel."""
+    return images_NCHW.transpose(0, 1, 3, 2).tobytes()
 
 
 def _open_split(folder: Path, split: str) -> Split:
@@ -120,7 +120,9 @@ def _open_split(folder: Path, split: str) -> Split:
     labels_path = folder / f"{split}_y.bin"
     labels = np.fromfile(labels_path, np.uint8)
     if len(labels) != len(stored_NCWH):
-        raise NotFitError(f"{labels_path} holds {len(labels):,} labels; expected {len(stored_NCWH):,}, one for each image")
+        raise NotFitError(
+            f"{labels_path} holds {len(labels):,} labels; expected {len(stored_NCWH):,}, one for each image"
+        )
     if labels.min() < 1 or labels.max() > 10:
         raise NotFitError(f"{labels_path} holds labels {labels.min()}..{labels.max()}; expected 1..10")
     return Split(stored_NCWH, labels)

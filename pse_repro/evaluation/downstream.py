@@ -76,8 +76,11 @@ class Batches:
 class Downstream:
     """One evaluation of one pre-trained encoder; `fold` trains and tests the classifier of one fold."""
 
-    def __init__(self, name: str, evaluation: str, encoder_name: str, protocol: Protocol, data: Dataset, machine: Machine) -> None:
-        assert data.train.labels is not None and data.test.labels is not None  # both are labelled splits
+    def __init__(
+        self, name: str, evaluation: str, encoder_name: str, protocol: Protocol, data: Dataset, machine: Machine
+    ) -> None:
+        assert data.train.labels is not None  # both are labelled splits
+        assert data.test.labels is not None
         self.name, self.evaluation, self.encoder_name = name, evaluation, encoder_name
         self.protocol, self.data, self.machine = protocol, data, machine
         self.size = protocol.settings.batch_size
@@ -87,7 +90,9 @@ class Downstream:
         self.test_images = Images(data.test, machine.device)
         self._test_ND: Tensor | None = None  # frozen features of the test set: the same for every fold
 
-    def fold(self, number: int, new_encoder: Callable[[], nn.Module], after_epoch: Callable[[int, float], None]) -> FoldResult:
+    def fold(
+        self, number: int, new_encoder: Callable[[], nn.Module], after_epoch: Callable[[int, float], None]
+    ) -> FoldResult:
         """Fold `number` (from 1), starting from the pre-trained weights and buffers that `new_encoder` gives."""
         name = f"{self.name}/{self.evaluation}/fold {number}"
         with seeded(name, "initialisation"):
@@ -98,7 +103,12 @@ class Downstream:
         return FoldResult(probabilities_NK.numpy(), fitted)
 
     def _finetune(
-        self, name: str, number: int, encoder: nn.Module, classifier: nn.Module, after_epoch: Callable[[int, float], None]
+        self,
+        name: str,
+        number: int,
+        encoder: nn.Module,
+        classifier: nn.Module,
+        after_epoch: Callable[[int, float], None],
     ) -> tuple[Tensor, Fitted]:
         switches = self.protocol.switches
         train, validation = self._fold_images(number)
@@ -111,10 +121,15 @@ class Downstream:
         return predict(model, self._test_batches(), self.machine), fitted
 
     def _frozen(
-        self, name: str, number: int, encoder: nn.Module, classifier: nn.Module, after_epoch: Callable[[int, float], None]
+        self,
+        name: str,
+        number: int,
+        encoder: nn.Module,
+        classifier: nn.Module,
+        after_epoch: Callable[[int, float], None],
     ) -> tuple[Tensor, Fitted]:
         encoder.eval()
-        # One draw of the augmentation, without its crop, for the whole of a fold's training; none for validation (switch 8).
+        # One draw of the augmentation, without its crop, for a fold's training images; none for validation (switch 8).
         augment = downstream_augmentation(self.protocol.switches.downstream_augmentation, crop=False)
         (train, train_labels), (validation, validation_labels) = self._fold_images(number)
         with held_still(name, encoder):

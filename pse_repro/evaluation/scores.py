@@ -25,8 +25,8 @@ def scores(
 ) -> dict[str, float]:
     """top1, top2, top4 in percent and loss, over all images, or over batches of `batch_order` (switch 12).
 
-    The released code averages the means of consecutive batches of the test set in its own order, so that the images of a
-    smaller last batch count for more.
+    The released code averages the means of consecutive batches of the test set in its own order, so that the images of
+    a smaller last batch count for more.
     """
     values = {f"top{k}": 100 * hits(probabilities_NK, labels, k) for k in TOP_K}
     values["loss"] = cross_entropies(probabilities_NK, labels)

@@ -29,7 +29,9 @@ class PSE(nn.Module):
         radius = None
         if switches.kernel_support == "one-sigma":
             if sigma != int(sigma) or sigma < 1:
-                raise ValueError(f"sigma is {sigma:g}; kernel_support one-sigma takes whole numbers of pixels, 1 or more")
+                raise ValueError(
+                    f"sigma is {sigma:g}; kernel_support one-sigma takes whole numbers of pixels, 1 or more"
+                )
             radius = int(sigma)
         mass = 1 / 3 if switches.kernel_mass == "third" else 1.0
         return cls(PSELoss(sigma, radius=radius, mass=mass, padding=switches.borders))

@@ -14,6 +14,7 @@ from pse_repro.data.stl10 import Dataset
 from pse_repro.device import Machine
 from pse_repro.evaluation.downstream import Downstream, FoldResult
 from pse_repro.evaluation.scores import ensemble, scores
+from pse_repro.files import write_bytes
 from pse_repro.models import Autoencoder, build_autoencoder
 from pse_repro.progress import Progress
 from pse_repro.study import store
@@ -56,7 +57,10 @@ class CellRun:
             self._train(training)
             self._finish(training)
         summary = store.read_json(self.folder / "pretrain.json")["metrics"]
-        return [{"evaluation": "pretrain", "fold": "", "metric": metric, "value": value} for metric, value in summary.items()]
+        return [
+            {"evaluation": "pretrain", "fold": "", "metric": metric, "value": value}
+            for metric, value in summary.items()
+        ]
 
     def _take_up(self, training: Pretraining) -> None:
         path = self.folder / "state.safetensors"
@@ -67,7 +71,9 @@ class CellRun:
             restore_optimizer(state.optimizer, _with_prefix(tensors, "optimizer/"))
             state.best = {name: value.to(self.machine.device) for name, value in _with_prefix(tensors, "best/").items()}
             state.best_epoch, state.curves = note["best_epoch"], note["curves"]
-            self.progress.say(f"{self.cell.name}: pre-training goes on from epoch {state.epoch} of {training.length.epochs}")
+            self.progress.say(
+                f"{self.cell.name}: pre-training goes on from epoch {state.epoch} of {training.length.epochs}"
+            )
 
     def _train(self, training: Pretraining) -> None:
         saved_at, save_seconds = time.monotonic(), 0.0
@@ -90,7 +96,9 @@ class CellRun:
         tensors = {f"model/{name}": value for name, value in state.autoencoder.state_dict().items()}
         tensors |= {f"optimizer/{name}": value for name, value in optimizer_tensors(state.optimizer).items()}
         tensors |= {f"best/{name}": value for name, value in state.best.items()}
-        store.write_tensors(self.folder / "state.safetensors", tensors, {"best_epoch": state.best_epoch, "curves": state.curves})
+        store.write_tensors(
+            self.folder / "state.safetensors", tensors, {"best_epoch": state.best_epoch, "curves": state.curves}
+        )
 
     def _finish(self, training: Pretraining) -> None:
         """Keep the best checkpoint, curves, reconstructions and metrics; the state is not needed any more."""
@@ -107,10 +115,15 @@ class CellRun:
             "feature_std": float(features.std()),
         }
         sha256 = store.write_tensors(self.folder / "checkpoint.safetensors", state.best)
-        store.write_bytes(self.folder / "curves.csv", pd.DataFrame(state.curves).to_csv(index=False).encode())
+        write_bytes(self.folder / "curves.csv", pd.DataFrame(state.curves).to_csv(index=False).encode())
         store.write_npz(self.folder / "reconstructions.npz", **reconstructions)
         length = {"epochs": training.length.epochs, "batch_size": training.length.batch_size}
-        record = {"metrics": metrics, "checkpoint_sha256": sha256, "length": length, "seconds": sum(row["seconds"] for row in state.curves)}
+        record = {
+            "metrics": metrics,
+            "checkpoint_sha256": sha256,
+            "length": length,
+            "seconds": sum(row["seconds"] for row in state.curves),
+        }
         store.write_json(self.folder / "pretrain.json", record)
         (self.folder / "state.safetensors").unlink(missing_ok=True)
 
@@ -134,7 +147,9 @@ class CellRun:
 
     def evaluate(self, evaluation: str) -> list[dict[str, Any]]:
         """One evaluation over the folds; rows of top1, top2, top4, loss and best_epoch a fold, and of the ensemble."""
-        downstream = Downstream(self.cell.name, evaluation, self.cell.model.encoder, self.cell.protocol, self.data, self.machine)
+        downstream = Downstream(
+            self.cell.name, evaluation, self.cell.model.encoder, self.cell.protocol, self.data, self.machine
+        )
         labels = np.asarray(self.data.test.labels, np.int64) - 1
         by_batches = self.cell.protocol.switches.test_score == "batch-means"
         order = downstream.test_order if by_batches else None
@@ -142,7 +157,9 @@ class CellRun:
         for number in range(1, self.cell.folds + 1):
             fold = self._fold(downstream, evaluation, number)
             probabilities.append(fold["probabilities"])
-            values = scores(fold["probabilities"], labels, order, downstream.size) | {"best_epoch": float(fold["best_epoch"])}
+            values = scores(fold["probabilities"], labels, order, downstream.size) | {
+                "best_epoch": float(fold["best_epoch"])
+            }
             rows += [{"fold": str(number), "metric": metric, "value": value} for metric, value in values.items()]
         together = scores(ensemble(probabilities), labels)
         rows += [{"fold": "ensemble", "metric": metric, "value": value} for metric, value in together.items()]

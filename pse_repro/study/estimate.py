@@ -30,7 +30,9 @@ def _cell_seconds(cell: Cell, study: Study, trained_per_second: float, read_per_
     if "finetune" in cell.evaluations:
         epochs = min(TYPICAL_EPOCHS, settings.downstream_max_epochs)
         whole = cell.protocol.switches.finetuning == "whole-encoder"
-        seconds += cell.folds * (epochs * train / (trained_per_second if whole else read_per_second) + test / read_per_second)
+        seconds += cell.folds * (
+            epochs * train / (trained_per_second if whole else read_per_second) + test / read_per_second
+        )
     if "frozen" in cell.evaluations:
         seconds += (cell.folds * train + test) / read_per_second
     return seconds

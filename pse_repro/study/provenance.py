@@ -20,7 +20,11 @@ def provenance(data: Dataset, machine: Machine) -> dict[str, Any]:
         "platform": platform.platform(),
         "device": machine.describe(),
         "precision": machine.precision,
-        "data": {"name": data.name, "md5": data.md5, "images": {s: len(getattr(data, s)) for s in ("unlabeled", "train", "test")}},
+        "data": {
+            "name": data.name,
+            "md5": data.md5,
+            "images": {s: len(getattr(data, s)) for s in ("unlabeled", "train", "test")},
+        },
     }
 
 
@@ -38,7 +42,9 @@ def _git() -> dict[str, Any] | None:
         return None
     try:
         command = ["git", "-C", str(root)]
-        commit = subprocess.run([*command, "rev-parse", "HEAD"], capture_output=True, text=True, check=True).stdout.strip()
+        commit = subprocess.run(
+            [*command, "rev-parse", "HEAD"], capture_output=True, text=True, check=True
+        ).stdout.strip()
         status = subprocess.run([*command, "status", "--porcelain"], capture_output=True, text=True, check=True).stdout
     except (OSError, subprocess.CalledProcessError):
         return None

@@ -1,19 +1,18 @@
 """The run store: a directory a run, a folder a cell, every file by atomic rename, nothing unpickled.
 
-    RUN/run.json                       study, protocols, data, precision, device: a run of other settings is refused
-    RUN/results.csv                    the long table of all cells
-    RUN/cells/PROTOCOL/MODEL-seedN/    one cell
-        state.safetensors              pre-training so far (gone when it is done)
-        checkpoint.safetensors         the best autoencoder; its SHA-256 is in pretrain.json
-        pretrain.json  curves.csv  reconstructions.npz
-        EVALUATION/fold-K.npz          probabilities (N, 10) on the test set, labels, losses by epoch
-        results.csv  provenance.json   failed.json in a cell that could not go on
+RUN/run.json                       study, protocols, data, precision, device: a run of other settings is refused
+RUN/results.csv                    the long table of all cells
+RUN/cells/PROTOCOL/MODEL-seedN/    one cell
+    state.safetensors              pre-training so far (gone when it is done)
+    checkpoint.safetensors         the best autoencoder; its SHA-256 is in pretrain.json
+    pretrain.json  curves.csv  reconstructions.npz
+    EVALUATION/fold-K.npz          probabilities (N, 10) on the test set, labels, losses by epoch
+    results.csv  provenance.json   failed.json in a cell that could not go on
 """
 
 import hashlib
 import io
 import json
-import os
 import shutil
 import time
 from collections.abc import Iterator
@@ -28,20 +27,7 @@ import safetensors.torch
 from torch import Tensor
 
 from pse_repro.errors import NotFitError, UsageError
-
-
-def write_bytes(path: Path, content: bytes) -> None:
-    """Write a file whole or not at all."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        with temporary.open("wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
+from pse_repro.files import write_bytes
 
 
 def write_json(path: Path, content: Any) -> None:
@@ -60,7 +46,7 @@ def read_json(path: Path) -> Any:
 
 def write_npz(path: Path, **arrays: np.ndarray) -> None:
     buffer = io.BytesIO()
-    np.savez_compressed(buffer, **arrays)
+    np.savez_compressed(buffer, allow_pickle=False, **arrays)
     write_bytes(path, buffer.getvalue())
 
 
@@ -87,7 +73,9 @@ def read_tensors(path: Path, sha256: str | None = None) -> tuple[dict[str, Tenso
     try:
         content = path.read_bytes()
         if sha256 is not None and hashlib.sha256(content).hexdigest() != sha256:
-            raise NotFitError(f"{path} is not the file that was written (its SHA-256 differs from pretrain.json's): {remedy}")
+            raise NotFitError(
+                f"{path} is not the file that was written (its SHA-256 differs from pretrain.json's): {remedy}"
+            )
         length = int.from_bytes(content[:8], "little")
         note = json.loads(json.loads(content[8 : 8 + length]).get("__metadata__", {}).get("note", "null"))
         return safetensors.torch.load(content), note

@@ -1,7 +1,7 @@
 """Training a classifier on one fold: early stopping, learning rate on plateau, best checkpoint.
 
-Source: slides "Downstream" and the released code: cross-entropy, Adam given all parameters, clipping by norm (switch 5),
-the partial last batch kept, validation loss the mean of batch means, strict improvements counted.
+Source: slides "Downstream" and the released code: cross-entropy, Adam given all parameters, clipping by norm (switch
+5), the partial last batch kept, validation loss the mean of batch means, strict improvements counted.
 """
 
 import math
@@ -36,11 +36,16 @@ class Fitted:
 
 
 def fit(
-    name: str, model: nn.Module, data: FoldData, protocol: Protocol, machine: Machine, after_epoch: Callable[[int, float], None]
+    name: str,
+    model: nn.Module,
+    data: FoldData,
+    protocol: Protocol,
+    machine: Machine,
+    after_epoch: Callable[[int, float], None],
 ) -> Fitted:
-    """Train `model` and leave it with the weights and buffers of its best epoch. CellError for a loss that is not finite.
+    """Train `model` and leave it with the weights and buffers of its best epoch.
 
-    `after_epoch` is told the epoch and its validation loss.
+    `after_epoch` is told the epoch and its validation loss. CellError for a loss that is not finite.
     """
     settings = protocol.settings
     optimizer = torch.optim.Adam(model.parameters(), settings.learning_rate)

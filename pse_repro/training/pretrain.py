@@ -1,7 +1,7 @@
 """Pre-training: an autoencoder on unlabelled images, the checkpoint of the lowest validation loss kept.
 
-Source: slides "Unsupervised Pre-Training" and the released code (switches 4, 5, 6 and 14): Adam, shuffled batches, the last
-partial batch dropped in training and in validation, gradients clipped by norm over all parameters.
+Source: slides "Unsupervised Pre-Training" and the released code (switches 4, 5, 6 and 14): Adam, shuffled batches, the
+last partial batch dropped in training and in validation, gradients clipped by norm over all parameters.
 """
 
 import math
@@ -61,7 +61,14 @@ class Pretraining:
     """The pre-training of one model; `run` goes through its epochs, from wherever `state` stands."""
 
     def __init__(
-        self, name: str, model: Model, protocol: Protocol, study_epochs: int, seed: int, images: Images, machine: Machine
+        self,
+        name: str,
+        model: Model,
+        protocol: Protocol,
+        study_epochs: int,
+        seed: int,
+        images: Images,
+        machine: Machine,
     ) -> None:
         self.name, self.machine, self.images = name, machine, images
         self.switches, self.settings = protocol.switches, protocol.settings
@@ -108,12 +115,17 @@ class Pretraining:
             started = time.perf_counter()
             train = self._train_epoch(state.epoch, after_batch)
             validation = self._validate(after_batch)
-            row = {"epoch": float(state.epoch), "steps": float((state.epoch + 1) * (len(self.train) // self.length.batch_size))}
+            row = {
+                "epoch": float(state.epoch),
+                "steps": float((state.epoch + 1) * (len(self.train) // self.length.batch_size)),
+            }
             row |= {f"train_{key}": value for key, value in train.items()}
             row |= {f"validation_{key}": value for key, value in validation.items()}
             for key, value in row.items():
                 if not math.isfinite(value):
-                    raise CellError(f"{self.name}: {key} is {value} in epoch {state.epoch}; this cell stops, the others go on")
+                    raise CellError(
+                        f"{self.name}: {key} is {value} in epoch {state.epoch}; this cell stops, the others go on"
+                    )
             best = min((past["validation_loss"] for past in state.curves), default=math.inf)
             if validation["loss"] < best:
                 state.best = {key: value.detach().clone() for key, value in state.autoencoder.state_dict().items()}

@@ -1,0 +1,37 @@
+"""`nox -s tests | lint | types | smoke`: each session installs what it needs, CI runs the same ones."""
+
+import nox
+
+nox.options.sessions = ["lint", "types", "tests", "smoke"]
+nox.options.reuse_existing_virtualenvs = True
+
+
+@nox.session
+def tests(session: nox.Session) -> None:
+    """The test suite with branch coverage; arguments after -- go to pytest."""
+    session.install("-e", ".[test]")
+    session.run("pytest", "--cov", "--cov-report=term-missing:skip-covered", *session.posargs)
+
+
+@nox.session
+def lint(session: nox.Session) -> None:
+    """Ruff: rules and format."""
+    session.install("ruff>=0.9")
+    session.run("ruff", "check", ".")
+    session.run("ruff", "format", "--check", ".")
+
+
+@nox.session
+def types(session: nox.Session) -> None:
+    """mypy, strict."""
+    session.install("-e", ".[dev]")
+    session.run("mypy")
+
+
+@nox.session
+def smoke(session: nox.Session) -> None:
+    """The installed package, not the checkout: smoke to a verdict and a report, from an empty folder."""
+    session.install(".")
+    session.chdir(session.create_tmp())
+    session.run("pse-repro", "smoke", "--device", "cpu", "--fresh", *session.posargs)
+    session.run("pse-repro", "compare", "--format", "markdown")

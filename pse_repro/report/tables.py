@@ -1,0 +1,189 @@
+"""The report's tables: numbers of a run and of its comparison, formatted once, as text, for both pages."""
+
+import math
+from dataclasses import asdict, dataclass, field, fields
+
+import pandas as pd
+
+from pse_repro.compare import PRINT_RULES, Comparison, model_name, printed_percent
+from pse_repro.config import Model, Protocol, Settings, Switches
+from pse_repro.progress import duration
+from pse_repro.report.contents import NONE, Run, key, label
+from pse_repro.study.cells import Cell
+
+EVALUATIONS = {"finetune": "Fine-tuning", "frozen": "Frozen features"}
+_PERCENT = frozenset({"top1", "top2", "top4"})
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table of text; `align` has a letter a column, l or r; `notes` are its footnotes, numbered from 1."""
+
+    title: str
+    header: tuple[str, ...]
+    align: str
+    rows: list[list[str]]
+    notes: list[str] = field(default_factory=list)
+
+
+def number(value: float, metric: str, sign: str = "") -> str:
+    """A number as `compare` prints it: two decimals for percentages, four for losses."""
+    return format(value, sign + (".2f" if metric in _PERCENT else ".4f" if metric == "loss" else ".6g"))
+
+
+def pretraining_table(run: Run) -> Table:
+    """What each pre-training reached, at the epoch whose weights were kept."""
+    rows = []
+    for cell in run.cells:
+        metrics = run.json(cell, "pretrain.json").get("metrics")
+        if metrics:
+            values = [number(metrics[name], name) for name in ("best_epoch", "validation_loss", "validation_mse")]
+            rows.append([run.title(cell), *values])
+    return Table("Lowest validation loss", ("model", "best epoch", "own loss", "MSE there"), "lrrr", rows)
+
+
+def score_tables(run: Run, comparison: Comparison) -> list[Table]:
+    """A table for each protocol and evaluation that has scores, a row a model (means over seeds)."""
+    tables = []
+    for protocol in run.record.protocols:
+        for evaluation in run.record.study.evaluations:
+            part = _where(run.results, protocol=protocol.name, evaluation=evaluation)
+            if len(part):
+                tables.append(_score_table(run, comparison, part, protocol, evaluation))
+    return tables
+
+
+def _score_table(run: Run, comparison: Comparison, part: pd.DataFrame, protocol: Protocol, evaluation: str) -> Table:
+    # as the comparison below prints them (switch 13)
+    rule = PRINT_RULES.get(protocol.name, "rounded") if comparison.expected.printed else None
+    expected = _where(comparison.rows, protocol=protocol.name, evaluation=evaluation, fold="ensemble", metric="top1")
+    rows = []
+    for model in run.record.study.models:
+        own = _where(part, **key(model))
+        ensemble = _where(own, fold="ensemble")
+        folds = own[own["fold"] != "ensemble"]
+        means = {metric: _where(ensemble, metric=metric)["value"].mean() for metric in sorted(_PERCENT)}
+        if rule:
+            means = {metric: printed_percent(mean, rule) for metric, mean in means.items()}
+        top1, loss = (_where(folds, metric=metric)["value"] for metric in ("top1", "loss"))
+        folds_range = f"{top1.min():.2f} to {top1.max():.2f}" if len(top1) else NONE
+        rows.append([
+            label(model), str(own["seed"].nunique()),
+            _shown(means["top1"], "top1") + _spread(_where(ensemble, metric="top1")["value"]),
+            _published(_where(expected, **key(model))), _gain(part, model), _shown(means["top2"], "top2"),
+            _shown(means["top4"], "top4"), _shown(top1.mean(), "top1"), folds_range, _shown(loss.mean(), "loss"),
+        ])  # fmt: skip
+    header: tuple[str, ...] = (
+        "model", "seeds", "top-1 %", f"expected ({comparison.expected.name})", "to MSE, points", "top-2 %",
+        "top-4 %", "folds' top-1 %", "folds' range", "folds' loss",
+    )  # fmt: skip
+    if all(row[3] == NONE for row in rows):  # nothing of it is expected
+        header, rows = header[:3] + header[4:], [row[:3] + row[4:] for row in rows]
+    title = f"{EVALUATIONS.get(evaluation, evaluation)}, {protocol.name}"
+    return Table(title, header, "l" + "r" * (len(header) - 1), rows)
+
+
+def _published(rows: pd.DataFrame) -> str:
+    if not len(rows):
+        return NONE
+    row = rows.iloc[0]
+    return number(row["expected"], "top1") + (" (not comparable)" if row["verdict"] == "not comparable" else "")
+
+
+def _gain(part: pd.DataFrame, model: Model) -> str:
+    """Ensemble top-1 minus that of MSE with the same encoder and seed, in points, before any rounding."""
+    if model.objective == "mse":
+        return NONE
+    top1 = _where(part, fold="ensemble", metric="top1")
+    models = (model, Model(model.encoder, "mse"))
+    own, baseline = (_where(top1, **key(each)).set_index("seed")["value"] for each in models)
+    gains = (own - baseline).dropna()
+    return _shown(gains.mean(), "top1", "+") + _spread(gains)
+
+
+def _spread(values: "pd.Series[float]") -> str:
+    """The standard deviation over seeds, where there are several."""
+    return f" ± {values.std():.2f}" if len(values) > 1 else ""
+
+
+def comparison_table(comparison: Comparison) -> Table:
+    """Every row of the comparison; reasons and notes are footnotes."""
+    found = comparison.rows.to_dict("records")
+    notes = [text for row in found for text in (row["reason"], row["note"]) if text and text != "no tolerance"]
+    notes = list(dict.fromkeys(notes))
+    several = comparison.rows["protocol"].nunique() > 1
+    rows = []
+    for row in found:
+        metric = row["metric"]
+        texts = dict.fromkeys(text for text in (row["reason"], row["note"]) if text in notes)
+        marks = "".join(f" [{notes.index(text) + 1}]" for text in texts)
+        measured = [number(row["measured"], metric), number(row["difference"], metric, "+")]
+        rows.append([
+            *([row["protocol"]] if several else []), model_name(row["encoder"], row["objective"], row["sigma"]),
+            row["evaluation"], row["fold"] or NONE, metric, number(row["expected"], metric),
+            *(measured if row["seeds"] else [NONE, NONE]),
+            NONE if math.isnan(row["tolerance"]) else f"{row['tolerance']:g}",
+            (row["verdict"] or "no tolerance") + marks,
+        ])  # fmt: skip
+    header = (
+        *(("protocol",) if several else ()), "model", "evaluation", "fold", "metric", "expected", "measured",
+        "difference", "tolerance", "verdict",
+    )  # fmt: skip
+    return Table(f"Expected values: {len(rows)}", header, "l" * (len(header) - 5) + "rrrrl", rows, notes)
+
+
+def cells_table(run: Run) -> Table:
+    """What was run: lengths, durations, memory."""
+    rows = []
+    for cell in run.cells:
+        trained, note = run.json(cell, "pretrain.json"), run.json(cell, "provenance.json")
+        length = trained.get("length", {})
+        memory = note.get("peak_memory_bytes")
+        rows.append([
+            run.title(cell), _state(run, cell), str(length.get("epochs", NONE)), str(length.get("batch_size", NONE)),
+            duration(trained["seconds"]) if trained else NONE, duration(note["seconds_this_time"]) if note else NONE,
+            f"{memory / 2**30:.2f} GiB" if memory else NONE,
+        ])  # fmt: skip
+    header = ("cell", "state", "epochs", "batch", "pre-training", "last session", "peak memory")
+    return Table("Cells", header, "llrrrrr", rows)
+
+
+def _state(run: Run, cell: Cell) -> str:
+    folder = run.folder(cell)
+    if (folder / "failed.json").exists():
+        return "failed"
+    if not (folder / "pretrain.json").exists():
+        return "pre-training not finished" if folder.exists() else "not begun"
+    done = {name: len(list((folder / name).glob("fold-*.npz"))) for name in cell.evaluations}
+    lacking = [f"{name} {count} of {cell.folds} folds" for name, count in done.items() if count < cell.folds]
+    return "; ".join(["pre-trained", *lacking]) if lacking else "done"
+
+
+def protocol_table(run: Run, part: type[Switches] | type[Settings]) -> Table:
+    """The protocols' switches (numbered) or settings side by side; a mark where they differ."""
+    plural, several = part.__name__.lower(), len(run.record.protocols) > 1
+    tables = [asdict(getattr(protocol, plural)) for protocol in run.record.protocols]
+    rows = []
+    for place, item in enumerate(fields(part), 1):
+        values = [_plain(table[item.name]) for table in tables]
+        name = f"{place}. {item.name}" if part is Switches else item.name
+        rows.append([name, *values, *(["differs" if len(set(values)) > 1 else "same"] if several else [])])
+    names = [protocol.name for protocol in run.record.protocols]
+    header = ("switch" if part is Switches else "setting", *names, *(["compared"] if several else []))
+    return Table(plural.capitalize(), header, "l" * len(header), rows)
+
+
+def _where(table: pd.DataFrame, **columns: str) -> pd.DataFrame:
+    for column, value in columns.items():
+        table = table[table[column] == value]
+    return table
+
+
+def _shown(value: float, metric: str, sign: str = "") -> str:
+    return NONE if math.isnan(value) else number(value, metric, sign)
+
+
+def _plain(value: object) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return f"{value:g}" if isinstance(value, float) else str(value)

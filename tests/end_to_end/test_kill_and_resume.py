@@ -1,0 +1,71 @@
+"""A real process, killed in the middle of pre-training, continues and ends with the same numbers, bit for bit."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.tiny import write_images
+
+STUDY = """
+name = "killed"
+scale = "reduced"
+expected = "paper"
+epochs = 6
+folds = 1
+evaluations = ["frozen"]
+[overrides]
+batch_size = 8
+downstream_max_epochs = 3
+[[models]]
+encoder = "cnn"
+objective = "pse"
+sigma = 3
+"""
+
+
+def command(folder: Path, out: str) -> list[str]:
+    program = [sys.executable, "-c", "from pse_repro.cli import main; main()"]
+    return [*program, "run", str(folder / "s.toml"), "--data", str(folder / "photos"), "--out", out, "--device", "cpu"]
+
+
+def environment() -> dict[str, str]:
+    # One thread: the same sums in the same order, also where another process takes a core
+    return os.environ | {"OMP_NUM_THREADS": "1", "NO_COLOR": "1"}
+
+
+@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGINT], ids=["killed", "interrupted"])
+def test_a_killed_run_continues_with_the_same_numbers(tmp_path: Path, how: signal.Signals) -> None:
+    write_images(tmp_path / "photos", unlabeled=60, train=20, test=20)
+    (tmp_path / "s.toml").write_text(STUDY)
+    done = subprocess.run(command(tmp_path, "whole"), cwd=tmp_path, env=environment(), capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert "images/s" in done.stderr  # plain lines where there is no terminal
+    assert "\x1b" not in done.stderr
+
+    state = tmp_path / "cut/cells/as-released/cnn-pse-3-seed0/state.safetensors"
+    with subprocess.Popen(
+        command(tmp_path, "cut"), cwd=tmp_path, env=environment(), stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
+    ) as process:
+        deadline = time.monotonic() + 120
+        while not state.exists() and process.poll() is None and time.monotonic() < deadline:
+            time.sleep(0.02)
+        assert state.exists(), "the run ended before it saved anything"
+        process.send_signal(how)
+        said = process.communicate()[1]
+    if how == signal.SIGINT:
+        assert process.returncode == 130
+        assert "what was done is kept" in said
+        assert "Traceback" not in said
+    assert not (tmp_path / "cut/results.csv").exists()
+
+    again = subprocess.run(command(tmp_path, "cut"), cwd=tmp_path, env=environment(), capture_output=True, text=True)
+    assert again.returncode == 0, again.stderr
+    assert "goes on from epoch" in again.stderr
+    assert (tmp_path / "cut/results.csv").read_bytes() == (tmp_path / "whole/results.csv").read_bytes()
+    left = [path for path in (tmp_path / "cut").rglob("*") if path.suffix == ".part"]
+    assert left == []

@@ -1,0 +1,63 @@
+"""The guard, and switch 8: per-image normalisation against the released way, one image at a time."""
+
+import pytest
+import torch
+from torch import nn
+
+from pse_repro.errors import CellError
+from pse_repro.evaluation.encoders import fingerprint, held_still, per_image_normalisation
+from pse_repro.models import build_autoencoder
+
+
+def varied(encoder: nn.Module) -> nn.Module:
+    """BatchNorm weights, biases and statistics as they are after training: not ones and zeros."""
+    for layer in encoder.modules():
+        if isinstance(layer, nn.BatchNorm2d):
+            nn.init.uniform_(layer.weight, 0.5, 1.5)
+            nn.init.uniform_(layer.bias, -0.5, 0.5)
+            nn.init.uniform_(layer.running_mean, -1, 1)  # type: ignore[arg-type]
+    return encoder
+
+
+@pytest.mark.parametrize("name", ["cnn", "resnet"])
+def test_per_image_normalisation_equals_one_image_at_a_time_in_training_mode(name: str) -> None:
+    torch.manual_seed(0)
+    encoder = varied(build_autoencoder(name).encoder).eval()
+    images = torch.rand(3, 3, 96, 96)
+    with torch.no_grad():
+        before = encoder(images)
+        with per_image_normalisation(encoder):
+            batched = encoder(images)
+        again = encoder(images)
+        one_by_one = torch.cat([encoder.train()(image[None]) for image in images])
+    torch.testing.assert_close(batched, one_by_one, rtol=1e-4, atol=2e-5)
+    torch.testing.assert_close(before, again, rtol=0, atol=0)  # the layers are themselves again
+    assert (before - batched).abs().max() > 0.01
+
+
+def test_per_image_normalisation_leaves_the_buffers_alone() -> None:
+    encoder = build_autoencoder("cnn").encoder.train()
+    with held_still("x", encoder), torch.no_grad(), per_image_normalisation(encoder):
+        encoder(torch.rand(4, 3, 96, 96))
+
+
+def test_the_guard_sees_a_changed_weight() -> None:
+    encoder = build_autoencoder("cnn").encoder
+    with pytest.raises(CellError, match="weights changed"), torch.no_grad(), held_still("x", encoder, buffers=False):
+        next(encoder.parameters())[0, 0, 0, 0] += 1e-6
+
+
+def test_the_guard_sees_drifting_statistics_where_it_is_told_to() -> None:
+    encoder = build_autoencoder("cnn").encoder.train()
+    images = torch.rand(4, 3, 96, 96)
+    with torch.no_grad(), held_still("x", encoder, buffers=False):
+        encoder(images)
+    with pytest.raises(CellError, match="weights or buffers changed"), torch.no_grad(), held_still("x", encoder):
+        encoder(images)
+
+
+def test_fingerprint_depends_on_the_tensors_alone() -> None:
+    first, second = build_autoencoder("cnn").encoder, build_autoencoder("cnn").encoder
+    assert fingerprint(first) != fingerprint(second)
+    second.load_state_dict(first.state_dict())
+    assert fingerprint(first) == fingerprint(second)

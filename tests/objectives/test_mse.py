@@ -1,0 +1,23 @@
+"""The MSE objective is the plain mean, in float32, whatever the switches."""
+
+import pytest
+import torch
+
+from pse_repro.config import load_protocol
+from pse_repro.objectives.mse import MSE
+
+
+@pytest.mark.parametrize("protocol", ["as-released", "as-described"])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_it_is_the_mean_square_in_float32(protocol: str, dtype: torch.dtype) -> None:
+    generator = torch.Generator().manual_seed(0)
+    reconstruction, images = (torch.rand(2, 3, 12, 12, generator=generator).to(dtype) for _ in range(2))
+    loss = MSE.build(None, load_protocol(protocol).switches)(reconstruction, images)
+    assert loss.dtype == torch.float32
+    assert float(loss) == pytest.approx(float((reconstruction.double() - images.double()).square().mean()), rel=1e-6)
+
+
+def test_it_has_no_sigma() -> None:
+    MSE.check(None)
+    with pytest.raises(ValueError, match="sigma is 3, but mse has none; leave it out"):
+        MSE.check(3.0)

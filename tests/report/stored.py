@@ -1,0 +1,77 @@
+"""Runs stored by hand, in the layout of `pse_repro.study.store`: small arrays, nothing trained."""
+
+import json
+from dataclasses import asdict, replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from pse_repro.compare import Comparison, compare
+from pse_repro.config import Model, Study, load_protocol, load_study
+from pse_repro.expected import load_expected
+from pse_repro.files import write_bytes
+from pse_repro.study import store
+from pse_repro.study.cell_run import cell_folder
+from pse_repro.study.cells import Cell, expand
+from pse_repro.study.runner import open_record
+from pse_repro.tables import write_table
+
+DATA = {"name": "stl10", "md5": {}}
+MODELS = (Model("cnn", "mse"), Model("cnn", "pse", 3.0))
+EPOCHS = 5
+
+
+def study(**changes: object) -> Study:
+    """The study that is stored unless a test wants another: two models, two folds, compared with the slides."""
+    base = replace(load_study("smoke"), name="tiny", scale="full", expected="paper", models=MODELS, folds=2)
+    return replace(base, subset=type(base.subset)(), overrides={}, **changes)
+
+
+def store_run(
+    directory: Path, study: Study, seeds: int = 1, data: dict[str, object] = DATA, size: int = 24
+) -> list[Cell]:
+    """Store a finished run; returns its cells. `size` is that of the images that are shown."""
+    protocols = [load_protocol(name) for name in study.protocols]
+    settings = {"study": asdict(study), "protocols": [asdict(each) for each in protocols], "data": data}
+    store.write_json(directory / "run.json", json.loads(json.dumps(settings | {"device": "cpu", "precision": "fp32"})))
+    cells = expand(study, protocols, seeds)
+    rows = [row for number, cell in enumerate(cells) for row in store_cell(directory, cell, number, data, size)]
+    conditions = {"study": study.name, "data": data["name"], "device": "cpu", "precision": "fp32", "scale": study.scale}
+    write_table(pd.DataFrame(rows).assign(**conditions), directory / "results.csv")
+    return cells
+
+
+def store_cell(directory: Path, cell: Cell, number: int, data: dict[str, object], size: int) -> list[dict[str, object]]:
+    """Store a finished cell, different for each number; returns its rows of the results."""
+    folder, random = cell_folder(directory, cell), np.random.default_rng(number)
+    losses = np.exp(-np.arange(EPOCHS) / 3) * (1 + 0.1 * number) + 0.01
+    curves = {"epoch": np.arange(EPOCHS), "validation_mse": losses, "validation_loss": losses / 9}
+    write_bytes(folder / "curves.csv", pd.DataFrame(curves).to_csv(index=False).encode())
+    metrics = {"best_epoch": EPOCHS - 1, "validation_loss": losses[-1] / 9, "validation_mse": losses[-1]}
+    length = {"epochs": EPOCHS, "batch_size": 64}
+    store.write_json(folder / "pretrain.json", {"metrics": metrics, "length": length, "seconds": 125.0})
+    images = random.random((8, 3, size, size)).astype(np.float16)
+    store.write_npz(folder / "reconstructions.npz", images=images, reconstructions=images[:, :, ::-1])
+    note = {"versions": {"python": "3.11.0"}, "git": None, "device": {"name": "a machine"}, "seconds_this_time": 7.0}
+    note |= {"data": data | {"images": {"test": 8}}, "peak_memory_bytes": 2**30, "finished": "2026-01-01T00:00:00+0000"}
+    store.write_json(folder / "provenance.json", note)
+    rows = [cell.key | {"evaluation": "pretrain", "fold": "", "metric": "validation_mse", "value": losses[-1]}]
+    for evaluation in cell.evaluations:
+        for fold in [*map(str, range(1, cell.folds + 1)), "ensemble"]:
+            if fold != "ensemble":
+                arrays = {"validation_losses": 2 - losses, "best_epoch": np.array(0)}
+                store.write_npz(folder / evaluation / f"fold-{fold}.npz", **arrays)
+            for metric, scale in (("top1", 50.0), ("top2", 70.0), ("top4", 90.0), ("loss", 1.4)):
+                key = {"evaluation": evaluation, "fold": fold, "metric": metric}
+                rows.append(cell.key | key | {"value": scale * (1 + random.normal() / 50)})
+    return rows
+
+
+def comparison(directory: Path) -> Comparison:
+    """What `pse-repro compare` finds in a run; nothing measured where it has no results."""
+    record = open_record(directory)
+    path = directory / "results.csv"
+    columns = ["protocol", "encoder", "objective", "sigma", "seed", "evaluation", "fold", "metric", "value"]
+    results = pd.read_csv(path, dtype={"sigma": str}) if path.exists() else pd.DataFrame(columns=columns)
+    return compare(results, load_expected(record.study.expected), scope=record.scope)

@@ -1,0 +1,103 @@
+"""One cell from images to rows; taken up where it stopped."""
+
+import json
+import math
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from pse_repro.errors import CellError, NotFitError
+from pse_repro.progress import Progress
+from pse_repro.study.cell_run import CellRun
+from pse_repro.study.cells import Cell
+from tests.tiny import CPU, cell, dataset, protocol
+
+pytestmark = pytest.mark.usefixtures("tiny_models")
+
+
+def run(folder: Path, which: Cell | None = None, evaluations: tuple[str, ...] | None = None) -> pd.DataFrame:
+    return CellRun(which or cell(), dataset(), CPU, folder, Progress(quiet=True)).run(evaluations)
+
+
+def value(rows: pd.DataFrame, evaluation: str, fold: str, metric: str) -> float:
+    (found,) = rows[(rows["evaluation"] == evaluation) & (rows["fold"] == fold) & (rows["metric"] == metric)]["value"]
+    return float(found)
+
+
+def test_rows_hold_every_fold_and_the_ensemble(tmp_path: Path) -> None:
+    rows = run(tmp_path)
+    for evaluation in ("finetune", "frozen"):
+        of = rows[rows["evaluation"] == evaluation]
+        assert set(of["fold"]) == {"1", "2", "ensemble"}
+        assert set(of["metric"]) == {"top1", "top2", "top4", "loss", "best_epoch"}
+        assert of[of["metric"] == "top4"]["value"].between(0, 100).all()
+    assert not rows.duplicated(["evaluation", "fold", "metric"]).any()
+    assert rows["value"].map(math.isfinite).all()
+
+
+def test_scores_come_from_the_kept_predictions(tmp_path: Path) -> None:
+    rows = run(tmp_path)
+    folder = tmp_path / "cells" / "as-released" / "cnn-mse-seed0" / "frozen"
+    folds = [np.load(folder / f"fold-{number}.npz") for number in (1, 2)]
+    labels = folds[0]["labels"].astype(int) - 1
+    together = (folds[0]["probabilities"] + folds[1]["probabilities"]) / 2
+    assert value(rows, "frozen", "ensemble", "top1") == pytest.approx(100 * (together.argmax(1) == labels).mean())
+    assert value(rows, "frozen", "1", "best_epoch") == folds[0]["validation_losses"].argmin()
+
+
+def test_a_second_run_trains_nothing_and_gives_the_same_rows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    first = run(tmp_path)
+    monkeypatch.setattr("pse_repro.study.cell_run.Pretraining", None)
+    monkeypatch.setattr("pse_repro.evaluation.downstream.fit", None)
+    pd.testing.assert_frame_equal(run(tmp_path), first)
+
+
+def test_a_lost_fold_is_made_again_with_the_same_numbers(tmp_path: Path) -> None:
+    first = run(tmp_path)
+    path = tmp_path / "cells" / "as-released" / "cnn-mse-seed0" / "finetune" / "fold-2.npz"
+    path.unlink()
+    pd.testing.assert_frame_equal(run(tmp_path), first)
+
+
+def test_folds_do_not_depend_on_the_ones_before(tmp_path: Path) -> None:
+    both, first_only = run(tmp_path / "a", cell(folds=2)), run(tmp_path / "b", cell(folds=1))
+    assert value(both, "finetune", "1", "loss") == value(first_only, "finetune", "1", "loss")
+
+
+def test_pretraining_alone_then_one_evaluation_then_all(tmp_path: Path) -> None:
+    assert set(run(tmp_path, evaluations=())["evaluation"]) == {"pretrain"}
+    assert set(run(tmp_path, evaluations=("frozen",))["evaluation"]) == {"pretrain", "frozen"}
+    everything = run(tmp_path, evaluations=("finetune",))  # what is complete is taken up
+    pd.testing.assert_frame_equal(everything, run(tmp_path / "at-once"))
+
+
+def test_an_altered_checkpoint_is_refused(tmp_path: Path) -> None:
+    run(tmp_path, evaluations=())
+    path = tmp_path / "cells" / "as-released" / "cnn-mse-seed0" / "checkpoint.safetensors"
+    path.write_bytes(path.read_bytes()[:-4] + b"\0\0\0\1")
+    with pytest.raises(NotFitError, match=r"checkpoint.safetensors is not the file that was written"):
+        run(tmp_path)
+
+
+def test_provenance_says_what_made_the_numbers(tmp_path: Path) -> None:
+    run(tmp_path)
+    folder = tmp_path / "cells" / "as-released" / "cnn-mse-seed0"
+    record = json.loads((folder / "provenance.json").read_text())
+    assert {"versions", "git", "device", "precision", "data", "seed", "peak_memory_bytes"} <= set(record)
+    assert record["data"]["images"] == {"unlabeled": 60, "train": 50, "test": 40}
+    assert record["peak_memory_bytes"] > 1e7
+
+
+def test_seeds_and_models_draw_numbers_of_their_own(tmp_path: Path) -> None:
+    losses = [
+        value(run(tmp_path, which), "pretrain", "", "validation_mse")
+        for which in (cell(), cell("pse", 3), Cell(protocol(), cell().model, 1, 2, ("finetune", "frozen"), 2))
+    ]
+    assert len(set(losses)) == 3
+
+
+def test_a_diverging_cell_says_so(tmp_path: Path) -> None:
+    with pytest.raises(CellError, match=r"as-released/cnn-mse-seed0: .* is (nan|inf)"):
+        run(tmp_path, cell(under=protocol(learning_rate=1e30, switches={"gradient_clipping": False})))

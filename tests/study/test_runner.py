@@ -1,0 +1,73 @@
+"""A whole study: results after every cell, failed cells, records."""
+
+import math
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from pse_repro.config import Model, Protocol, Study
+from pse_repro.errors import UsageError
+from pse_repro.objectives.pse import PSE
+from pse_repro.progress import Progress
+from pse_repro.study.runner import open_record, read_results, run_study
+from tests.tiny import CPU, dataset, protocol
+
+pytestmark = pytest.mark.usefixtures("tiny_models")
+STUDY = Study("tiny", "reduced", "paper", 1, (Model("cnn", "mse"), Model("cnn", "pse", 3.0)), folds=1)
+
+
+def run(folder: Path, study: Study = STUDY, protocols: list[Protocol] | None = None, seeds: int = 1) -> dict[str, str]:
+    chosen = protocols or [protocol(downstream_max_epochs=1)]
+    return run_study(study, chosen, seeds, dataset(), CPU, folder, Progress(quiet=True))
+
+
+def test_results_carry_their_conditions_and_the_record_comes_back(tmp_path: Path) -> None:
+    assert run(tmp_path) == {}
+    results = read_results(tmp_path)
+    conditions = results[["study", "data", "device", "precision", "scale"]].drop_duplicates().to_numpy().tolist()
+    assert conditions == [["tiny", "embedded-sample", "cpu", "fp32", "reduced"]]
+    assert set(results["sigma"]) == {"", "3"}
+    record = open_record(tmp_path)
+    assert record.study == STUDY
+    assert record.protocols == [protocol(downstream_max_epochs=1)]
+
+
+def test_seeds_can_be_added_to_a_run_and_keep_the_first_ones(tmp_path: Path) -> None:
+    run(tmp_path)
+    before = read_results(tmp_path)
+    run(tmp_path, seeds=2)
+    after = read_results(tmp_path)
+    assert set(after["seed"]) == {"0", "1"}
+    assert after[after["seed"] == "0"]["value"].tolist() == before["value"].tolist()
+
+
+def test_two_protocols_stand_side_by_side(tmp_path: Path) -> None:
+    both = [protocol(downstream_max_epochs=1), protocol("as-described", downstream_max_epochs=1)]
+    run(tmp_path, protocols=both)
+    counts = read_results(tmp_path)["protocol"].value_counts()
+    assert counts["as-released"] == counts["as-described"]
+
+
+def test_a_cell_that_diverges_is_recorded_and_the_others_go_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    forward = PSE.forward
+    monkeypatch.setattr(PSE, "forward", lambda self, *images: forward(self, *images) * (math.nan if self.criterion.sigma == 4 else 1))
+    failed = run(tmp_path, replace(STUDY, models=(Model("cnn", "pse", 4.0), Model("cnn", "pse", 3.0))))
+    assert list(failed) == ["as-released/cnn-pse-4-seed0"]
+    assert "train_loss is nan in epoch 0" in failed["as-released/cnn-pse-4-seed0"]
+    assert set(read_results(tmp_path)["sigma"]) == {"3"}
+    assert (tmp_path / "cells/as-released/cnn-pse-4-seed0/failed.json").exists()
+
+
+def test_other_settings_are_refused(tmp_path: Path) -> None:
+    run(tmp_path)
+    with pytest.raises(UsageError, match=r"study.folds = 1, and now it is 2"):
+        run(tmp_path, replace(STUDY, folds=2))
+
+
+def test_what_is_no_run_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="not a run directory"):
+        open_record(tmp_path)
+    (tmp_path / "run.json").write_text('{"study": {}}')
+    with pytest.raises(UsageError, match="not a record of this kit"):
+        open_record(tmp_path)

@@ -1,0 +1,112 @@
+"""The run store: whole files, altered files, foreign and locked directories."""
+
+import json
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from pse_repro.errors import NotFitError, UsageError
+from pse_repro.study import store
+
+
+def test_tensors_and_their_note_come_back_bit_for_bit(tmp_path: Path) -> None:
+    path = tmp_path / "deep" / "x.safetensors"
+    tensors = {"a/b": torch.randn(3, 4), "steps": torch.tensor(7.0)}
+    sha256 = store.write_tensors(path, tensors, {"epoch": 3, "loss": 0.1 + 0.2})
+    found, note = store.read_tensors(path, sha256)
+    assert {name: value.tolist() for name, value in found.items()} == {n: v.tolist() for n, v in tensors.items()}
+    assert note == {"epoch": 3, "loss": 0.1 + 0.2}
+
+
+def test_an_altered_checkpoint_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "x.safetensors"
+    sha256 = store.write_tensors(path, {"a": torch.zeros(100)})
+    content = bytearray(path.read_bytes())
+    content[-1] ^= 1
+    path.write_bytes(content)
+    with pytest.raises(NotFitError, match="SHA-256 differs"):
+        store.read_tensors(path, sha256)
+
+
+@pytest.mark.parametrize("content", [b"", b"x", b"\x80\x04not a checkpoint", b"\xff" * 64, b"\x02\x00\x00\x00\x00\x00\x00\x00{}"[:9]])
+def test_what_is_not_safetensors_is_refused_in_one_line(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "x.safetensors"
+    path.write_bytes(content)
+    with pytest.raises(NotFitError) as caught:
+        store.read_tensors(path)
+    assert "\n" not in str(caught.value)
+    assert str(path) in str(caught.value)
+
+
+def test_a_pickle_inside_an_npz_is_never_opened(tmp_path: Path) -> None:
+    path = tmp_path / "x.npz"
+    np.savez(path, harmful=np.array([print], dtype=object))
+    with pytest.raises(NotFitError, match="is not a file of this kit"):
+        store.read_npz(path)
+
+
+def test_npz_round_trip(tmp_path: Path) -> None:
+    store.write_npz(tmp_path / "x.npz", a=np.arange(3), b=np.eye(2))
+    found = store.read_npz(tmp_path / "x.npz")
+    np.testing.assert_array_equal(found["b"], np.eye(2))
+
+
+def test_a_failed_write_leaves_what_was_there_and_no_rubbish(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "x.json"
+    store.write_json(path, {"a": 1})
+
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(OSError, match="No space left"):
+        store.write_json(path, {"a": 2})
+    assert [entry.name for entry in tmp_path.iterdir()] == ["x.json"]
+    assert store.read_json(path) == {"a": 1}
+
+
+def test_a_run_of_other_settings_is_refused_by_the_name_of_the_setting(tmp_path: Path) -> None:
+    settings = {"precision": "fp32", "protocols": [{"name": "a"}], "study": {"folds": 5, "epochs": 2}}
+    store.open_run(tmp_path, settings, fresh=False)
+    store.open_run(tmp_path, settings, fresh=False)  # the same: goes on
+    with pytest.raises(UsageError, match=r"study.folds = 5, and now it is 2"):
+        store.open_run(tmp_path, settings | {"study": {"folds": 2, "epochs": 2}}, fresh=False)
+    assert json.loads((tmp_path / "run.json").read_text()) == settings
+
+
+def test_fresh_sets_the_earlier_run_aside_and_loses_nothing(tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    run.mkdir()
+    store.open_run(run, {"folds": 5}, fresh=False)
+    (run / "results.csv").write_text("kept")
+    store.open_run(run, {"folds": 2}, fresh=True)
+    (aside,) = tmp_path.glob("run-before-*")
+    assert (aside / "results.csv").read_text() == "kept"
+    assert sorted(path.name for path in run.iterdir()) == ["run.json"]
+
+
+@pytest.mark.parametrize("fresh", [False, True])
+def test_a_directory_of_something_else_is_left_alone(tmp_path: Path, fresh: bool) -> None:
+    (tmp_path / "thesis.tex").write_text("x")
+    with pytest.raises(UsageError, match="not empty and not a run"):
+        store.open_run(tmp_path, {}, fresh)
+    assert [path.name for path in tmp_path.iterdir()] == ["thesis.tex"]
+
+
+def test_two_processes_never_hold_one_run(tmp_path: Path) -> None:
+    with store.locked(tmp_path), pytest.raises(UsageError, match="in use by another process"), store.locked(tmp_path):
+        pass
+    with store.locked(tmp_path):
+        pass
+
+
+def test_the_newest_run_is_found(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="no run in"):
+        store.newest_run(tmp_path)
+    for age, name in ((100, "new"), (0, "old")):
+        store.write_json(tmp_path / name / "run.json", {})
+        os.utime(tmp_path / name / "run.json", (age, age))
+    assert store.newest_run(tmp_path).name == "new"

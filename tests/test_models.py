@@ -1,0 +1,110 @@
+"""The networks have the study's parameter counts, shapes and ranges."""
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from pse_repro.models import ENCODERS, LATENT_SIZES, build_autoencoder, build_classifier, decoder
+
+
+def parameters(*modules: nn.Module) -> int:
+    """Return how many parameters the modules have together."""
+    return sum(parameter.numel() for module in modules for parameter in module.parameters())
+
+
+@pytest.fixture(scope="module")
+def images() -> Tensor:
+    return torch.rand(2, 3, 96, 96, generator=torch.Generator().manual_seed(0))
+
+
+@pytest.mark.parametrize(("latent_size", "count"), [(256, 3_936_771), (1024, 5_706_243)])
+def test_the_decoder_has_the_studys_parameters(latent_size: int, count: int) -> None:
+    assert parameters(decoder(latent_size)) == count
+
+
+def test_the_cnn_has_the_studys_parameters() -> None:
+    autoencoder = build_autoencoder("cnn")
+    assert parameters(autoencoder.encoder) == 1_570_048
+    assert parameters(autoencoder) == 5_506_819
+
+
+def test_the_resnet_has_the_studys_parameters_without_the_unused_head() -> None:
+    encoder = build_autoencoder("resnet").encoder
+    assert isinstance(encoder.fc, nn.Module)
+    assert parameters(encoder.fc) == 4_719_616
+    assert parameters(encoder) - parameters(encoder.fc) == 11_168_832
+
+
+@pytest.mark.parametrize("encoder", ENCODERS)
+def test_images_become_a_latent_and_a_reconstruction_between_zero_and_one(encoder: str, images: Tensor) -> None:
+    autoencoder = build_autoencoder(encoder)
+    latent, reconstruction = autoencoder(images)
+    assert latent.shape == (2, LATENT_SIZES[encoder]) == (2, autoencoder.latent_size)
+    assert reconstruction.shape == images.shape
+    assert 0 < reconstruction.min() < reconstruction.max() < 1
+    # A sigmoid, not a clamp: however far the latent goes, the range holds.
+    far = autoencoder.decoder(1e4 * latent)
+    assert far.min() >= 0
+    assert far.max() <= 1
+
+
+def test_the_decoders_sides_grow_as_in_the_study() -> None:
+    sides = []
+    network = decoder(256)
+    for layer in network.children():
+        if isinstance(layer, nn.Unflatten | nn.ConvTranspose2d):
+            layer.register_forward_hook(lambda _, __, output: sides.append((output.shape[1], *output.shape[2:])))
+    network(torch.zeros(2, 256))
+    assert sides == [(256, 3, 3), (256, 10, 10), (128, 23, 23), (64, 48, 48), (32, 96, 96), (3, 96, 96)]
+
+
+def test_the_encoders_end_on_three_by_three(images: Tensor) -> None:
+    cnn = build_autoencoder("cnn").encoder
+    assert isinstance(cnn, nn.Sequential)
+    assert cnn[:-2](images).shape == (2, 256, 3, 3)
+    resnet = build_autoencoder("resnet").encoder
+    shapes = []
+    for name in ("conv1", "maxpool", "avgpool"):
+        resnet.get_submodule(name).register_forward_hook(lambda _, __, output: shapes.append(tuple(output.shape)))
+    resnet(images)
+    assert shapes == [(2, 64, 96, 96), (2, 64, 48, 48), (2, 512, 3, 3)]
+
+
+def test_the_resnets_convolutions_are_drawn_normally_but_for_the_stem() -> None:
+    torch.manual_seed(0)
+    resnet = build_autoencoder("resnet").encoder
+    drawn, stem = (resnet.get_parameter(name).detach() for name in ("layer4.0.conv2.weight", "conv1.weight"))
+    deviation = (2 / (512 * 9)) ** 0.5  # Kaiming, fan-out
+    assert float(drawn.std()) == pytest.approx(deviation, rel=0.01)
+    assert float((drawn.abs() > 2 * deviation).float().mean()) == pytest.approx(0.0455, rel=0.05)  # a normal's tails
+    assert float(stem.abs().max()) <= 27**-0.5  # PyTorch's default: uniform within 1 / sqrt(fan-in)
+
+
+@pytest.mark.parametrize("latent_size", LATENT_SIZES.values())
+@pytest.mark.parametrize(
+    ("kind", "layers"),
+    [
+        ("two-hidden", ["Linear", "Sigmoid", "Dropout", "Linear", "Sigmoid", "Dropout", "Linear"]),
+        ("one-hidden", ["Linear", "Sigmoid", "Dropout", "Linear"]),
+    ],
+)
+def test_classifiers_go_from_the_latent_through_128_to_ten_classes(
+    kind: str, layers: list[str], latent_size: int
+) -> None:
+    classifier = build_classifier(kind, latent_size)
+    assert classifier(torch.zeros(5, latent_size)).shape == (5, 10)
+    assert [type(layer).__name__ for layer in classifier.children()] == layers
+    hidden = 128 * 128 + 128 if kind == "two-hidden" else 0
+    assert parameters(classifier) == (latent_size + 1) * 128 + hidden + 129 * 10
+    rates = [layer.p for layer in classifier.children() if isinstance(layer, nn.Dropout)]
+    assert rates == [0.1, 0.5][: len(rates)]
+
+
+def test_an_unknown_encoder_is_refused_by_name() -> None:
+    with pytest.raises(ValueError, match="encoder is 'vit'; expected one of cnn, resnet"):
+        build_autoencoder("vit")
+
+
+def test_an_unknown_classifier_is_refused_by_name() -> None:
+    with pytest.raises(ValueError, match="classifier is 'linear'; expected two-hidden or one-hidden"):
+        build_classifier("linear", 256)

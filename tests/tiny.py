@@ -1,0 +1,66 @@
+"""A small autoencoder and a few drawn images, so that the loops run in seconds."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from pse_repro import models
+from pse_repro.config import Model, Protocol, load_protocol
+from pse_repro.data.sample import draw_split, write_sample
+from pse_repro.data.stl10 import Dataset, Split
+from pse_repro.device import Machine
+from pse_repro.study.cells import Cell
+
+CPU = Machine(torch.device("cpu"), "fp32")
+
+
+class TinyAutoencoder(models.Autoencoder):
+    """The same interface with 5,000 parameters: BatchNorm in the encoder, as the study's have."""
+
+    def __init__(self) -> None:
+        nn.Module.__init__(self)
+        self.latent_size = 16
+        pooled = (nn.BatchNorm2d(8), nn.LeakyReLU(0.2), nn.AdaptiveAvgPool2d(4))
+        self.encoder = nn.Sequential(nn.Conv2d(3, 8, 3, stride=4, padding=1), *pooled, nn.Flatten(), nn.Linear(128, 16))
+        enlarge = (nn.Unflatten(1, (3, 12, 12)), nn.Upsample(scale_factor=8), nn.Sigmoid())
+        self.decoder = nn.Sequential(nn.Linear(16, 3 * 12 * 12), *enlarge)
+
+
+@pytest.fixture
+def tiny_models(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Makes "cnn" mean the tiny autoencoder."""
+    for module in ("pse_repro.training.pretrain", "pse_repro.study.cell_run"):
+        monkeypatch.setattr(f"{module}.build_autoencoder", lambda _: TinyAutoencoder())
+    monkeypatch.setitem(models.LATENT_SIZES, "cnn", 16)
+
+
+def dataset(unlabeled: int = 60, train: int = 50, test: int = 40) -> Dataset:
+    """Drawn images; named as the embedded sample is."""
+    splits = {}
+    for split, count in (("unlabeled", unlabeled), ("train", train), ("test", test)):
+        images_NCHW, labels = draw_split(split, count)
+        stored = np.ascontiguousarray(images_NCHW.transpose(0, 1, 3, 2))
+        splits[split] = Split(stored, None if split == "unlabeled" else labels)
+    return Dataset("embedded-sample", **splits, md5={})
+
+
+def write_images(folder: Path, unlabeled: int = 60, train: int = 50, test: int = 40) -> Path:
+    """The same in files."""
+    return write_sample(folder, counts={"unlabeled": unlabeled, "train": train, "test": test})
+
+
+def protocol(name: str = "as-released", switches: dict[str, object] | None = None, **settings: object) -> Protocol:
+    """A protocol with small batches and short training, or with the settings and switches given."""
+    short: dict[str, object] = {"batch_size": 8, "downstream_max_epochs": 3, "learning_rate": 1e-3}
+    loaded = load_protocol(name, short | settings)
+    return replace(loaded, switches=replace(loaded.switches, **(switches or {})))  # type: ignore[arg-type]
+
+
+def cell(
+    objective: str = "mse", sigma: float | None = None, epochs: int = 2, folds: int = 2, under: Protocol | None = None
+) -> Cell:
+    return Cell(under or protocol(), Model("cnn", objective, sigma), 0, epochs, ("finetune", "frozen"), folds)

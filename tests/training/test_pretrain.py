@@ -1,0 +1,119 @@
+"""Pre-training: the split, the length, the best checkpoint, resuming, and a loss that is not finite."""
+
+import math
+
+import pytest
+import torch
+
+from pse_repro.config import Model
+from pse_repro.data.batches import Images
+from pse_repro.errors import CellError, NotFitError
+from pse_repro.training.pretrain import Length, Pretraining, State, optimizer_tensors, restore_optimizer
+from tests.tiny import CPU, dataset, protocol
+
+pytestmark = pytest.mark.usefixtures("tiny_models")
+
+
+def pretraining(model: Model = Model("cnn", "pse", 3.0), epochs: int = 4, unlabeled: int = 60, **switches: object) -> Pretraining:
+    images = Images(dataset(unlabeled, 10, 10).unlabeled, CPU.device)
+    return Pretraining("cell", model, protocol(switches=switches), epochs, 0, images, CPU)
+
+
+def nothing(_: object) -> None:
+    pass
+
+
+def weights(state: State) -> list[torch.Tensor]:
+    return [tensor.clone() for tensor in state.autoencoder.state_dict().values()]
+
+
+def test_split_is_85_to_15_disjoint_and_the_same_for_all_models_of_a_seed() -> None:
+    first, second = pretraining(), pretraining(Model("cnn", "mse"))
+    assert (len(first.train), len(first.validation)) == (51, 9)
+    assert sorted(torch.cat([first.train, first.validation]).tolist()) == list(range(60))
+    assert first.train.tolist() == second.train.tolist()
+    assert first.train.tolist() != sorted(first.train.tolist())
+
+
+def test_partial_batches_are_dropped_in_training_and_validation() -> None:
+    seen: list[int] = []
+    pretraining(epochs=1).run(nothing, seen.append)
+    assert seen == [8] * 6 + [8]  # 51 training images are 6 batches of 8, 9 validation images are 1
+
+
+def test_fewer_validation_images_than_a_batch_are_refused() -> None:
+    with pytest.raises(NotFitError, match=r"40 unlabelled images leave 6 for validation; expected at least one batch of 8"):
+        pretraining(unlabeled=40)
+
+
+def test_length_and_batch_follow_switches_6_and_14() -> None:
+    model = Model("cnn", "mse", epochs=116, batch_size=64)
+    assert Length.of(model, protocol(), 200) == Length(116, 64)
+    assert Length.of(model, protocol(switches={"pretrain_length": "equal"}), 200) == Length(200, 64)
+    assert Length.of(model, protocol(switches={"pretrain_batch": "equal"}, batch_size=128), 200) == Length(116, 128)
+    assert Length.of(Model("cnn", "mse"), protocol(), 5000) == Length(1000, 8)  # never beyond the protocol's limit
+
+
+def test_the_loss_falls_and_the_best_checkpoint_is_the_lowest_validation_loss() -> None:
+    training = pretraining(epochs=6)
+    snapshots: list[list[torch.Tensor]] = []
+    training.run(lambda state: snapshots.append(weights(state)), nothing)
+    losses = [row["validation_loss"] for row in training.state.curves]
+    assert losses[-1] < losses[0]
+    assert training.state.best_epoch == losses.index(min(losses))
+    kept = list(training.state.best.values())
+    assert all(torch.equal(a, b) for a, b in zip(kept, snapshots[training.state.best_epoch], strict=True))
+
+
+def test_curves_hold_both_losses_on_the_validation_images() -> None:
+    training = pretraining(epochs=1)
+    training.run(nothing, nothing)
+    row = training.state.curves[0]
+    autoencoder = training.state.autoencoder.eval()
+    images = training.images[training.validation[:8]]
+    with torch.no_grad():
+        residual = autoencoder(images)[1] - images
+    assert row["validation_mse"] == pytest.approx(float(residual.square().mean()), rel=1e-5)
+    assert row["validation_loss"] == row["validation_pse"] < row["validation_mse"] / 9  # a third of the mass, squared
+    assert row["steps"] == 6
+
+
+def test_a_run_taken_up_after_any_epoch_ends_with_the_same_weights() -> None:
+    whole = pretraining(epochs=4, pretrain_augmentation="small")
+    saved: list[tuple[dict[str, torch.Tensor], dict[str, torch.Tensor], list[dict[str, float]]]] = []
+
+    def save(state: State) -> None:
+        model = {name: value.clone() for name, value in state.autoencoder.state_dict().items()}
+        optimizer = {name: value.clone() for name, value in optimizer_tensors(state.optimizer).items()}
+        saved.append((model, optimizer, [dict(row) for row in state.curves]))
+
+    whole.run(save, nothing)
+    again = pretraining(epochs=4, pretrain_augmentation="small")
+    model, optimizer, again.state.curves = saved[1]
+    again.state.autoencoder.load_state_dict(model)
+    restore_optimizer(again.state.optimizer, optimizer)
+    again.run(nothing, nothing)
+    assert all(torch.equal(a, b) for a, b in zip(weights(whole.state), weights(again.state), strict=True))
+
+
+def test_clipping_bounds_the_gradient_and_can_be_turned_off(monkeypatch: pytest.MonkeyPatch) -> None:
+    norms: list[float] = []
+    clip = torch.nn.utils.clip_grad_norm_
+
+    def spy(parameters: object, norm: float) -> torch.Tensor:
+        norms.append(norm)
+        return clip(parameters, norm)  # type: ignore[arg-type]
+
+    monkeypatch.setattr("torch.nn.utils.clip_grad_norm_", spy)
+    pretraining(epochs=1).run(nothing, nothing)
+    assert norms == [1.0] * 6
+    pretraining(epochs=1, gradient_clipping=False).run(nothing, nothing)
+    assert len(norms) == 6
+
+
+def test_a_loss_that_is_not_finite_stops_the_cell_and_says_what_was_found() -> None:
+    training = pretraining()
+    with torch.no_grad():
+        next(training.state.autoencoder.parameters()).fill_(math.nan)
+    with pytest.raises(CellError, match=r"cell: train_loss is nan in epoch 0"):
+        training.run(nothing, nothing)
