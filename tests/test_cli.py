@@ -136,8 +136,12 @@ def test_cuda_without_a_gpu_says_so(run, monkeypatch: pytest.MonkeyPatch) -> Non
     assert "sees no GPU" in err
 
 
-@pytest.mark.parametrize("raised", [OSError(28, "No space left on device", "runs/x"), PermissionError(13, "Permission denied", "/x")])
-def test_a_full_disk_and_a_missing_permission_are_status_3(run, monkeypatch: pytest.MonkeyPatch, raised: OSError) -> None:  # type: ignore[no-untyped-def]
+@pytest.mark.parametrize(
+    "raised", [OSError(28, "No space left on device", "runs/x"), PermissionError(13, "Permission denied", "/x")]
+)
+def test_a_full_disk_and_a_missing_permission_are_status_3(
+    run, monkeypatch: pytest.MonkeyPatch, raised: OSError
+) -> None:  # type: ignore[no-untyped-def]
     def refuse(*_: object) -> None:
         raise raised
 
@@ -224,4 +228,6 @@ def _short_protocol() -> str:
     from importlib.resources import files
 
     text = (files("pse_repro") / "protocols" / "as-released.toml").read_text()
-    return text.replace("batch_size = 128", "batch_size = 8").replace("downstream_max_epochs = 1000", "downstream_max_epochs = 2")
+    return text.replace("batch_size = 128", "batch_size = 8").replace(
+        "downstream_max_epochs = 1000", "downstream_max_epochs = 2"
+    )

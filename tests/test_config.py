@@ -181,6 +181,7 @@ def test_wrong_overrides_are_refused(overrides: dict[str, object], expected: str
         ("batch_size = 128", "batch_size = [128]", "batch_size is [128]; expected a whole number"),
         ("learning_rate = 1e-4", "learning_rate = nan", "learning_rate is nan; expected"),
         ("learning_rate = 1e-4", "learning_rate = inf", "learning_rate is inf; expected"),
+        ("learning_rate = 1e-4", "learning_rate = true", "learning_rate is True; expected a number"),
         ("learning_rate = 1e-4", "learning_rate = 0", "learning_rate is 0.0; expected"),
         ("learning_rate = 1e-4", 'learning_rate = "1e-4"', "learning_rate is '1e-4'; expected a number"),
         ("validation_fraction = 0.15", "validation_fraction = 1.5", "validation_fraction and plateau_factor must lie"),

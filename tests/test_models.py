@@ -58,6 +58,26 @@ def test_the_decoders_sides_grow_as_in_the_study() -> None:
     assert sides == [(256, 3, 3), (256, 10, 10), (128, 23, 23), (64, 48, 48), (32, 96, 96), (3, 96, 96)]
 
 
+def test_convolutions_and_activations_are_the_studys() -> None:
+    cnn = build_autoencoder("cnn")
+    for network, kind, expected in (
+        (cnn.encoder, nn.Conv2d, [(3, 2, 1, width) for width in (32, 64, 128, 256, 256)]),
+        (cnn.decoder, nn.ConvTranspose2d, [(6, 2, 0, 256), (5, 2, 0, 128), (4, 2, 0, 64), (4, 2, 1, 32), (3, 1, 1, 3)]),
+    ):
+        layers = list(network.children())
+        found = [
+            (layer.kernel_size[0], layer.stride[0], layer.padding[0], layer.out_channels)
+            for layer in layers
+            if isinstance(layer, kind)
+        ]
+        assert found == expected
+        assert [layer.negative_slope for layer in layers if isinstance(layer, nn.LeakyReLU)] == [0.2] * 5
+        names = "".join(
+            type(layer).__name__[0] for layer in layers
+        )  # Conv, Batch, Leaky, Flatten, Linear, Unflatten...
+        assert names == ("CBL" * 5 + "FL" if kind is nn.Conv2d else "LUL" + "CBL" * 4 + "CS")
+
+
 def test_the_encoders_end_on_three_by_three(images: Tensor) -> None:
     cnn = build_autoencoder("cnn").encoder
     assert isinstance(cnn, nn.Sequential)

@@ -138,5 +138,5 @@ def _sheet(rows: Sequence[Sequence[np.ndarray]], labels: Sequence[str], detail: 
 def _png(figure: Figure) -> Drawing:
     """The figure as PNG: the same bytes for the same data (no date, no version)."""
     buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", metadata={"Software": None})
+    figure.savefig(buffer, format="png", facecolor=BACKGROUND, metadata={"Software": None})
     return Drawing(buffer.getvalue(), round(figure.get_figwidth() * SCREEN_DPI))

@@ -144,7 +144,7 @@ def cells_table(run: Run) -> Table:
             duration(trained["seconds"]) if trained else NONE, duration(note["seconds_this_time"]) if note else NONE,
             f"{memory / 2**30:.2f} GiB" if memory else NONE,
         ])  # fmt: skip
-    header = ("cell", "state", "epochs", "batch", "pre-training", "last session", "peak memory")
+    header = ("cell", "state", "epochs", "batch", "pre-training", "last go", "peak memory")
     return Table("Cells", header, "llrrrrr", rows)
 
 

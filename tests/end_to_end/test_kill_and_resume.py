@@ -15,7 +15,7 @@ STUDY = """
 name = "killed"
 scale = "reduced"
 expected = "paper"
-epochs = 6
+epochs = 3
 folds = 1
 evaluations = ["frozen"]
 [overrides]
@@ -38,34 +38,45 @@ def environment() -> dict[str, str]:
     return os.environ | {"OMP_NUM_THREADS": "1", "NO_COLOR": "1"}
 
 
-@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGINT], ids=["killed", "interrupted"])
-def test_a_killed_run_continues_with_the_same_numbers(tmp_path: Path, how: signal.Signals) -> None:
-    write_images(tmp_path / "photos", unlabeled=60, train=20, test=20)
-    (tmp_path / "s.toml").write_text(STUDY)
-    done = subprocess.run(command(tmp_path, "whole"), cwd=tmp_path, env=environment(), capture_output=True, text=True)
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Images, a study, and a run of it that nothing disturbed, in `whole`."""
+    folder = tmp_path_factory.mktemp("runs")
+    write_images(folder / "photos", unlabeled=60, train=20, test=20)
+    (folder / "s.toml").write_text(STUDY)
+    done = subprocess.run(command(folder, "whole"), cwd=folder, env=environment(), capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert "images/s" in done.stderr  # plain lines where there is no terminal
     assert "\x1b" not in done.stderr
+    return folder
 
-    state = tmp_path / "cut/cells/as-released/cnn-pse-3-seed0/state.safetensors"
-    with subprocess.Popen(
-        command(tmp_path, "cut"), cwd=tmp_path, env=environment(), stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
-    ) as process:
-        deadline = time.monotonic() + 120
-        while not state.exists() and process.poll() is None and time.monotonic() < deadline:
-            time.sleep(0.02)
-        assert state.exists(), "the run ended before it saved anything"
-        process.send_signal(how)
-        said = process.communicate()[1]
+
+@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGINT], ids=["killed", "interrupted"])
+def test_a_run_cut_short_continues_with_the_same_numbers(folder: Path, how: signal.Signals) -> None:
+    cut = folder / how.name
+    state = cut / "cells/as-released/cnn-pse-3-seed0/state.safetensors"
+    process = subprocess.Popen(
+        command(folder, how.name),
+        cwd=folder,
+        env=environment(),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    deadline = time.monotonic() + 120
+    while not state.exists() and process.poll() is None and time.monotonic() < deadline:
+        time.sleep(0.02)
+    assert state.exists(), "the run ended before it saved anything"
+    process.send_signal(how)
+    said = process.communicate()[1]
     if how == signal.SIGINT:
         assert process.returncode == 130
         assert "what was done is kept" in said
         assert "Traceback" not in said
-    assert not (tmp_path / "cut/results.csv").exists()
+    assert not (cut / "results.csv").exists()
 
-    again = subprocess.run(command(tmp_path, "cut"), cwd=tmp_path, env=environment(), capture_output=True, text=True)
+    again = subprocess.run(command(folder, how.name), cwd=folder, env=environment(), capture_output=True, text=True)
     assert again.returncode == 0, again.stderr
     assert "goes on from epoch" in again.stderr
-    assert (tmp_path / "cut/results.csv").read_bytes() == (tmp_path / "whole/results.csv").read_bytes()
-    left = [path for path in (tmp_path / "cut").rglob("*") if path.suffix == ".part"]
-    assert left == []
+    assert (cut / "results.csv").read_bytes() == (folder / "whole/results.csv").read_bytes()
+    assert [path for path in cut.rglob("*") if path.suffix == ".part"] == []

@@ -19,9 +19,14 @@ def test_scores_equal_a_plain_loop(count: int, seed: int) -> None:
     probabilities, labels = drawn(count, seed)
     found = scores(probabilities, labels)
     for k in (1, 2, 4):
-        right = sum(label in sorted(range(10), key=lambda c: -row[c])[:k] for row, label in zip(probabilities, labels, strict=True))
+        right = sum(
+            label in sorted(range(10), key=lambda c: -row[c])[:k]
+            for row, label in zip(probabilities, labels, strict=True)
+        )
         assert found[f"top{k}"] == pytest.approx(100 * right / count)
-    assert found["loss"] == pytest.approx(np.mean([-np.log(row[label]) for row, label in zip(probabilities, labels, strict=True)]))
+    assert found["loss"] == pytest.approx(
+        np.mean([-np.log(row[label]) for row, label in zip(probabilities, labels, strict=True)])
+    )
 
 
 def test_batch_means_count_a_smaller_last_batch_like_the_others() -> None:

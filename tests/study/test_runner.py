@@ -51,7 +51,9 @@ def test_two_protocols_stand_side_by_side(tmp_path: Path) -> None:
 
 def test_a_cell_that_diverges_is_recorded_and_the_others_go_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     forward = PSE.forward
-    monkeypatch.setattr(PSE, "forward", lambda self, *images: forward(self, *images) * (math.nan if self.criterion.sigma == 4 else 1))
+    monkeypatch.setattr(
+        PSE, "forward", lambda self, *images: forward(self, *images) * (math.nan if self.criterion.sigma == 4 else 1)
+    )
     failed = run(tmp_path, replace(STUDY, models=(Model("cnn", "pse", 4.0), Model("cnn", "pse", 3.0))))
     assert list(failed) == ["as-released/cnn-pse-4-seed0"]
     assert "train_loss is nan in epoch 0" in failed["as-released/cnn-pse-4-seed0"]

@@ -31,7 +31,9 @@ def test_an_altered_checkpoint_is_refused(tmp_path: Path) -> None:
         store.read_tensors(path, sha256)
 
 
-@pytest.mark.parametrize("content", [b"", b"x", b"\x80\x04not a checkpoint", b"\xff" * 64, b"\x02\x00\x00\x00\x00\x00\x00\x00{}"[:9]])
+@pytest.mark.parametrize(
+    "content", [b"", b"x", b"\x80\x04not a checkpoint", b"\xff" * 64, b"\x02\x00\x00\x00\x00\x00\x00\x00{}"[:9]]
+)
 def test_what_is_not_safetensors_is_refused_in_one_line(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "x.safetensors"
     path.write_bytes(content)

@@ -12,9 +12,12 @@ from pse_repro.training.pretrain import Length, Pretraining, State, optimizer_te
 from tests.tiny import CPU, dataset, protocol
 
 pytestmark = pytest.mark.usefixtures("tiny_models")
+PSE_3 = Model("cnn", "pse", 3.0)
 
 
-def pretraining(model: Model = Model("cnn", "pse", 3.0), epochs: int = 4, unlabeled: int = 60, **switches: object) -> Pretraining:
+def pretraining(
+    model: Model = PSE_3, epochs: int = 4, unlabeled: int = 60, **switches: object
+) -> Pretraining:
     images = Images(dataset(unlabeled, 10, 10).unlabeled, CPU.device)
     return Pretraining("cell", model, protocol(switches=switches), epochs, 0, images, CPU)
 
@@ -42,7 +45,9 @@ def test_partial_batches_are_dropped_in_training_and_validation() -> None:
 
 
 def test_fewer_validation_images_than_a_batch_are_refused() -> None:
-    with pytest.raises(NotFitError, match=r"40 unlabelled images leave 6 for validation; expected at least one batch of 8"):
+    with pytest.raises(
+        NotFitError, match=r"40 unlabelled images leave 6 for validation; expected at least one batch of 8"
+    ):
         pretraining(unlabeled=40)
 
 
