@@ -10,7 +10,7 @@ from pse_repro.config import Model, Protocol, Study, build_study, load_protocol,
 from pse_repro.data.sample import embedded_sample
 from pse_repro.data.stl10 import Dataset, find_binaries, open_dataset
 from pse_repro.device import Machine, choose_machine
-from pse_repro.errors import NotFitError
+from pse_repro.errors import CellError, NotFitError
 from pse_repro.progress import Progress, duration
 from pse_repro.report.page import write_report
 from pse_repro.study.estimate import estimate_seconds
@@ -39,7 +39,7 @@ def run(study_name: str, options: RunOptions, format: str, strict: bool) -> tupl
     """Run a study, compare it, write its report; returns what to print and the exit status."""
     study = load_study(study_name)
     if options.protocols:
-        study = replace(study, protocols=tuple(options.protocols))
+        study = replace(study, protocols=tuple(dict.fromkeys(options.protocols)))
     protocols = [load_protocol(name, study.overrides) for name in study.protocols]
     machine = choose_machine(options.device, options.precision)
     with Progress(options.quiet) as progress:
@@ -71,7 +71,7 @@ def pretrain(
         data = find_data(options.data, study, progress)
         failed = run_study(study, protocols, 1, data, machine, directory, progress, options.fresh, evaluations=())
     if failed:
-        raise NotFitError("; ".join(failed.values()))
+        raise CellError("; ".join(failed.values()))
     return directory
 
 

@@ -18,7 +18,17 @@ from pse_repro.errors import UsageError
 from pse_repro.expected import CELL, ExpectedTable, Tolerance, load_expected
 from pse_repro.tables import KEY, as_table, plain_cell
 
-__all__ = ["FORMATS", "VERDICTS", "Comparison", "compare", "load_expected", "model_name", "printed_percent", "render"]
+__all__ = [
+    "FORMATS",
+    "VERDICTS",
+    "Comparison",
+    "compare",
+    "load_expected",
+    "model_name",
+    "printed_percent",
+    "render",
+    "shown_number",
+]
 
 Rule = Literal["cut", "rounded"]
 VERDICTS = ("within", "outside", "missing", "not comparable")  # "" is a fifth: the metric has no tolerance
@@ -237,9 +247,9 @@ def _grid(rows: pd.DataFrame, reasons: list[str], style: str) -> list[str]:
         metric, measured = row["metric"], row["seeds"] > 0
         line = [
             *(model_name(row["encoder"], row["objective"], row["sigma"]), row["evaluation"], row["fold"], metric),
-            _number(row["expected"], metric),
-            *(_number(row["measured"], metric) if measured else "-",),
-            *(_number(row["difference"], metric, "+") if measured else "-",),
+            shown_number(row["expected"], metric),
+            *(shown_number(row["measured"], metric) if measured else "-",),
+            *(shown_number(row["difference"], metric, "+") if measured else "-",),
             "-" if math.isnan(row["tolerance"]) else f"{row['tolerance']:g}",
             (row["verdict"] or "no tolerance") + mark,
         ]
@@ -257,7 +267,8 @@ def _rows(frame: pd.DataFrame) -> Iterable[dict[Hashable, Any]]:
     return frame.to_dict("records")
 
 
-def _number(value: float, metric: str, sign: str = "") -> str:
+def shown_number(value: float, metric: str, sign: str = "") -> str:
+    """A number for people: two decimals for percentages, four for losses, six digits for others."""
     digits = ".2f" if metric in _PRINTED else ".4f" if metric == "loss" else ".6g"
     return format(value, sign + digits)
 

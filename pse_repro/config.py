@@ -15,6 +15,7 @@ from types import UnionType
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 from pse_repro.errors import UsageError
+from pse_repro.expected import names as expected_tables
 
 
 @dataclass(frozen=True)
@@ -115,7 +116,10 @@ def load_protocol(name_or_path: str, overrides: dict[str, Any] | None = None) ->
     if overrides:
         _refuse_unknown(overrides, Settings, f"{where}, overrides")
         table["settings"] = table.get("settings", {}) | overrides
-    return build_protocol(table, where)
+    protocol = build_protocol(table, where)
+    if protocol.name in builtin("protocols") and protocol.name != name_or_path:
+        raise UsageError(f"{where}: name is {protocol.name!r}, which a protocol of the kit has; give it another name")
+    return protocol
 
 
 def load_study(name_or_path: str) -> Study:
@@ -132,6 +136,7 @@ def load_study(name_or_path: str) -> Study:
 def build_protocol(table: dict[str, Any], where: str) -> Protocol:
     """A checked protocol from a table of its keys; `where` begins every error."""
     protocol: Protocol = _build(Protocol, table, where)
+    _check_name(protocol.name, where)
     _positive(protocol.settings, where)
     if not 0 < protocol.settings.validation_fraction < 1 or not 0 < protocol.settings.plateau_factor < 1:
         raise UsageError(f"{where}: validation_fraction and plateau_factor must lie between 0 and 1")
@@ -143,7 +148,11 @@ def build_protocol(table: dict[str, Any], where: str) -> Protocol:
 def build_study(table: dict[str, Any], where: str) -> Study:
     """A checked study from a table of its keys; `where` begins every error."""
     study: Study = _build(Study, table, where)
+    _check_name(study.name, where)
     _check_models(study, where)
+    if study.expected not in expected_tables():
+        known = expected_tables()
+        raise UsageError(f"{where}: expected is {study.expected!r}; expected one of {', '.join(known)}")
     _positive(study, where)
     _positive(study.subset, f"{where}, subset")
     for key, values in (("protocols", study.protocols), ("evaluations", study.evaluations)):
@@ -161,8 +170,14 @@ def builtin(kind: Literal["protocols", "studies"]) -> list[str]:
     )
 
 
+def _check_name(name: str, where: str) -> None:
+    """Names of studies and protocols become folders."""
+    if not name or name.startswith(".") or "/" in name or "\\" in name:
+        raise UsageError(f"{where}: name is {name!r}; expected a word without slashes that does not begin with a dot")
+
+
 def _check_models(study: Study, where: str) -> None:
-    from pse_repro.models import ENCODERS
+    from pse_repro.models import ENCODERS  # here, so that PyTorch is imported only when a study is
     from pse_repro.objectives import OBJECTIVES
 
     names = [model.name for model in study.models]

@@ -228,6 +228,10 @@ def _short_protocol() -> str:
     from importlib.resources import files
 
     text = (files("pse_repro") / "protocols" / "as-released.toml").read_text()
-    return text.replace("batch_size = 128", "batch_size = 8").replace(
-        "downstream_max_epochs = 1000", "downstream_max_epochs = 2"
-    )
+    for long, short in (
+        ('"as-released"', '"short"'),
+        ("= 128", "= 8"),
+        ("downstream_max_epochs = 1000", "downstream_max_epochs = 2"),
+    ):
+        text = text.replace(long, short)
+    return text

@@ -1,6 +1,7 @@
 """Protocols and studies load, and every mistake in one is refused in a line that names the key."""
 
 import dataclasses
+from importlib.resources import files
 from pathlib import Path
 
 import pytest
@@ -277,3 +278,18 @@ def test_what_is_not_toml_or_not_text_or_not_there_is_refused(what: str, tmp_pat
     (tmp_path / "folder.toml").mkdir()
     with pytest.raises(UsageError, match=f"{what} file .*folder.toml cannot be read: Is a directory"):
         load(str(tmp_path / "folder.toml"))
+
+
+def test_a_protocol_of_ones_own_cannot_pass_for_one_of_the_kit(tmp_path: Path) -> None:
+    path = tmp_path / "mine.toml"
+    path.write_text((Path(str(files("pse_repro"))) / "protocols" / "as-released.toml").read_text())
+    with pytest.raises(UsageError, match="name is 'as-released', which a protocol of the kit has"):
+        load_protocol(str(path))
+
+
+@pytest.mark.parametrize("name", ["", "../up", "a\\\\b", ".hidden"])
+def test_names_that_cannot_be_folders_are_refused(tmp_path: Path, name: str) -> None:
+    text = (Path(str(files("pse_repro"))) / "protocols" / "as-released.toml").read_text()
+    (tmp_path / "mine.toml").write_text(text.replace('"as-released"', f'"{name}"'))
+    with pytest.raises(UsageError, match="expected a word without slashes"):
+        load_protocol(str(tmp_path / "mine.toml"))

@@ -5,7 +5,7 @@ from dataclasses import asdict, dataclass, field, fields
 
 import pandas as pd
 
-from pse_repro.compare import PRINT_RULES, Comparison, model_name, printed_percent
+from pse_repro.compare import PRINT_RULES, Comparison, model_name, printed_percent, shown_number
 from pse_repro.config import Model, Protocol, Settings, Switches
 from pse_repro.progress import duration
 from pse_repro.report.contents import NONE, Run, key, label
@@ -26,18 +26,13 @@ class Table:
     notes: list[str] = field(default_factory=list)
 
 
-def number(value: float, metric: str, sign: str = "") -> str:
-    """A number as `compare` prints it: two decimals for percentages, four for losses."""
-    return format(value, sign + (".2f" if metric in _PERCENT else ".4f" if metric == "loss" else ".6g"))
-
-
 def pretraining_table(run: Run) -> Table:
     """What each pre-training reached, at the epoch whose weights were kept."""
     rows = []
     for cell in run.cells:
         metrics = run.json(cell, "pretrain.json").get("metrics")
         if metrics:
-            values = [number(metrics[name], name) for name in ("best_epoch", "validation_loss", "validation_mse")]
+            values = [shown_number(metrics[name], name) for name in ("best_epoch", "validation_loss", "validation_mse")]
             rows.append([run.title(cell), *values])
     return Table("Lowest validation loss", ("model", "best epoch", "own loss", "MSE there"), "lrrr", rows)
 
@@ -87,7 +82,7 @@ def _published(rows: pd.DataFrame) -> str:
     if not len(rows):
         return NONE
     row = rows.iloc[0]
-    return number(row["expected"], "top1") + (" (not comparable)" if row["verdict"] == "not comparable" else "")
+    return shown_number(row["expected"], "top1") + (" (not comparable)" if row["verdict"] == "not comparable" else "")
 
 
 def _gain(part: pd.DataFrame, model: Model) -> str:
@@ -117,10 +112,10 @@ def comparison_table(comparison: Comparison) -> Table:
         metric = row["metric"]
         texts = dict.fromkeys(text for text in (row["reason"], row["note"]) if text in notes)
         marks = "".join(f" [{notes.index(text) + 1}]" for text in texts)
-        measured = [number(row["measured"], metric), number(row["difference"], metric, "+")]
+        measured = [shown_number(row["measured"], metric), shown_number(row["difference"], metric, "+")]
         rows.append([
             *([row["protocol"]] if several else []), model_name(row["encoder"], row["objective"], row["sigma"]),
-            row["evaluation"], row["fold"] or NONE, metric, number(row["expected"], metric),
+            row["evaluation"], row["fold"] or NONE, metric, shown_number(row["expected"], metric),
             *(measured if row["seeds"] else [NONE, NONE]),
             NONE if math.isnan(row["tolerance"]) else f"{row['tolerance']:g}",
             (row["verdict"] or "no tolerance") + marks,
@@ -141,10 +136,10 @@ def cells_table(run: Run) -> Table:
         memory = note.get("peak_memory_bytes")
         rows.append([
             run.title(cell), _state(run, cell), str(length.get("epochs", NONE)), str(length.get("batch_size", NONE)),
-            duration(trained["seconds"]) if trained else NONE, duration(note["seconds_this_time"]) if note else NONE,
+            duration(trained["seconds"]) if trained else NONE, duration(sum(note["seconds"].values())) if note else NONE,
             f"{memory / 2**30:.2f} GiB" if memory else NONE,
         ])  # fmt: skip
-    header = ("cell", "state", "epochs", "batch", "pre-training", "last go", "peak memory")
+    header = ("cell", "state", "epochs", "batch", "pre-training", "in all", "peak memory")
     return Table("Cells", header, "llrrrrr", rows)
 
 
@@ -180,7 +175,7 @@ def _where(table: pd.DataFrame, **columns: str) -> pd.DataFrame:
 
 
 def _shown(value: float, metric: str, sign: str = "") -> str:
-    return NONE if math.isnan(value) else number(value, metric, sign)
+    return NONE if math.isnan(value) else shown_number(value, metric, sign)
 
 
 def _plain(value: object) -> str:

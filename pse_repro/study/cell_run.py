@@ -38,12 +38,11 @@ class CellRun:
 
         `evaluations` limits what is judged now (None: all); others are taken up where they are complete.
         """
-        started = time.time()
         rows = self.pretrain()
         for evaluation in self.cell.evaluations:
             if evaluations is None or evaluation in evaluations or self._complete(evaluation):
                 rows += self.evaluate(evaluation)
-        self._record(started)
+        self._record()
         (self.folder / "failed.json").unlink(missing_ok=True)
         return pd.DataFrame([self.cell.key | row for row in rows])
 
@@ -183,16 +182,22 @@ class CellRun:
                     stage.advance(max(per_epoch, 1))
                     stage.note(f"epoch {epoch + 1}, validation {loss:.4f}")
 
+                started = time.monotonic()
                 result = downstream.fold(number, self.encoder, after_epoch)
-            store.write_npz(path, **_arrays(result, self.data))
+                seconds = time.monotonic() - started
+            store.write_npz(path, **_arrays(result, self.data, seconds))
         return store.read_npz(path)
 
-    def _record(self, started: float) -> None:
+    def _record(self) -> None:
+        """Provenance, with the seconds that went into the pre-training and into every fold, also over several goes."""
+        seconds = {"pretrain": store.read_json(self.folder / "pretrain.json")["seconds"]}
+        for path in sorted(self.folder.glob("*/fold-*.npz")):
+            seconds[f"{path.parent.name}/{path.stem}"] = float(store.read_npz(path)["seconds"])
         record = provenance(self.data, self.machine) | {
             "cell": self.cell.name,
             "seed": self.cell.seed,
             "finished": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
-            "seconds_this_time": time.time() - started,
+            "seconds": seconds,
             "peak_memory_bytes": self.machine.peak_memory_bytes(),
         }
         store.write_json(self.folder / "provenance.json", record)
@@ -202,13 +207,14 @@ def cell_folder(run_directory: Path, cell: Cell) -> Path:
     return run_directory / "cells" / cell.name
 
 
-def _arrays(result: FoldResult, data: Dataset) -> dict[str, np.ndarray]:
+def _arrays(result: FoldResult, data: Dataset, seconds: float) -> dict[str, np.ndarray]:
     return {
         "probabilities": result.probabilities_NK,
         "labels": np.asarray(data.test.labels),
         "train_losses": np.array(result.fitted.train_losses),
         "validation_losses": np.array(result.fitted.validation_losses),
         "best_epoch": np.array(result.fitted.best_epoch),
+        "seconds": np.array(seconds),
     }
 
 

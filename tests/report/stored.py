@@ -53,7 +53,12 @@ def store_cell(directory: Path, cell: Cell, number: int, data: dict[str, object]
     store.write_json(folder / "pretrain.json", {"metrics": metrics, "length": length, "seconds": 125.0})
     images = random.random((8, 3, size, size)).astype(np.float16)
     store.write_npz(folder / "reconstructions.npz", images=images, reconstructions=images[:, :, ::-1])
-    note = {"versions": {"python": "3.11.0"}, "git": None, "device": {"name": "a machine"}, "seconds_this_time": 7.0}
+    note = {
+        "versions": {"python": "3.11.0"},
+        "git": None,
+        "device": {"name": "a machine"},
+        "seconds": {"pretrain": 3.0, "frozen/fold-1": 4.0},
+    }
     note |= {"data": data | {"images": {"test": 8}}, "peak_memory_bytes": 2**30, "finished": "2026-01-01T00:00:00+0000"}
     store.write_json(folder / "provenance.json", note)
     rows = [cell.key | {"evaluation": "pretrain", "fold": "", "metric": "validation_mse", "value": losses[-1]}]

@@ -15,9 +15,7 @@ pytestmark = pytest.mark.usefixtures("tiny_models")
 PSE_3 = Model("cnn", "pse", 3.0)
 
 
-def pretraining(
-    model: Model = PSE_3, epochs: int = 4, unlabeled: int = 60, **switches: object
-) -> Pretraining:
+def pretraining(model: Model = PSE_3, epochs: int = 4, unlabeled: int = 60, **switches: object) -> Pretraining:
     images = Images(dataset(unlabeled, 10, 10).unlabeled, CPU.device)
     return Pretraining("cell", model, protocol(switches=switches), epochs, 0, images, CPU)
 
