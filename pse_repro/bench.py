@@ -1,7 +1,7 @@
 """How fast PSE is, next to MSE and to straightforward forms of it, in one run (`pse-repro bench`).
 
 Each row is forward and backward on 128 x 3 x 96 x 96 images. The straightforward forms are written for this purpose
-only; the kit never uses them. Machines are noisy: rows are measured in turn, round after round, and compared in one run.
+only; the kit never uses them. Machines are noisy: rows are measured in turn, round after round, and compared in a run.
 """
 
 import statistics

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from pse_repro.compare import Comparison, load_expected, render
 from pse_repro.compare import compare as compare_tables
-from pse_repro.config import Model, Protocol, Study, build_study, load_protocol, load_study
+from pse_repro.config import Model, Protocol, Study, build_study, load_study, study_protocols
 from pse_repro.data.sample import embedded_sample
 from pse_repro.data.stl10 import Dataset, find_binaries, open_dataset
 from pse_repro.device import Machine, choose_machine
@@ -40,7 +40,7 @@ def run(study_name: str, options: RunOptions, format: str, strict: bool) -> tupl
     study = load_study(study_name)
     if options.protocols:
         study = replace(study, protocols=tuple(dict.fromkeys(options.protocols)))
-    protocols = [load_protocol(name, study.overrides) for name in study.protocols]
+    protocols = study_protocols(study)
     machine = choose_machine(options.device, options.precision)
     with Progress(options.quiet) as progress:
         _refuse_slow(study, protocols, options, machine)
@@ -49,11 +49,9 @@ def run(study_name: str, options: RunOptions, format: str, strict: bool) -> tupl
         failed = run_study(study, protocols, options.seeds, data, machine, directory, progress, options.fresh)
         if len(failed) == len(study.models) * len(protocols) * options.seeds:
             return "no cell could be finished:\n" + "\n".join(failed.values()), 1
-        text, status = compare(directory, None, format, strict)
-        progress.say(f"report: {write_report(directory, _comparison(directory, None))}")
-    if failed and format in ("table", "markdown"):
-        text += "\n\nCells that could not go on:\n" + "\n".join(failed.values())
-    return text, max(status, 1 if failed else 0)
+        comparison = _comparison(directory, None)
+        progress.say(f"report: {write_report(directory, comparison)}")
+    return render(comparison, format), max(comparison.exit_status(strict), 1 if failed else 0)
 
 
 def pretrain(
@@ -64,7 +62,7 @@ def pretrain(
     name = Model(encoder, objective, sigma).name
     table = {"name": name, "scale": "reduced", "expected": "paper", "epochs": epochs, "models": [model]}
     study = build_study(table | {"protocols": options.protocols or ["as-released"]}, "pretrain")
-    protocols = [load_protocol(name) for name in study.protocols]
+    protocols = study_protocols(study)
     machine = choose_machine(options.device, options.precision)
     directory = options.out or RUNS / study.name
     with Progress(options.quiet) as progress:

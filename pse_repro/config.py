@@ -126,11 +126,21 @@ def load_study(name_or_path: str) -> Study:
     """A study that comes with the kit, by name, or one in a TOML file."""
     where, table = _read_toml(name_or_path, "studies", "study")
     study = build_study(table, where)
-    for protocol in study.protocols:
-        folds = load_protocol(protocol, study.overrides).settings.folds
-        if study.folds > folds:
-            raise UsageError(f"{where}: folds is {study.folds}; protocol {protocol} has {folds}")
+    study_protocols(study)
     return study
+
+
+def study_protocols(study: Study) -> list[Protocol]:
+    """The study's protocols, with its overrides; UsageError for two of one name, or with fewer folds than the study."""
+    protocols = [load_protocol(name, study.overrides) for name in study.protocols]
+    names = [protocol.name for protocol in protocols]
+    if len(set(names)) < len(names):
+        raise UsageError(f"study {study.name}: protocols are called {', '.join(names)}; expected names that differ")
+    for protocol in protocols:
+        folds = protocol.settings.folds
+        if study.folds > folds:
+            raise UsageError(f"study {study.name}: folds is {study.folds}; protocol {protocol.name} has {folds}")
+    return protocols
 
 
 def build_protocol(table: dict[str, Any], where: str) -> Protocol:

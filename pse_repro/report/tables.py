@@ -136,7 +136,8 @@ def cells_table(run: Run) -> Table:
         memory = note.get("peak_memory_bytes")
         rows.append([
             run.title(cell), _state(run, cell), str(length.get("epochs", NONE)), str(length.get("batch_size", NONE)),
-            duration(trained["seconds"]) if trained else NONE, duration(sum(note["seconds"].values())) if note else NONE,
+            duration(trained["seconds"]) if trained else NONE,
+            duration(sum(note["seconds"].values())) if note else NONE,
             f"{memory / 2**30:.2f} GiB" if memory else NONE,
         ])  # fmt: skip
     header = ("cell", "state", "epochs", "batch", "pre-training", "in all", "peak memory")

@@ -21,7 +21,7 @@ from pse_repro.study import store
 from pse_repro.study.cell_run import cell_folder
 from tests.report.stored import comparison, store_run, study
 
-NASTY = '<script>alert("1")</script>'
+NASTY = '<script>alert("1")<b>'
 
 
 class Page(HTMLParser):
