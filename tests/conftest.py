@@ -31,3 +31,8 @@ def _own_folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         if variable.startswith("PSE_REPRO_") and variable != "PSE_REPRO_TEST_DATA":
             monkeypatch.delenv(variable)
     monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data-home"))
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Quick tests first: the ones that start processes come last."""
+    items.sort(key=lambda item: "end_to_end" in item.path.parts)

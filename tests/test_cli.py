@@ -210,6 +210,18 @@ def test_a_study_on_other_images_runs_to_a_verdict_and_a_report(run, tmp_path: P
 
 
 @pytest.mark.usefixtures("tiny_models")
+@pytest.mark.parametrize("folder", ["stl10-fragments", "imagenet96"])
+def test_a_study_runs_on_real_images(run, tmp_path: Path, real_images: Path, folder: str) -> None:  # type: ignore[no-untyped-def]
+    subset = "[subset]\nunlabeled = 200\ntrain = 100\ntest = 100\n[overrides]"
+    (tmp_path / "short.toml").write_text(SHORT_STUDY.replace("[overrides]", subset))
+    status, out, err = run("run", "short.toml", "--data", real_images / folder, "--device", "cpu", "--format", "json")
+    assert status == 0, err
+    reasons = {row["reason"] for row in json.loads(out)["rows"]}
+    assert len(reasons) == 1
+    assert f"data is {folder}-" in reasons.pop()
+
+
+@pytest.mark.usefixtures("tiny_models")
 def test_pretrain_then_evaluate_one_model(run, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
     write_images(tmp_path / "photos", unlabeled=60)
     protocol = (tmp_path / "p.toml").write_text(_short_protocol()) and "p.toml"

@@ -40,4 +40,4 @@ def test_the_python_of_the_readme_runs() -> None:
     names = {"reconstruction": torch.rand(2, 3, 20, 24, requires_grad=True), "images": torch.rand(2, 3, 20, 24)}
     exec(code, names)
     assert names["weighted"].shape == (2, 3, 20, 24)
-    assert 0 < float(names["loss"]) < 1
+    assert 0 < names["loss"].item() < 1
