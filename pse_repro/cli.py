@@ -124,43 +124,29 @@ def _run(
     raise typer.Exit(status)
 
 
-@app.command()
-def smoke(
-    data: DataOption = None, out: OutOption = None, protocol: ProtocolOption = None, device: DeviceOption = Device.auto,
-    precision: PrecisionOption = Precision.fp32, seeds: SeedsOption = 1, fresh: FreshOption = False,
-    strict: StrictOption = False, quiet: QuietOption = False, format: FormatOption = Format.table,
-) -> None:  # fmt: skip
-    """Run everything once, small, in about a minute: the CNN pair, compared with golden values.
-
-    Example: `pse-repro smoke --device cpu`
-    """
-    _run("smoke", data, out, protocol, device, precision, seeds, fresh, strict, quiet, format)
+STUDY_COMMANDS = {
+    "smoke": "Run everything once, small, in about a minute: the CNN pair, compared with golden values.\n\n"
+    "Example: `pse-repro smoke --device cpu`",
+    "quick": "The CNN pair on all of STL-10 at reduced length, for one GPU.\n\n"
+    "Example: `pse-repro quick --data /data --precision bf16`",
+    "full": "The study: seven models, both evaluations, five folds, compared with the published tables.\n\n"
+    "Example: `pse-repro full --data /data --protocol as-released --protocol as-described`",
+}
 
 
-@app.command()
-def quick(
-    data: DataOption = None, out: OutOption = None, protocol: ProtocolOption = None, device: DeviceOption = Device.auto,
-    precision: PrecisionOption = Precision.fp32, seeds: SeedsOption = 1, fresh: FreshOption = False,
-    strict: StrictOption = False, quiet: QuietOption = False, format: FormatOption = Format.table,
-) -> None:  # fmt: skip
-    """The CNN pair on all of STL-10 at reduced length, for one GPU.
-
-    Example: `pse-repro quick --data /data --precision bf16`
-    """
-    _run("quick", data, out, protocol, device, precision, seeds, fresh, strict, quiet, format)
+def _add_study_command(study: str, help: str) -> None:
+    @app.command(study, help=help)
+    def _(
+        data: DataOption = None, out: OutOption = None, protocol: ProtocolOption = None,
+        device: DeviceOption = Device.auto, precision: PrecisionOption = Precision.fp32, seeds: SeedsOption = 1,
+        fresh: FreshOption = False, strict: StrictOption = False, quiet: QuietOption = False,
+        format: FormatOption = Format.table,
+    ) -> None:  # fmt: skip
+        _run(study, data, out, protocol, device, precision, seeds, fresh, strict, quiet, format)
 
 
-@app.command()
-def full(
-    data: DataOption = None, out: OutOption = None, protocol: ProtocolOption = None, device: DeviceOption = Device.auto,
-    precision: PrecisionOption = Precision.fp32, seeds: SeedsOption = 1, fresh: FreshOption = False,
-    strict: StrictOption = False, quiet: QuietOption = False, format: FormatOption = Format.table,
-) -> None:  # fmt: skip
-    """The study: seven models, both evaluations, five folds, compared with the published tables.
-
-    Example: `pse-repro full --data /data --protocol as-released --protocol as-described`
-    """
-    _run("full", data, out, protocol, device, precision, seeds, fresh, strict, quiet, format)
+for _study, _help in STUDY_COMMANDS.items():
+    _add_study_command(_study, _help)
 
 
 @app.command("run")

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from pse_repro.data.batches import Images
 from pse_repro.data.stl10 import Dataset
 from pse_repro.device import Machine
+from pse_repro.errors import NotFitError
 from pse_repro.evaluation.downstream import Downstream, FoldResult
 from pse_repro.evaluation.scores import ensemble, scores
 from pse_repro.files import write_bytes
@@ -63,16 +64,22 @@ class CellRun:
 
     def _take_up(self, training: Pretraining) -> None:
         path = self.folder / "state.safetensors"
-        if path.exists():
-            tensors, note = store.read_tensors(path)
-            state = training.state
+        if not path.exists():
+            return
+        tensors, note = store.read_tensors(path)
+        state = training.state
+        try:
             state.autoencoder.load_state_dict(_with_prefix(tensors, "model/"))
             restore_optimizer(state.optimizer, _with_prefix(tensors, "optimizer/"))
             state.best = {name: value.to(self.machine.device) for name, value in _with_prefix(tensors, "best/").items()}
             state.best_epoch, state.curves = note["best_epoch"], note["curves"]
-            self.progress.say(
-                f"{self.cell.name}: pre-training goes on from epoch {state.epoch} of {training.length.epochs}"
-            )
+        except (RuntimeError, KeyError, TypeError, ValueError) as error:
+            raise NotFitError(
+                f"{path} is not a state of this cell; delete it to begin its pre-training anew"
+            ) from error
+        self.progress.say(
+            f"{self.cell.name}: pre-training goes on from epoch {state.epoch} of {training.length.epochs}"
+        )
 
     def _train(self, training: Pretraining) -> None:
         saved_at, save_seconds = time.monotonic(), 0.0

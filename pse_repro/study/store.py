@@ -105,6 +105,8 @@ def open_run(directory: Path, settings: dict[str, Any], fresh: bool) -> None:
 
     `fresh` moves an earlier run aside (to NAME-before-TIME); it never deletes one. The caller holds the lock.
     """
+    for leftover in directory.rglob(".*.part"):  # of a process killed while writing
+        leftover.unlink()
     record = directory / "run.json"
     found = [path for path in directory.iterdir() if path.name != ".lock"]
     if found and not record.exists():

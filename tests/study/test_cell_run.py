@@ -7,9 +7,11 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 
 from pse_repro.errors import CellError, NotFitError
 from pse_repro.progress import Progress
+from pse_repro.study import store
 from pse_repro.study.cell_run import CellRun
 from pse_repro.study.cells import Cell
 from tests.tiny import CPU, cell, dataset, protocol
@@ -79,6 +81,14 @@ def test_an_altered_checkpoint_is_refused(tmp_path: Path) -> None:
     path.write_bytes(path.read_bytes()[:-4] + b"\0\0\0\1")
     with pytest.raises(NotFitError, match=r"checkpoint.safetensors is not the file that was written"):
         run(tmp_path)
+
+
+def test_a_state_of_something_else_is_refused_in_one_line(tmp_path: Path) -> None:
+    path = tmp_path / "cells" / "as-released" / "cnn-mse-seed0" / "state.safetensors"
+    store.write_tensors(path, {"model/0.weight": torch.zeros(2)}, {"best_epoch": 0, "curves": []})
+    with pytest.raises(NotFitError, match=r"state.safetensors is not a state of this cell; delete it") as caught:
+        run(tmp_path)
+    assert "\n" not in str(caught.value)
 
 
 def test_provenance_says_what_made_the_numbers(tmp_path: Path) -> None:

@@ -79,6 +79,15 @@ def test_a_run_of_other_settings_is_refused_by_the_name_of_the_setting(tmp_path:
     assert json.loads((tmp_path / "run.json").read_text()) == settings
 
 
+def test_what_a_killed_process_left_half_written_is_removed(tmp_path: Path) -> None:
+    half = tmp_path / "cells" / "x" / ".state.safetensors.123.part"
+    half.parent.mkdir(parents=True)
+    store.write_json(tmp_path / "run.json", {"folds": 5})
+    half.write_bytes(b"half")
+    store.open_run(tmp_path, {"folds": 5}, fresh=False)
+    assert not half.exists()
+
+
 def test_fresh_sets_the_earlier_run_aside_and_loses_nothing(tmp_path: Path) -> None:
     run = tmp_path / "run"
     run.mkdir()
