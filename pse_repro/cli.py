@@ -108,8 +108,7 @@ def _root(
         bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and exit.")
     ] = False,
 ) -> None:
-    if debug:
-        os.environ["PSE_REPRO_DEBUG"] = "1"
+    os.environ["PSE_REPRO_DEBUG"] = "1" if debug else "0"  # one spelling of it, for main()
 
 
 def _run(
@@ -272,7 +271,7 @@ def main() -> None:
     except KeyboardInterrupt:
         message, status = INTERRUPTED, 130
     except Exception as error:
-        if os.environ.get("PSE_REPRO_DEBUG"):
+        if os.environ.get("PSE_REPRO_DEBUG") == "1":
             raise
         message, status = _explain(error)
     if message:

@@ -17,7 +17,7 @@ from pse_repro.config import Protocol, Settings, Switches
 from pse_repro.files import write_bytes
 from pse_repro.report import contents, plots, tables
 from pse_repro.report.contents import Run
-from pse_repro.report.plots import Curve, Detail, Drawing
+from pse_repro.report.plots import Curve, Detail, Drawing, Score
 from pse_repro.study import store
 from pse_repro.study.cells import Cell
 
@@ -49,7 +49,11 @@ def write_report(directory: Path, comparison: Comparison) -> Path:
     """
     run = Run.read(directory)
     page = _contents(run, comparison)
-    for picture in [*page["curves"], *(picture for _, pictures in page["sheets"] for picture in pictures)]:
+    for picture in [
+        *page["bars"],
+        *page["curves"],
+        *(picture for _, pictures in page["sheets"] for picture in pictures),
+    ]:
         write_bytes(directory / "figures" / picture.name, picture.drawing.png)
     write_bytes(directory / "report.md", _template("page.md.jinja").render(page).encode())
     write_bytes(directory / "report.html", _template("page.html.jinja").render(page).encode())
@@ -69,6 +73,7 @@ def _contents(run: Run, comparison: Comparison) -> dict[str, Any]:
         "failures": contents.failures(run),
         "facts": contents.facts(run),
         "scores": tables.score_tables(run, comparison),
+        "bars": _scores(run, comparison),
         "comparison": tables.comparison_table(comparison),
         "folded_rows": FOLDED_ROWS,
         "source": comparison.expected.source,
@@ -81,6 +86,24 @@ def _contents(run: Run, comparison: Comparison) -> dict[str, Any]:
         "protocols": [tables.protocol_table(run, part) for part in (Switches, Settings)],
         "command": contents.command(run),
     }
+
+
+def _scores(run: Run, comparison: Comparison) -> list[Picture]:
+    """Top-1 of every model, a panel for each protocol and evaluation; none where nothing is judged yet."""
+    panels: dict[str, list[Score]] = {}
+    for protocol in run.record.protocols:
+        for evaluation in run.record.study.evaluations:
+            if scores := tables.top1_scores(run, comparison, protocol, evaluation):
+                panels[f"{tables.EVALUATIONS.get(evaluation, evaluation)}\n{protocol.name}"] = scores
+    if not panels:
+        return []
+    words = "; ".join(
+        f"{name.replace(chr(10), ', ')}: "
+        + ", ".join(f"{score.model} {sum(score.ensembles) / len(score.ensembles):.2f}" for score in scores)
+        for name, scores in panels.items()
+    )
+    alt = f"Test top-1 accuracy of the ensembles in percent, with each fold's and the published ones. {words}."
+    return [Picture("scores.png", alt, plots.scores_figure(panels))]
 
 
 def _curves(run: Run, protocol: Protocol) -> list[Picture]:

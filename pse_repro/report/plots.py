@@ -55,6 +55,38 @@ class Curve:
     best: int
 
 
+@dataclass(frozen=True)
+class Score:
+    """A model's top-1 accuracies in percent: its ensembles' (one a seed), its folds', the published one (or NaN)."""
+
+    model: str
+    ensembles: Sequence[float]
+    folds: Sequence[float]
+    published: float
+
+
+def scores_figure(panels: Mapping[str, Sequence[Score]]) -> Drawing:
+    """Top-1 accuracy by model, one panel an entry: a bar for the ensemble, dots for folds, a diamond for the paper."""
+    figure = Figure(figsize=(max(4.3, 2.15 * len(panels)), 3.4), dpi=CURVES_DPI, facecolor=BACKGROUND)
+    figure.set_layout_engine("constrained", w_pad=0.12, h_pad=0.08)
+    shared = None
+    for number, (name, scores) in enumerate(panels.items(), 1):
+        axes = shared = figure.add_subplot(1, len(panels), number, facecolor="white", sharey=shared)
+        places = np.arange(len(scores))
+        for place, score in zip(places, scores, strict=True):
+            colour = COLOURS[2] if "PSE" in score.model else "#8a8a8a"
+            axes.bar(place, np.mean(score.ensembles), width=0.6, color=colour, alpha=0.8)
+            axes.plot(np.full(len(score.folds), place), score.folds, "o", color="black", markersize=3)
+            axes.plot(place, score.published, "D", color=COLOURS[1], markerfacecolor="none")
+        axes.axhline(10, color="black", linewidth=0.8, linestyle=":")  # chance
+        axes.set_xticks(places, [score.model for score in scores], rotation=30, ha="right", fontsize=8)
+        axes.set_title(name, fontsize=9)
+        axes.tick_params(axis="y", labelsize=8, labelleft=number == 1)
+        if number == 1:
+            axes.set_ylabel("test top-1 %", fontsize=9)
+    return _png(figure)
+
+
 def curves_figure(title: str, panels: Mapping[str, Sequence[Curve]], log: bool) -> Drawing:
     """Validation losses by epoch, one panel an entry (name: curves), a colour a model, a ring at each best epoch."""
     figure = Figure(figsize=(8.6, 4.2), dpi=CURVES_DPI, facecolor=BACKGROUND)

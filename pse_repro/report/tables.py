@@ -9,6 +9,7 @@ from pse_repro.compare import PRINT_RULES, Comparison, model_name, printed_perce
 from pse_repro.config import Model, Protocol, Settings, Switches
 from pse_repro.progress import duration
 from pse_repro.report.contents import NONE, Run, key, label
+from pse_repro.report.plots import Score
 from pse_repro.study.cells import Cell
 
 EVALUATIONS = {"finetune": "Fine-tuning", "frozen": "Frozen features"}
@@ -76,6 +77,21 @@ def _score_table(run: Run, comparison: Comparison, part: pd.DataFrame, protocol:
         header, rows = header[:3] + header[4:], [row[:3] + row[4:] for row in rows]
     title = f"{EVALUATIONS.get(evaluation, evaluation)}, {protocol.name}"
     return Table(title, header, "l" + "r" * (len(header) - 1), rows)
+
+
+def top1_scores(run: Run, comparison: Comparison, protocol: Protocol, evaluation: str) -> list[Score]:
+    """Each judged model's top-1 accuracies, for the figure."""
+    top1 = _where(run.results, protocol=protocol.name, evaluation=evaluation, metric="top1")
+    expected = _where(comparison.rows, protocol=protocol.name, evaluation=evaluation, fold="ensemble", metric="top1")
+    scores = []
+    for model in run.record.study.models:
+        own, published = _where(top1, **key(model)), _where(expected, **key(model))["expected"]
+        of_ensemble = own["fold"] == "ensemble"
+        if of_ensemble.any():
+            values = own["value"]
+            found = float(published.iloc[0]) if len(published) else math.nan
+            scores.append(Score(label(model), values[of_ensemble].tolist(), values[~of_ensemble].tolist(), found))
+    return scores
 
 
 def _published(rows: pd.DataFrame) -> str:

@@ -180,13 +180,13 @@ class CellRun:
     def _fold(self, downstream: Downstream, evaluation: str, number: int) -> dict[str, np.ndarray]:
         path = self._fold_path(evaluation, number)
         if not path.exists():
-            settings = self.cell.protocol.settings
-            per_epoch = len(self.data.train) if evaluation == "finetune" else 0
+            per_epoch = len(self.data.train)  # training and validation images (or their features)
             name = f"{self.cell.name} {evaluation} fold {number}/{self.cell.folds}"
-            with self.progress.stage(name, max(per_epoch, 1) * settings.downstream_max_epochs) as stage:
+            total = per_epoch * self.cell.protocol.settings.downstream_max_epochs  # early stopping may end it before
+            with self.progress.stage(name, total) as stage:
 
                 def after_epoch(epoch: int, loss: float) -> None:
-                    stage.advance(max(per_epoch, 1))
+                    stage.advance(per_epoch)
                     stage.note(f"epoch {epoch + 1}, validation {loss:.4f}")
 
                 started = time.monotonic()

@@ -72,7 +72,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Page]:
 def test_every_figure_is_in_its_file_on_both_pages_and_not_blank(finished: tuple[Path, Page]) -> None:
     directory, page = finished
     cells = ("as-released-cnn-mse-seed0", "as-released-cnn-pse-3-seed0")
-    names = ["pretraining-as-released", "classifiers-as-released", f"residuals-{cells[1]}"]
+    names = ["scores", "pretraining-as-released", "classifiers-as-released", f"residuals-{cells[1]}"]
     names += [f"reconstructions-{cell}" for cell in cells]
     assert {path.name for path in (directory / "figures").iterdir()} == {f"{name}.png" for name in names}
     embedded = {base64.b64decode(str(image["src"]).removeprefix("data:image/png;base64,")) for image in page.images()}
@@ -186,7 +186,7 @@ def test_a_partly_finished_run_is_reported(tmp_path: Path) -> None:
     assert "loss is nan in epoch 3" in page.text
     scores = {row[0]: row[1:] for row in page.table("model", "seeds")}
     assert scores["CNN-PSE-3"] == ["0", "-", "51.26", "-", "-", "-", "-", "-", "-"]
-    assert len(page.images()) == 5
+    assert len(page.images()) == 6
 
 
 def test_a_run_of_nothing_yet_is_reported(tmp_path: Path) -> None:

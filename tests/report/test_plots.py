@@ -11,9 +11,11 @@ from pse_repro.report.plots import (
     Curve,
     Detail,
     Drawing,
+    Score,
     curves_figure,
     reconstruction_sheet,
     residual_sheet,
+    scores_figure,
 )
 
 ALL = Detail(images=4, zoom=1, levels=255)
@@ -80,3 +82,23 @@ def test_less_is_drawn_of_each_cell_where_there_are_many() -> None:
     details = [Detail.of(cells) for cells in (1, 7, 14)]
     assert [detail.images for detail in details] == [4, 2, 1]
     assert [detail.zoom for detail in details] == [2, 2, 1]
+
+
+def bar_heights(picture: np.ndarray) -> list[int]:
+    """Pixels of bar colour in each bar, from left to right: columns that hold bars, in runs."""
+    coloured = (np.abs(picture - picture.mean(2, keepdims=True)).max(2) > 0.1) & (picture[..., 2] > picture[..., 0])
+    columns = coloured.sum(0)
+    edges = np.flatnonzero(np.diff(np.concatenate([[0], columns > 5, [0]]).astype(int)))
+    return [int(np.median(columns[start:stop])) for start, stop in zip(edges[::2], edges[1::2], strict=True)]
+
+
+def test_bars_are_as_high_as_the_scores() -> None:
+    scores = [Score("CNN-PSE-3", [20.0], [], float("nan")), Score("CNN-PSE-4", [40.0], [], float("nan"))]
+    low, high = bar_heights(pixels(scores_figure({"Frozen": scores})))
+    assert high / low == pytest.approx(2, rel=0.05)
+
+
+def test_bars_are_the_mean_over_seeds() -> None:
+    scores = [Score("CNN-PSE-3", [20.0, 40.0], [], float("nan")), Score("CNN-PSE-4", [30.0], [25.0, 35.0], 50.0)]
+    first, second = bar_heights(pixels(scores_figure({"Frozen": scores})))
+    assert first / second == pytest.approx(1, rel=0.05)
