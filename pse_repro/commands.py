@@ -4,14 +4,16 @@ import os
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from pse_repro.compare import Comparison, load_expected, render
+from pse_repro.compare import Comparison
 from pse_repro.compare import compare as compare_tables
 from pse_repro.config import Model, Protocol, Study, build_study, load_study, study_protocols
 from pse_repro.data.sample import embedded_sample
 from pse_repro.data.stl10 import Dataset, find_binaries, open_dataset
 from pse_repro.device import Machine, choose_machine
 from pse_repro.errors import CellError, NotFitError
+from pse_repro.expected import load_expected
 from pse_repro.progress import Progress, duration
+from pse_repro.render import render
 from pse_repro.report.page import write_report
 from pse_repro.study.estimate import estimate_seconds
 from pse_repro.study.runner import open_record, read_results, run_study

@@ -5,15 +5,15 @@ from dataclasses import asdict, dataclass, field, fields
 
 import pandas as pd
 
-from pse_repro.compare import PRINT_RULES, Comparison, model_name, printed_percent, shown_number
+from pse_repro.compare import PERCENTAGES, PRINT_RULES, Comparison, model_name, printed_percent
 from pse_repro.config import Model, Protocol, Settings, Switches
 from pse_repro.progress import duration
+from pse_repro.render import shown_number
 from pse_repro.report.contents import NONE, Run, key, label
 from pse_repro.report.plots import Score
 from pse_repro.study.cells import Cell
 
 EVALUATIONS = {"finetune": "Fine-tuning", "frozen": "Frozen features"}
-_PERCENT = frozenset({"top1", "top2", "top4"})
 
 
 @dataclass(frozen=True)
@@ -58,7 +58,7 @@ def _score_table(run: Run, comparison: Comparison, part: pd.DataFrame, protocol:
         own = _where(part, **key(model))
         ensemble = _where(own, fold="ensemble")
         folds = own[own["fold"] != "ensemble"]
-        means = {metric: _where(ensemble, metric=metric)["value"].mean() for metric in sorted(_PERCENT)}
+        means = {metric: _where(ensemble, metric=metric)["value"].mean() for metric in sorted(PERCENTAGES)}
         if rule:
             means = {metric: printed_percent(mean, rule) for metric, mean in means.items()}
         top1, loss = (_where(folds, metric=metric)["value"] for metric in ("top1", "loss"))

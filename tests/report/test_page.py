@@ -13,9 +13,9 @@ import pandas as pd
 import pytest
 from matplotlib.image import imread
 
-from pse_repro.compare import render
 from pse_repro.config import Model, load_study
 from pse_repro.errors import UsageError
+from pse_repro.render import render
 from pse_repro.report.page import write_report
 from pse_repro.study import store
 from pse_repro.study.cell_run import cell_folder

@@ -1,0 +1,136 @@
+"""A comparison as text: for people (table, Markdown) and for programs (CSV, JSON)."""
+
+import json
+import math
+from collections.abc import Hashable, Iterable, Mapping
+from typing import Any
+
+import pandas as pd
+from tabulate import SEPARATING_LINE, tabulate
+
+from pse_repro.compare import PERCENTAGES, VERDICTS, Comparison, model_name
+from pse_repro.errors import UsageError
+
+FORMATS = ("table", "markdown", "csv", "json")
+_SHOWN = 5  # extra values and cells of a note that are spelled out for people
+
+
+def render(comparison: Comparison, format: str = "table") -> str:
+    """Render a comparison as text: table or markdown for people, csv (the rows) or json (everything) for programs.
+
+    Raises:
+        UsageError: unknown format.
+    """
+    if format == "csv":
+        return comparison.rows.to_csv(index=False, lineterminator="\n")
+    if format == "json":
+        return _json(comparison)
+    if format == "table":
+        return "\n".join(_people(comparison, "simple"))
+    if format == "markdown":
+        return "\n\n".join(_people(comparison, "pipe"))
+    raise UsageError(f"unknown format {format!r}; expected one of {', '.join(FORMATS)}")
+
+
+def _json(comparison: Comparison) -> str:
+    expected = comparison.expected
+    document = {
+        "expected": {part: getattr(expected, part) for part in ("name", "title", "author", "date", "url", "notes")},
+        "summary": comparison.summary(),
+        "rows": _records(comparison.rows),
+        "extra": _records(comparison.extra),
+        "assumed": dict(comparison.assumed),
+    }
+    return json.dumps(document, indent=1, allow_nan=False)
+
+
+def _records(frame: pd.DataFrame) -> list[dict[str, object]]:
+    """Rows as strict JSON has them: null for NaN, infinity and "no verdict"."""
+
+    def strict(column: Hashable, value: Any) -> object:
+        lost = isinstance(value, float) and not math.isfinite(value)
+        return None if lost or (column, value) == ("verdict", "") else value
+
+    return [{str(column): strict(column, value) for column, value in row.items()} for row in frame.to_dict("records")]
+
+
+def _people(comparison: Comparison, style: str) -> list[str]:
+    """The blocks people read: the table, footnotes to verdicts, notes, what was assumed, and the summary."""
+    rows = comparison.rows
+    reasons = [reason for reason in dict.fromkeys(rows["reason"]) if reason and reason != "no tolerance"]
+    lines = _grid(rows, reasons, style)
+    lines += [f"[{number}] {reason}" for number, reason in enumerate(reasons, 1)]
+    for note in dict.fromkeys(note for note in rows["note"] if note):
+        lines.append(f"note: {_list(_cell_name(row) for row in _rows(rows[rows['note'] == note]))}: {note}")
+    lines += [f"note: {note}" for note in comparison.expected.notes]
+    if len(comparison.extra):
+        found = (f"{_cell_name(row)} = {row['value']:.6g}" for row in _rows(comparison.extra))
+        lines.append(f"extra, not expected: {_list(found)}")
+    lines += _assumed(comparison.assumed)
+    return [*lines, _summary_line(comparison)]
+
+
+def _grid(rows: pd.DataFrame, reasons: list[str], style: str) -> list[str]:
+    header = ["model", "evaluation", "fold", "metric", "expected", "measured", "difference", "tolerance", "verdict"]
+    several = rows["protocol"].nunique() > 1
+    body = []
+    for row in _rows(rows):
+        mark = f" [{reasons.index(row['reason']) + 1}]" if row["reason"] in reasons else ""
+        metric, measured = row["metric"], row["seeds"] > 0
+        line = [
+            *(model_name(row["encoder"], row["objective"], row["sigma"]), row["evaluation"], row["fold"], metric),
+            shown_number(row["expected"], metric),
+            *(shown_number(row["measured"], metric) if measured else "-",),
+            *(shown_number(row["difference"], metric, "+") if measured else "-",),
+            "-" if math.isnan(row["tolerance"]) else f"{row['tolerance']:g}",
+            (row["verdict"] or "no tolerance") + mark,
+        ]
+        body.append([str(part).replace("|", "\\|") for part in ([row["protocol"], *line] if several else line)])
+    header = ["protocol", *header] if several else header
+    align = ["left"] * (len(header) - 5) + ["right"] * 4 + ["left"]
+    if not body:
+        return []
+    if style == "simple":  # tabulate pads headers by two; as the first row they are not, and the table fits
+        return [tabulate([header, SEPARATING_LINE, *body], tablefmt=style, disable_numparse=True, colalign=align)]
+    return [tabulate(body, header, style, disable_numparse=True, colalign=align)]
+
+
+def _rows(frame: pd.DataFrame) -> Iterable[dict[Hashable, Any]]:
+    return frame.to_dict("records")
+
+
+def shown_number(value: float, metric: str, sign: str = "") -> str:
+    """A number for people: two decimals for percentages, four for losses, six digits for others."""
+    digits = ".2f" if metric in PERCENTAGES else ".4f" if metric == "loss" else ".6g"
+    return format(value, sign + digits)
+
+
+def _cell_name(row: Mapping[Hashable, Any]) -> str:
+    fold = f"fold {row['fold']}" if str(row["fold"]).isdigit() else row["fold"]
+    model = model_name(row["encoder"], row["objective"], row["sigma"])
+    return " ".join(part for part in (model, row["evaluation"], fold, row["metric"]) if part)
+
+
+def _list(parts: Iterable[str]) -> str:
+    everything = list(dict.fromkeys(parts))
+    more = [f"and {len(everything) - _SHOWN} more"] if len(everything) > _SHOWN else []
+    return ", ".join([*everything[:_SHOWN], *more])
+
+
+def _assumed(assumed: Mapping[str, str]) -> list[str]:
+    filled = [f"{column} {value}" for column, value in assumed.items() if value]
+    unknown = [column for column, value in assumed.items() if not value]
+    lines = [f"assumed, as the results do not say: {', '.join(filled)}"] if filled else []
+    return lines + ([f"unknown, as the results do not say: {', '.join(unknown)}"] if unknown else [])
+
+
+def _summary_line(comparison: Comparison) -> str:
+    counts, name, total = comparison.summary(), comparison.expected.name, len(comparison.rows)
+    extra = f"; {counts['extra']} extra" if counts["extra"] else ""
+    if not total:
+        return f"{name}: nothing to compare, no expected value is in scope{extra}"
+    if counts["missing"] == total:
+        return f"{name}: nothing of it is in the results, all {total} expected values are missing{extra}"
+    parts = [f"{counts[verdict]} {verdict}" for verdict in VERDICTS]
+    parts += [f"{counts['no tolerance']} without a tolerance"] if counts["no tolerance"] else []
+    return f"{name}: {total} expected values, {', '.join(parts)}{extra}"

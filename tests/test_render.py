@@ -1,0 +1,56 @@
+"""The printing of a comparison, for people and for programs."""
+
+import csv
+import io
+import json
+import math
+
+import pytest
+
+from pse_repro.compare import COLUMNS, compare
+from pse_repro.errors import UsageError
+from pse_repro.render import render
+from tests.test_compare import SLIDES, published, shifted
+
+
+def test_the_table_fits_and_says_what_matters() -> None:
+    results = shifted(published().drop(columns="protocol"), 0, -3)
+    text = render(compare(results, SLIDES))
+    assert max(map(len, text.splitlines()[:151])) <= 100
+    for part in ("CNN-MSE", "-3.00", "47.28"):
+        assert part in text
+    assert "assumed, as the results do not say: protocol as-released, seed 0, data stl10, scale full" in text
+    assert text.splitlines()[-1] == "slides: 147 expected values, 146 within, 1 outside, 0 missing, 0 not comparable"
+
+
+def test_markdown_is_a_table() -> None:
+    lines = render(compare(published(data="a|b"), SLIDES), "markdown").splitlines()
+    assert lines[0].startswith("| model")
+    assert lines[1].startswith("|:--")
+    assert sum(line.startswith("|") for line in lines) == 149
+
+
+def test_csv_is_the_rows() -> None:
+    rows = list(csv.DictReader(io.StringIO(render(compare(published(), SLIDES), "csv"))))
+    assert tuple(rows[0]) == COLUMNS
+    assert len(rows) == 147
+
+
+def test_json_is_strict_and_whole() -> None:
+    results = shifted(published("released_logs").drop(columns="protocol"), 1, math.inf)
+
+    def refuse(constant: str) -> None:
+        raise AssertionError(constant)
+
+    document = json.loads(render(compare(results, SLIDES), "json"), parse_constant=refuse)
+    assert set(document) == {"expected", "summary", "rows", "extra", "assumed"}
+    assert document["expected"]["author"] == "Ali Golmakani"
+    assert len(document["rows"]) == 147
+    assert {row["verdict"] for row in document["rows"]} == {"within", "outside", "missing"}
+    assert document["assumed"]["protocol"] == "as-released"
+    assert document["summary"]["extra"] == len(document["extra"]) == 15
+
+
+def test_unknown_formats_are_refused() -> None:
+    with pytest.raises(UsageError, match=r"'pdf'.*table, markdown, csv, json"):
+        render(compare(published(), SLIDES), "pdf")
