@@ -2,6 +2,7 @@
 
 import os
 import platform
+import subprocess
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 
@@ -36,12 +37,22 @@ class Machine:
         """Name, driver and threads, for provenance."""
         if self.device.type == "cuda":
             found = torch.cuda.get_device_properties(self.device)
-            return {"name": found.name, "memory_bytes": found.total_memory, "cuda": torch.version.cuda or ""}
+            cuda = torch.version.cuda or ""
+            return {"name": found.name, "memory_bytes": found.total_memory, "cuda": cuda, "driver": _driver()}
         return {
             "name": platform.processor() or platform.machine(),
             "cores": os.cpu_count() or 1,
             "threads": torch.get_num_threads(),
         }
+
+
+def _driver() -> str:
+    """The NVIDIA driver's version, which PyTorch does not tell; empty where nvidia-smi does not either."""
+    try:
+        command = ["nvidia-smi", "--query-gpu=driver_version", "--format=csv,noheader"]
+        return subprocess.run(command, capture_output=True, text=True, check=True, timeout=10).stdout.split("\n")[0]
+    except (OSError, subprocess.SubprocessError):
+        return ""
 
 
 def choose_machine(device: str, precision: str) -> Machine:
