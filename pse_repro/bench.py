@@ -139,6 +139,9 @@ def _render(table: pd.DataFrame, machine: Machine, format: str) -> str:
     if format == "json":
         return str(table.to_json(orient="records", indent=1))
     style = "pipe" if format == "markdown" else "simple"
-    shown = table.to_markdown(index=False, tablefmt=style, floatfmt=".2f", disable_numparse=[1, 3], missingval="")
+    ratios = table["times_faster_than_dense"].map(lambda ratio: "" if pd.isna(ratio) else f"{ratio:.1f}")
+    shown = table.assign(times_faster_than_dense=ratios).to_markdown(
+        index=False, tablefmt=style, floatfmt=("", "", ".1f", "", ".2f", ""), disable_numparse=[1, 3, 5]
+    )
     where = ", ".join(f"{key} {value}" for key, value in machine.describe().items())
     return f"{shown}\n\nForward and backward, {' x '.join(map(str, SHAPE))}, float32, {machine.device.type}: {where}"
