@@ -15,7 +15,8 @@ def write_bytes(path: Path, content: bytes) -> None:
             os.fsync(file.fileno())
         os.replace(temporary, path)
     except OSError as error:
-        error.filename = error.filename or str(path)  # a full disk does not say which file it was
+        if error.errno and not error.filename:  # a full disk does not say which file it was
+            error.filename = str(path)
         raise
     finally:
         temporary.unlink(missing_ok=True)
