@@ -283,7 +283,8 @@ def _explain(error: Exception) -> tuple[str, int]:
     if isinstance(error, KitError):
         return str(error), error.exit_status
     if hasattr(error, "format_message"):  # Typer's errors of usage
-        return f"{error.format_message()} (see pse-repro --help)", 2
+        said = str(error.format_message())  # nothing where no arguments were given: the help was shown
+        return f"{said} (see pse-repro --help)" if said else "", 2
     if isinstance(error, typer.Abort):
         return INTERRUPTED, 130
     if isinstance(error, OSError):

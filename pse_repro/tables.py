@@ -127,7 +127,7 @@ def _text(path: Path) -> str:
     try:
         content = path.read_bytes()
     except FileNotFoundError:
-        raise UsageError(f"{path} does not exist; give the path of a CSV table") from None
+        raise UsageError(f"{path} does not exist; give the path of a CSV table or of a run") from None
     except OSError as error:
         raise UsageError(f"{path} cannot be read ({error.strerror}); give the path of a CSV table") from None
     try:

@@ -58,6 +58,12 @@ def test_the_command_line_is_what_it_was(run) -> None:  # type: ignore[no-untype
     assert all(name in COMMANDS for name in listed), listed
 
 
+def test_without_arguments_the_help_is_shown_and_nothing_else(run) -> None:  # type: ignore[no-untyped-def]
+    status, out, err = run()
+    assert (status, err) == (2, "")
+    assert "Usage: pse-repro" in out
+
+
 @pytest.mark.parametrize("command", COMMANDS)
 def test_every_command_explains_itself_with_an_example(run, command: str) -> None:  # type: ignore[no-untyped-def]
     status, out, _ = run(command, "--help")
