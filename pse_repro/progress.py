@@ -9,6 +9,7 @@ from typing import Self
 from rich.console import Console
 from rich.progress import BarColumn, ProgressColumn, Task, TextColumn, TimeRemainingColumn
 from rich.progress import Progress as RichProgress
+from rich.table import Column
 from rich.text import Text
 
 LINE_SECONDS = 10.0  # between two plain lines of one stage
@@ -19,6 +20,10 @@ class Rate(ProgressColumn):
 
     def render(self, task: Task) -> Text:
         return Text(f"{task.speed:,.0f} images/s" if task.speed else "")
+
+
+def _one_line(text: str) -> TextColumn:
+    return TextColumn(text, table_column=Column(no_wrap=True, overflow="ellipsis", ratio=1))
 
 
 class Stage:
@@ -66,9 +71,9 @@ class Progress:
 
     def __init__(self, quiet: bool = False) -> None:
         self._console = Console(stderr=True, quiet=quiet, highlight=False, soft_wrap=True)
-        columns = (
-            TextColumn("{task.description}"), BarColumn(20), TextColumn("{task.percentage:.0f}%"),
-            Rate(), TimeRemainingColumn(), TextColumn("{task.fields[note]}"),
+        columns = (  # one line of 80 columns; what does not fit of the name and the note is cut
+            _one_line("{task.description}"), BarColumn(8), TextColumn("{task.percentage:.0f}%"),
+            Rate(Column(no_wrap=True)), TimeRemainingColumn(compact=True), _one_line("{task.fields[note]}"),
         )  # fmt: skip
         on_terminal = self._console.is_terminal and not quiet
         self.bars = RichProgress(*columns, console=self._console, transient=True) if on_terminal else None
