@@ -22,8 +22,9 @@ class Rate(ProgressColumn):
         return Text(f"{task.speed:,.0f} images/s" if task.speed else "")
 
 
-def _one_line(text: str) -> TextColumn:
-    return TextColumn(text, table_column=Column(no_wrap=True, overflow="ellipsis", ratio=1))
+def _one_line(text: str, least: int = 1) -> TextColumn:
+    """A column that is cut, not wrapped, but never under `least` characters."""
+    return TextColumn(text, table_column=Column(no_wrap=True, overflow="ellipsis", min_width=least))
 
 
 class Stage:
@@ -71,10 +72,15 @@ class Progress:
 
     def __init__(self, quiet: bool = False) -> None:
         self._console = Console(stderr=True, quiet=quiet, highlight=False, soft_wrap=True)
-        columns = (  # one line of 80 columns; what does not fit of the name and the note is cut
-            _one_line("{task.description}"), BarColumn(8), TextColumn("{task.percentage:.0f}%"),
-            Rate(Column(no_wrap=True)), TimeRemainingColumn(compact=True), _one_line("{task.fields[note]}"),
-        )  # fmt: skip
+        bar = [BarColumn(20)] if self._console.width >= 120 else []  # a narrow terminal has room for the words alone
+        columns = [
+            *(_one_line("{task.description}"), *bar, _one_line("{task.percentage:.0f}%", 4)),
+            *(
+                Rate(Column(no_wrap=True, min_width=12)),
+                TimeRemainingColumn(compact=True, table_column=Column(min_width=5)),
+            ),
+            _one_line("{task.fields[note]}"),
+        ]
         on_terminal = self._console.is_terminal and not quiet
         self.bars = RichProgress(*columns, console=self._console, transient=True) if on_terminal else None
 
