@@ -94,8 +94,8 @@ def test_validation_loss_is_the_mean_of_batch_means() -> None:
     batch_means = [nn.functional.cross_entropy(model(x), y) for x, y in data.validation()]  # of 8 and of 5
     over_all = nn.functional.cross_entropy(model(data.inputs[40:]), data.labels[40:])
     found = mean_batch_loss(model, data.validation(), CPU)
-    assert found == pytest.approx(float(sum(batch_means)) / 2, rel=1e-6)
-    assert found != pytest.approx(float(over_all), rel=1e-6)
+    assert found == pytest.approx(sum(mean.item() for mean in batch_means) / 2, rel=1e-6)
+    assert found != pytest.approx(over_all.item(), rel=1e-6)
 
 
 def test_predictions_are_probabilities_in_order() -> None:
