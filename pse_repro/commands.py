@@ -111,7 +111,9 @@ def _comparison(target: Path, against: str | None) -> Comparison:
     if target.is_dir():
         record = open_record(target)
         results = read_results(target)
-        return compare_tables(results, load_expected(against or record.study.expected), scope=record.scope)
+        expected = load_expected(against or record.study.expected)
+        print_rules = {protocol.name: protocol.switches.ensemble_printing for protocol in record.protocols}  # switch 13
+        return compare_tables(results, expected, scope=record.scope, print_rules=print_rules)
     return compare_tables(read_table(target), load_expected(against or "paper"))
 
 

@@ -22,7 +22,7 @@ COLUMNS = (
     *("protocol", *CELL, "expected", "measured", "difference"),
     *("tolerance", "verdict", "reason", "source", "note", "seeds"),
 )
-# Switch 13: how a protocol prints ensemble scores; protocols not named here round.
+# Switch 13, for tables that come without their protocol's file; protocols not named here round.
 PRINT_RULES: Mapping[str, Rule] = {"as-released": "cut", "initial": "cut"}
 PERCENTAGES = frozenset({"top1", "top2", "top4"})
 _DIGITS = 9  # differences are rounded here, so that 51.26 + 2.0 is within 2.0 of 51.26 whatever floats say

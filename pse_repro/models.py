@@ -10,7 +10,6 @@ from collections.abc import Callable
 from torch import Tensor, nn
 from torchvision.models import resnet18
 
-SIDE = 96
 LATENT_SIZES = {"cnn": 256, "resnet": 1024}
 CLASSES = 10
 

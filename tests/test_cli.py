@@ -229,6 +229,22 @@ def test_a_study_runs_on_real_images(run, tmp_path: Path, real_images: Path, fol
 
 
 @pytest.mark.usefixtures("tiny_models")
+@pytest.mark.parametrize("rule", ["cut", "rounded"])
+def test_switch_13_prints_ensembles_as_the_run_s_own_protocol_says(run, tmp_path: Path, rule: str) -> None:  # type: ignore[no-untyped-def]
+    write_images(tmp_path / "photos", test=37)  # an odd number, so that scores have more than two decimals
+    (tmp_path / "short.toml").write_text(SHORT_STUDY)
+    (tmp_path / "p.toml").write_text(_short_protocol().replace('printing = "cut"', f'printing = "{rule}"'))
+    words = ("--data", "photos", "--device", "cpu", "--protocol", "p.toml", "--quiet", "--format", "json")
+    status, out, err = run("run", "short.toml", *words)
+    assert status == 0, err
+    measured = [row["measured"] for row in json.loads(out)["rows"] if row["fold"] == "ensemble"]
+    exact = [100 * round(value * 37 / 100) / 37 for value in measured]
+    cut, rounded = [int(100 * value) / 100 for value in exact], [round(value, 2) for value in exact]
+    assert cut != rounded
+    assert measured == pytest.approx(cut if rule == "cut" else rounded, abs=1e-9)
+
+
+@pytest.mark.usefixtures("tiny_models")
 def test_pretrain_then_evaluate_one_model(run, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
     write_images(tmp_path / "photos", unlabeled=60)
     protocol = (tmp_path / "p.toml").write_text(_short_protocol()) and "p.toml"

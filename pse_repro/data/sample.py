@@ -15,9 +15,9 @@ import numpy as np
 import numpy.typing as npt
 from filelock import FileLock
 
-from pse_repro.data.scenes import SIDE, UNIFORMS, paint
+from pse_repro.data.scenes import UNIFORMS, paint
 from pse_repro.data.shapes import CLASSES, OTHERS
-from pse_repro.data.stl10 import IMAGE_BYTES, stored_bytes
+from pse_repro.data.stl10 import IMAGE_BYTES, SIDE, stored_bytes
 from pse_repro.files import write_bytes
 
 SAMPLE_VERSION = 1  # raise it with any change of a pixel: the cache's folder carries it

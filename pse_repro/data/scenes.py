@@ -13,8 +13,8 @@ import numpy as np
 import numpy.typing as npt
 
 from pse_repro.data.shapes import DARK, MAIN, SECOND, Field, Layer, Pen, Shape
+from pse_repro.data.stl10 import SIDE
 
-SIDE = 96
 UNIFORMS = 128  # K: at least as many as `paint` takes; the rest is room for more
 EXPONENTS = (0.7, 0.9, 1.1, 1.4)  # amplitude ~ 1 / frequency^exponent, from rough to smooth; edges add to it
 Array = npt.NDArray[np.float32]

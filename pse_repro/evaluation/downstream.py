@@ -32,6 +32,17 @@ class FoldResult:
     fitted: Fitted
 
 
+@dataclass(frozen=True)
+class Job:
+    """What one fold starts from: its name (for its randomness), its number from 1, a fresh encoder and classifier."""
+
+    name: str
+    number: int
+    encoder: nn.Module
+    classifier: nn.Module
+    after_epoch: Callable[[int, float], None]  # told the epoch and its validation loss
+
+
 class FineTuned(nn.Module):
     """Encoder and classifier. Switch 7: "statistics-only" runs the encoder without gradients, as released."""
 
@@ -97,50 +108,35 @@ class Downstream:
         name = f"{self.name}/{self.evaluation}/fold {number}"
         with seeded(name, "initialisation"):
             classifier = build_classifier(self.protocol.switches.classifier, LATENT_SIZES[self.encoder_name])
-        encoder = new_encoder()
-        run = self._finetune if self.evaluation == "finetune" else self._frozen
-        probabilities_NK, fitted = run(name, number, encoder, classifier.to(self.machine.device), after_epoch)
+        job = Job(name, number, new_encoder(), classifier.to(self.machine.device), after_epoch)
+        probabilities_NK, fitted = self._finetune(job) if self.evaluation == "finetune" else self._frozen(job)
         return FoldResult(probabilities_NK.numpy(), fitted)
 
-    def _finetune(
-        self,
-        name: str,
-        number: int,
-        encoder: nn.Module,
-        classifier: nn.Module,
-        after_epoch: Callable[[int, float], None],
-    ) -> tuple[Tensor, Fitted]:
+    def _finetune(self, job: Job) -> tuple[Tensor, Fitted]:
         switches = self.protocol.switches
-        train, validation = self._fold_images(number)
+        train, validation = self._fold_images(job.number)
         augment = downstream_augmentation(switches.downstream_augmentation)
-        data = Batches(name, train, validation, self.size, augment)
-        model = FineTuned(encoder, classifier, switches.finetuning)
-        still = nullcontext() if model.trains_encoder else held_still(name, encoder, buffers=False)
+        data = Batches(job.name, train, validation, self.size, augment)
+        model = FineTuned(job.encoder, job.classifier, switches.finetuning)
+        still = nullcontext() if model.trains_encoder else held_still(job.name, job.encoder, buffers=False)
         with still:
-            fitted = fit(name, model, data, self.protocol, self.machine, after_epoch)
+            fitted = fit(job.name, model, data, self.protocol, self.machine, job.after_epoch)
         return predict(model, self._test_batches(), self.machine), fitted
 
-    def _frozen(
-        self,
-        name: str,
-        number: int,
-        encoder: nn.Module,
-        classifier: nn.Module,
-        after_epoch: Callable[[int, float], None],
-    ) -> tuple[Tensor, Fitted]:
-        encoder.eval()
+    def _frozen(self, job: Job) -> tuple[Tensor, Fitted]:
+        encoder = job.encoder.eval()
         # One draw of the augmentation, without its crop, for a fold's training images; none for validation (switch 8).
         augment = downstream_augmentation(self.protocol.switches.downstream_augmentation, crop=False)
-        (train, train_labels), (validation, validation_labels) = self._fold_images(number)
-        with held_still(name, encoder):
-            with seeded(name, "features"):
+        (train, train_labels), (validation, validation_labels) = self._fold_images(job.number)
+        with held_still(job.name, encoder):
+            with seeded(job.name, "features"):
                 train_ND = self.features(encoder, train, augment)
             validation_ND = self.features(encoder, validation)
             if self._test_ND is None:
                 self._test_ND = self.features(encoder, self.test_images)
-            data = Batches(name, (train_ND, train_labels), (validation_ND, validation_labels), self.size)
-            fitted = fit(name, classifier, data, self.protocol, self.machine, after_epoch)
-        return predict(classifier, self._test_ND.split(self.size), self.machine), fitted
+            data = Batches(job.name, (train_ND, train_labels), (validation_ND, validation_labels), self.size)
+            fitted = fit(job.name, job.classifier, data, self.protocol, self.machine, job.after_epoch)
+        return predict(job.classifier, self._test_ND.split(self.size), self.machine), fitted
 
     @torch.no_grad()
     def features(self, encoder: nn.Module, images: Images, augment: Augmentation | None = None) -> Tensor:

@@ -5,7 +5,7 @@ from dataclasses import asdict, dataclass, field, fields
 
 import pandas as pd
 
-from pse_repro.compare import PERCENTAGES, PRINT_RULES, Comparison, model_name, printed_percent
+from pse_repro.compare import PERCENTAGES, Comparison, model_name, printed_percent
 from pse_repro.config import Model, Protocol, Settings, Switches
 from pse_repro.progress import duration
 from pse_repro.render import shown_number
@@ -51,7 +51,7 @@ def score_tables(run: Run, comparison: Comparison) -> list[Table]:
 
 def _score_table(run: Run, comparison: Comparison, part: pd.DataFrame, protocol: Protocol, evaluation: str) -> Table:
     # as the comparison below prints them (switch 13)
-    rule = PRINT_RULES.get(protocol.name, "rounded") if comparison.expected.printed else None
+    rule = protocol.switches.ensemble_printing if comparison.expected.printed else None
     expected = _where(comparison.rows, protocol=protocol.name, evaluation=evaluation, fold="ensemble", metric="top1")
     rows = []
     for model in run.record.study.models:
