@@ -1,6 +1,5 @@
 """What the commands do: find the images, choose the machine, run, compare, report."""
 
-import os
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -12,6 +11,7 @@ from pse_repro.data.stl10 import Dataset, find_binaries, open_dataset
 from pse_repro.device import Machine, choose_machine
 from pse_repro.errors import CellError, NotFitError
 from pse_repro.expected import load_expected
+from pse_repro.places import data_home
 from pse_repro.progress import Progress, duration
 from pse_repro.render import render
 from pse_repro.report.page import write_report
@@ -122,7 +122,7 @@ def find_data(directory: Path | None, study: Study, progress: Progress) -> Datas
 
     NotFitError where the study wants real images and there are none.
     """
-    home = Path(os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share") / "pse-repro"
+    home = data_home()
     if directory is not None or find_binaries(home):
         data = open_dataset(directory or home)
         official = "" if data.name == "stl10" else ": not STL-10's official files, so not comparable with the paper"

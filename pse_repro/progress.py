@@ -15,11 +15,16 @@ from rich.text import Text
 LINE_SECONDS = 10.0  # between two plain lines of one stage
 
 
+def rate(per_second: float, unit: str) -> str:
+    """For people: 1,234 images/s, 12.3 MB/s."""
+    return f"{per_second / 1e6:,.1f} MB/s" if unit == "bytes" else f"{per_second:,.0f} {unit}/s"
+
+
 class Rate(ProgressColumn):
-    """Images a second."""
+    """Images, or megabytes, a second."""
 
     def render(self, task: Task) -> Text:
-        return Text(f"{task.speed:,.0f} images/s" if task.speed else "")
+        return Text(rate(task.speed, task.fields["unit"]) if task.speed else "")
 
 
 def _one_line(text: str, least: int = 1) -> TextColumn:
@@ -28,18 +33,18 @@ def _one_line(text: str, least: int = 1) -> TextColumn:
 
 
 class Stage:
-    """One stretch of work, counted in images (`total` at most); `note` says how it goes."""
+    """One stretch of work, counted in images or bytes (`total` at most); `note` says how it goes."""
 
-    def __init__(self, progress: "Progress", name: str, total: int) -> None:
-        self._progress, self.name, self.total = progress, name, total
+    def __init__(self, progress: "Progress", name: str, total: int, unit: str) -> None:
+        self._progress, self.name, self.total, self.unit = progress, name, total, unit
         self._done, self._note = 0, ""
         self._started = self._last_line = time.monotonic()
-        self._bar = progress.bars.add_task(name, total=total, note="") if progress.bars else None
+        self._bar = progress.bars.add_task(name, total=total, note="", unit=unit) if progress.bars else None
 
-    def advance(self, images: int) -> None:
-        self._done += images
+    def advance(self, count: int) -> None:
+        self._done += count
         if self._progress.bars and self._bar is not None:
-            self._progress.bars.advance(self._bar, images)
+            self._progress.bars.advance(self._bar, count)
         elif time.monotonic() - self._last_line > LINE_SECONDS:
             self._last_line = time.monotonic()
             self._progress.say(self._line())
@@ -50,9 +55,9 @@ class Stage:
             self._progress.bars.update(self._bar, note=text)
 
     def _line(self) -> str:
-        rate = self._done / max(time.monotonic() - self._started, 1e-9)
-        left = (self.total - self._done) / rate
-        share = f"{self._done / self.total:.0%}, {rate:,.0f} images/s, at most {duration(left)} left"
+        speed = self._done / max(time.monotonic() - self._started, 1e-9)
+        left = (self.total - self._done) / speed
+        share = f"{self._done / self.total:.0%}, {rate(speed, self.unit)}, at most {duration(left)} left"
         return f"{self.name}: {share}{self._noted()}"
 
     def _noted(self) -> str:
@@ -62,9 +67,8 @@ class Stage:
         if self._progress.bars and self._bar is not None:
             self._progress.bars.remove_task(self._bar)
         seconds = time.monotonic() - self._started
-        self._progress.say(
-            f"{self.name}: done in {duration(seconds)}, {self._done / max(seconds, 1e-9):,.0f} images/s{self._noted()}"
-        )
+        speed = rate(self._done / max(seconds, 1e-9), self.unit)
+        self._progress.say(f"{self.name}: done in {duration(seconds)}, {speed}{self._noted()}")
 
 
 class Progress:
@@ -99,8 +103,8 @@ class Progress:
         self._console.print(f"{time.strftime('%H:%M:%S')} {text}", markup=False)
 
     @contextmanager
-    def stage(self, name: str, total: int) -> Iterator[Stage]:
-        stage = Stage(self, name, total)
+    def stage(self, name: str, total: int, unit: str = "images") -> Iterator[Stage]:
+        stage = Stage(self, name, total, unit)
         yield stage
         stage.close()
 

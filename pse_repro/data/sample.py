@@ -7,7 +7,6 @@ Image i of a split depends on (seed, split, i) alone, not on how many are drawn.
 across CPUs and NumPy versions a value may round the other way now and then (one grey level).
 """
 
-import os
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -19,6 +18,7 @@ from pse_repro.data.scenes import UNIFORMS, paint
 from pse_repro.data.shapes import CLASSES, OTHERS
 from pse_repro.data.stl10 import IMAGE_BYTES, SIDE, stored_bytes
 from pse_repro.files import write_bytes
+from pse_repro.places import cache_home
 
 SAMPLE_VERSION = 1  # raise it with any change of a pixel: the cache's folder carries it
 SAMPLE_COUNTS: Mapping[str, int] = {"train": 1000, "test": 800, "unlabeled": 3000}
@@ -108,8 +108,7 @@ def embedded_sample(cache: Path | None = None) -> Path:
     It lies under `cache`, else $XDG_CACHE_HOME/pse-repro, else ~/.cache/pse-repro. A lock file beside it keeps two
     processes apart. Raises OSError where the cache cannot be written.
     """
-    if cache is None:
-        cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "pse-repro"
+    cache = cache or cache_home()
     directory = cache / f"sample-v{SAMPLE_VERSION}"
     if _complete(directory):  # first without the lock: a finished sample on a read-only disk is fine
         return directory
