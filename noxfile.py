@@ -1,4 +1,4 @@
-"""`nox -s tests | lint | types | smoke`: each session installs what it needs, CI runs the same ones."""
+"""`nox -s tests | lint | types | smoke | minimums | tests-newest`: each installs what it needs, CI runs the same."""
 
 import nox
 
@@ -11,6 +11,23 @@ def tests(session: nox.Session) -> None:
     """The test suite with branch coverage; arguments after -- go to pytest."""
     session.install("-e", ".[test]")
     session.run("pytest", "--cov", "--cov-report=term-missing:skip-covered", *session.posargs)
+
+
+@nox.session(python="3.11")
+def minimums(session: nox.Session) -> None:
+    """The test suite on the lowest Python and the lowest versions that pyproject.toml allows."""
+    session.install("uv")
+    # --upgrade: in an environment that is used again, too, the lowest versions instead of what is there.
+    session.run("uv", "pip", "install", "--upgrade", "--resolution", "lowest-direct", "-e", ".[test]")
+    session.run("pytest", *session.posargs)
+
+
+@nox.session(name="tests-newest")
+@nox.parametrize("options", [nox.param([], id="releases"), nox.param(["--pre"], id="pre-releases")])
+def tests_newest(session: nox.Session, options: list[str]) -> None:
+    """The test suite on the newest versions of everything: `nox -s "tests-newest(releases)"`, or (pre-releases)."""
+    session.install("--upgrade", "--upgrade-strategy", "eager", *options, "-e", ".[test]", silent=False)
+    session.run("pytest", *session.posargs)
 
 
 @nox.session

@@ -3,19 +3,22 @@
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from pse_repro.claims import ClaimResult, judge
 from pse_repro.compare import Comparison
 from pse_repro.compare import compare as compare_tables
 from pse_repro.config import Model, Protocol, Study, build_study, load_study, study_protocols
-from pse_repro.data.sample import embedded_sample
-from pse_repro.data.stl10 import Dataset, find_binaries, open_dataset
+from pse_repro.data_commands import find_data
 from pse_repro.device import Machine, choose_machine
 from pse_repro.errors import CellError, NotFitError
 from pse_repro.expected import load_expected
-from pse_repro.places import data_home
+from pse_repro.explain import render_effects, render_switches, switch_effects
+from pse_repro.junit import write_junit
 from pse_repro.progress import Progress, duration
 from pse_repro.render import render
 from pse_repro.report.page import write_report
+from pse_repro.study.address import stored_seeds
 from pse_repro.study.estimate import estimate_seconds
+from pse_repro.study.plan import make_plan, render_plan
 from pse_repro.study.runner import open_record, read_results, run_study
 from pse_repro.study.store import newest_run
 from pse_repro.tables import read_table
@@ -46,14 +49,14 @@ def run(study_name: str, options: RunOptions, format: str, strict: bool) -> tupl
     machine = choose_machine(options.device, options.precision)
     with Progress(options.quiet) as progress:
         _refuse_slow(study, protocols, options, machine)
-        data = find_data(options.data, study, progress)
+        data = find_data(options.data, study.embedded, progress)
         directory = options.out or RUNS / study.name
         failed = run_study(study, protocols, options.seeds, data, machine, directory, progress, options.fresh)
         if len(failed) == len(study.models) * len(protocols) * options.seeds:
             return "no cell could be finished:\n" + "\n".join(failed.values()), 1
-        comparison = _comparison(directory, None)
-        progress.say(f"report: {write_report(directory, comparison)}")
-    return render(comparison, format), max(comparison.exit_status(strict), 1 if failed else 0)
+        comparison, claims = _comparison(directory, None), _claims(directory)
+        progress.say(f"report: {write_report(directory, comparison, claims)}")
+    return render(comparison, format, claims), max(_exit_status(comparison, claims, strict), 1 if failed else 0)
 
 
 def pretrain(
@@ -68,7 +71,7 @@ def pretrain(
     machine = choose_machine(options.device, options.precision)
     directory = options.out or RUNS / study.name
     with Progress(options.quiet) as progress:
-        data = find_data(options.data, study, progress)
+        data = find_data(options.data, study.embedded, progress)
         failed = run_study(study, protocols, 1, data, machine, directory, progress, options.fresh, evaluations=())
     if failed:
         raise CellError("; ".join(failed.values()))
@@ -82,9 +85,9 @@ def evaluate(
     directory = run_directory or newest_run(RUNS)
     record = open_record(directory)
     machine = choose_machine(record.device if device == "auto" else device, record.precision)
-    seeds = 1 + max((int(path.name.rpartition("-seed")[2]) for path in directory.glob("cells/*/*-seed*")), default=0)
+    seeds = max(1, len(stored_seeds(directory)))
     with Progress(quiet) as progress:
-        images = find_data(data, record.study, progress)
+        images = find_data(data, record.study.embedded, progress)
         failed = run_study(
             record.study, record.protocols, seeds, images, machine, directory, progress, evaluations=tuple(evaluations)
         )
@@ -95,16 +98,47 @@ def evaluate(
     return scores.to_markdown(index=False, floatfmt=".4f"), 1 if failed else 0
 
 
-def compare(target: Path | None, against: str | None, format: str, strict: bool) -> tuple[str, int]:
+def plan(study_name: str, protocol_names: list[str], device: str, precision: str, seeds: int, format: str) -> str:
+    """What a study consists of, and how long it would take on this machine at least."""
+    study = load_study(study_name)
+    if protocol_names:
+        study = replace(study, protocols=tuple(dict.fromkeys(protocol_names)))
+    plan = make_plan(study, study_protocols(study), seeds, choose_machine(device, precision))
+    return render_plan(plan, format)
+
+
+def compare(target: Path | None, against: str | None, format: str, strict: bool, junit: Path | None) -> tuple[str, int]:
     """Compare a run or a table with expected values; returns the rendered comparison and the exit status."""
-    comparison = _comparison(target or newest_run(RUNS), against)
-    return render(comparison, format), comparison.exit_status(strict)
+    target = target or newest_run(RUNS)
+    comparison, claims = _comparison(target, against), _claims(target)
+    if junit:
+        write_junit(comparison, junit, claims, strict)
+    return render(comparison, format, claims), _exit_status(comparison, claims, strict)
+
+
+def explain(run_directory: Path | None, format: str) -> str:
+    """The fourteen switches in words or, given a run, what those that it turned did."""
+    if run_directory is None:
+        return render_switches(format)
+    record = open_record(run_directory)
+    return render_effects(switch_effects(run_directory, record), f"{record.data['name']}, {record.study.scale}", format)
 
 
 def report(run_directory: Path | None) -> Path:
     """Write a run's report again; returns the page's path."""
     directory = run_directory or newest_run(RUNS)
-    return write_report(directory, _comparison(directory, None))
+    return write_report(directory, _comparison(directory, None), _claims(directory))
+
+
+def _claims(target: Path) -> list[ClaimResult]:
+    """The study's claims, tested on a run's predictions; a table has none."""
+    return judge(target, open_record(target)) if target.is_dir() else []
+
+
+def _exit_status(comparison: Comparison, claims: list[ClaimResult], strict: bool) -> int:
+    """A claim that fails is reported, and changes the status only where it is to be strict."""
+    failed = strict and any(claim.verdict.verdict == "fails" for claim in claims)
+    return max(comparison.exit_status(strict), int(failed))
 
 
 def _comparison(target: Path, against: str | None) -> Comparison:
@@ -115,26 +149,6 @@ def _comparison(target: Path, against: str | None) -> Comparison:
         print_rules = {protocol.name: protocol.switches.ensemble_printing for protocol in record.protocols}  # switch 13
         return compare_tables(results, expected, scope=record.scope, print_rules=print_rules)
     return compare_tables(read_table(target), load_expected(against or "paper"))
-
-
-def find_data(directory: Path | None, study: Study, progress: Progress) -> Dataset:
-    """The images: the folder given, else the data folder where there is one, else the embedded sample if it will do.
-
-    NotFitError where the study wants real images and there are none.
-    """
-    home = data_home()
-    if directory is not None or find_binaries(home):
-        data = open_dataset(directory or home)
-        official = "" if data.name == "stl10" else ": not STL-10's official files, so not comparable with the paper"
-        progress.say(f"images: {directory or home}{official}")
-        return data
-    if not study.embedded:
-        raise NotFitError(
-            f"study {study.name} needs STL-10 and there are no images in {home}: unpack STL-10's binary archive there, "
-            "or name its folder with --data"
-        )
-    progress.say("images: the embedded sample, drawn by the kit (no --data given)")
-    return open_dataset(embedded_sample(), name="embedded-sample")
 
 
 def _refuse_slow(study: Study, protocols: list[Protocol], options: RunOptions, machine: Machine) -> None:

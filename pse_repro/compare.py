@@ -1,7 +1,8 @@
 """Compare results with expected values: a join on the cell, and a verdict for each.
 
 A cell is encoder, objective, sigma, evaluation, fold and metric. Protocol, data and scale are conditions of a table:
-a measured value made under others is shown but "not comparable". Seeds are averaged.
+a measured value made under others is shown but "not comparable". Seeds are averaged; from three seeds on, a test of
+equivalence decides whether their mean reproduces the expected value within its tolerance.
 """
 
 import math
@@ -14,12 +15,16 @@ import pandas as pd
 
 from pse_repro.errors import UsageError
 from pse_repro.expected import CELL, ExpectedTable, Tolerance
+from pse_repro.statistics import equivalence, mean_interval
 from pse_repro.tables import KEY, as_table, plain_cell
 
 Rule = Literal["cut", "rounded"]
-VERDICTS = ("within", "outside", "missing", "not comparable")  # "" is a fifth: the metric has no tolerance
+VERDICTS = ("within", "outside", "missing", "not comparable")  # one more is "": the metric has no tolerance
+SEEDS_VERDICTS = ("reproduced", "not reproduced", "inconclusive")  # from FEWEST_SEEDS on, instead of within and outside
+FEWEST_SEEDS = 3
+BAD = ("outside", "not reproduced")
 COLUMNS = (
-    *("protocol", *CELL, "expected", "measured", "difference"),
+    *("protocol", *CELL, "expected", "measured", "low", "high", "difference"),
     *("tolerance", "verdict", "reason", "source", "note", "seeds"),
 )
 # Switch 13, for tables that come without their protocol's file; protocols not named here round.
@@ -41,14 +46,14 @@ class Comparison:
         """Count the rows of each verdict, those without a tolerance, and the extra values."""
         counts = Counter(self.rows["verdict"])
         return {
-            **{verdict: counts[verdict] for verdict in VERDICTS},
+            **{verdict: counts[verdict] for verdict in (*VERDICTS, *SEEDS_VERDICTS)},
             "no tolerance": counts[""],
             "extra": len(self.extra),
         }
 
     def exit_status(self, strict: bool = False) -> int:
-        """Return 1 if a value is outside its tolerance (strict: or missing, or not comparable), else 0."""
-        bad = ("outside", "missing", "not comparable") if strict else ("outside",)
+        """Return 1 if a value is outside or not reproduced (strict: or there is no verdict on it), else 0."""
+        bad = (*BAD, "missing", "not comparable", "inconclusive") if strict else BAD
         return int(any(self.summary()[verdict] for verdict in bad))
 
 
@@ -101,8 +106,8 @@ def printed_percent(value: float, rule: Rule) -> float:
 
 def model_name(encoder: str, objective: str, sigma: str) -> str:
     """Name a model as the slides do: CNN-MSE, ResNet-PSE-3."""
-    encoder = {"cnn": "CNN", "resnet": "ResNet"}.get(encoder, encoder)
-    return "-".join(part for part in (encoder, objective.upper(), sigma) if part)
+    encoder = {"cnn": "CNN", "resnet": "ResNet", "pixels": "Pixels", "pca": "PCA-256"}.get(encoder, encoder)
+    return "-".join(part for part in (encoder, "" if objective == "none" else objective.upper(), sigma) if part)
 
 
 class _Scope:
@@ -126,42 +131,48 @@ def _row(
 ) -> dict[str, object]:
     """Judge one cell; `group` holds its measured values, one a seed."""
     tolerance = expected.tolerance(cell["evaluation"], cell["metric"], cell["fold"])
-    measured = math.nan if group is None else float(group["value"].mean(skipna=False))
+    values = [] if group is None else [float(value) for value in group["value"]]
     if expected.printed and cell["fold"] == "ensemble" and cell["metric"] in PERCENTAGES:
-        measured = printed_percent(measured, rule)
-    difference = round(measured - cell["value"], _DIGITS)
-    verdict, reason = _verdict(group, measured, difference, tolerance, expected.conditions)
+        values = [printed_percent(value, rule) for value in values]
+    measured = round(sum(values) / len(values), _DIGITS) if values else math.nan
+    interval = mean_interval(values) if len(values) > 1 and all(map(math.isfinite, values)) else None
+    if group is None:
+        verdict, reason = "missing", ""
+    elif reason := _other_conditions(group, expected.conditions):
+        verdict = "not comparable"
+    else:
+        verdict, reason = _verdict(values, measured, cell["value"], tolerance)
     return {
         **{column: cell[column] for column in (*CELL, "source", "note")},
         "protocol": protocol,
         "expected": cell["value"],
         "measured": measured,
-        "difference": difference,
+        "low": math.nan if interval is None else interval.low,
+        "high": math.nan if interval is None else interval.high,
+        "difference": round(measured - cell["value"], _DIGITS),
         "tolerance": math.nan if tolerance is None else tolerance.value,
         "verdict": verdict,
         "reason": reason,
-        "seeds": 0 if group is None else len(group),
+        "seeds": len(values),
     }
 
 
-def _verdict(
-    group: pd.DataFrame | None,
-    measured: float,
-    difference: float,
-    tolerance: Tolerance | None,
-    conditions: Mapping[str, str],
-) -> tuple[str, str]:
-    if group is None:
-        return "missing", ""
+def _other_conditions(group: pd.DataFrame, conditions: Mapping[str, str]) -> str:
+    """In which conditions the measured values were made otherwise than the expected one; empty if in none."""
     reasons = []
     for column, wanted in conditions.items():
         found = sorted(set(group[column]) - {wanted}) if column in group else [""]
         if found:
             reasons.append(f"{column} is {' and '.join(value or 'unknown' for value in found)}, not {wanted}")
-    if reasons:
-        return "not comparable", "; ".join(reasons)
+    return "; ".join(reasons)
+
+
+def _verdict(values: list[float], measured: float, expected: float, tolerance: Tolerance | None) -> tuple[str, str]:
+    """Verdict and reason for the values of one cell, one a seed."""
     if tolerance is None:
         return "", "no tolerance"
     if not math.isfinite(measured):
         return "outside", f"measured value is {measured}"
-    return ("within" if abs(difference) <= tolerance.value else "outside"), ""
+    if len(values) < FEWEST_SEEDS:
+        return ("within" if abs(round(measured - expected, _DIGITS)) <= tolerance.value else "outside"), ""
+    return equivalence(values, expected, tolerance.value).verdict, ""

@@ -16,6 +16,7 @@ from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 from pse_repro.errors import UsageError
 from pse_repro.expected import names as expected_tables
+from pse_repro.switches import all_switches
 
 
 @dataclass(frozen=True)
@@ -30,8 +31,8 @@ class Switches:
     pretrain_length: Literal["per-model", "equal"]
     finetuning: Literal["statistics-only", "whole-encoder"]
     frozen_normalisation: Literal["per-image", "running"]
-    classifier: Literal["two-hidden", "one-hidden"]
-    downstream_augmentation: Literal["high", "none"]
+    classifier: Literal["two-hidden", "one-hidden", "one-hidden-relu"]
+    downstream_augmentation: Literal["high", "higher", "none"]
     fold_order: Literal["as-text", "as-stored"]
     test_score: Literal["batch-means", "accuracy"]
     ensemble_printing: Literal["cut", "rounded"]
@@ -93,7 +94,8 @@ class Study:
     """Which models are trained, for how long, and how they are judged.
 
     `scale` is "full" where the numbers may be compared with the published ones, "reduced" elsewhere. `overrides`
-    replaces settings of the protocol (never switches).
+    replaces settings of the protocol (never switches). `baselines` are judged beside the models: logistic regression
+    on pixels and on principal components, and each encoder untrained.
     """
 
     name: str
@@ -103,6 +105,7 @@ class Study:
     models: tuple[Model, ...]
     protocols: tuple[str, ...] = ("as-released",)
     evaluations: tuple[Literal["finetune", "frozen"], ...] = ("finetune", "frozen")
+    baselines: tuple[Literal["pixels", "pca", "random"], ...] = ()
     folds: int = 5
     gpu: bool = False  # meant for a GPU: on a CPU only where --device cpu asks for it
     embedded: bool = True  # may take the embedded sample where no other images are given
@@ -111,8 +114,14 @@ class Study:
 
 
 def load_protocol(name_or_path: str, overrides: dict[str, Any] | None = None) -> Protocol:
-    """A protocol that comes with the kit, by name, or one in a TOML file, with `overrides` for its settings."""
-    where, table = _read_toml(name_or_path, "protocols", "protocol")
+    """A protocol that comes with the kit, by name, or one in a TOML file, with `overrides` for its settings.
+
+    `NAME+7` is NAME with switch 7 turned, `NAME+7+8` with two.
+    """
+    base, *numbers = name_or_path.split("+")
+    where, table = _read_toml(base, "protocols", "protocol")
+    for number in numbers:
+        _turn(table, number, f"protocol {name_or_path}")
     if overrides:
         _refuse_unknown(overrides, Settings, f"{where}, overrides")
         table["settings"] = table.get("settings", {}) | overrides
@@ -141,6 +150,17 @@ def study_protocols(study: Study) -> list[Protocol]:
         if study.folds > folds:
             raise UsageError(f"study {study.name}: folds is {study.folds}; protocol {protocol.name} has {folds}")
     return protocols
+
+
+def _turn(table: dict[str, Any], number: str, where: str) -> None:
+    """Turn one switch of a protocol's table, and say so in its name."""
+    known = {str(switch.number): switch for switch in all_switches()}
+    if number not in known:
+        raise UsageError(f"{where}: switch is {number!r}; expected a number from 1 to {len(known)}")
+    switch, switches = known[number], table.get("switches", {})
+    if switch.key in switches:  # what is missing is said when the protocol is built
+        table["switches"] = switches | {switch.key: switch.turned(switches[switch.key])}
+    table["name"] = f"{table.get('name', '')}+{number}"
 
 
 def build_protocol(table: dict[str, Any], where: str) -> Protocol:

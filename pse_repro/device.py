@@ -10,6 +10,8 @@ import torch
 
 from pse_repro.errors import NotFitError
 
+NVIDIA_SMI_SECONDS = 10.0  # it hangs where a GPU has fallen off the bus
+
 
 @dataclass(frozen=True)
 class Machine:
@@ -48,11 +50,30 @@ class Machine:
 
 def _driver() -> str:
     """The NVIDIA driver's version, which PyTorch does not tell; empty where nvidia-smi does not either."""
+    rows, _ = nvidia_smi("driver_version")
+    return rows[0][0] if rows else ""
+
+
+def nvidia_smi(*fields: str) -> tuple[list[list[str]], str]:
+    """What nvidia-smi says of each GPU, whatever PyTorch sees, and its complaint ("": none, or there is no nvidia-smi).
+
+    `fields` are those of nvidia-smi --help-query-gpu.
+    """
+    command = ["nvidia-smi", f"--query-gpu={','.join(fields)}", "--format=csv,noheader,nounits"]
     try:
-        command = ["nvidia-smi", "--query-gpu=driver_version", "--format=csv,noheader"]
-        return subprocess.run(command, capture_output=True, text=True, check=True, timeout=10).stdout.split("\n")[0]
-    except (OSError, subprocess.SubprocessError):
-        return ""
+        asked = subprocess.run(command, capture_output=True, text=True, errors="replace", timeout=NVIDIA_SMI_SECONDS)
+    except FileNotFoundError:
+        return [], ""
+    except subprocess.TimeoutExpired:
+        return [], f"nvidia-smi gave no answer in {NVIDIA_SMI_SECONDS:g} s"
+    except OSError as error:
+        return [], f"nvidia-smi cannot be run: {error.strerror}"
+    lines = [line.strip() for line in asked.stdout.splitlines() if line.strip()]
+    if asked.returncode:
+        said = [line.strip() for line in asked.stderr.splitlines() if line.strip()] or lines
+        return [], said[0] if said else f"nvidia-smi ended with status {asked.returncode}"
+    rows = [[value.strip() for value in line.split(",")] for line in lines]
+    return [row for row in rows if len(row) == len(fields)], ""
 
 
 def choose_machine(device: str, precision: str) -> Machine:

@@ -63,9 +63,13 @@ class Stage:
     def _noted(self) -> str:
         return f"; {self._note}" if self._note else ""
 
-    def close(self) -> None:
+    def drop(self) -> None:
+        """End without a word: it came to nothing, and an error says so."""
         if self._progress.bars and self._bar is not None:
             self._progress.bars.remove_task(self._bar)
+
+    def close(self) -> None:
+        self.drop()
         seconds = time.monotonic() - self._started
         speed = rate(self._done / max(seconds, 1e-9), self.unit)
         self._progress.say(f"{self.name}: done in {duration(seconds)}, {speed}{self._noted()}")
@@ -105,7 +109,11 @@ class Progress:
     @contextmanager
     def stage(self, name: str, total: int, unit: str = "images") -> Iterator[Stage]:
         stage = Stage(self, name, total, unit)
-        yield stage
+        try:
+            yield stage
+        except BaseException:
+            stage.drop()
+            raise
         stage.close()
 
 

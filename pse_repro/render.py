@@ -1,22 +1,26 @@
-"""A comparison as text: for people (table, Markdown) and for programs (CSV, JSON)."""
+"""A comparison as text: for people (table, Markdown, HTML), papers (LaTeX) and programs (CSV, JSON)."""
 
+import html
 import json
 import math
-from collections.abc import Hashable, Iterable, Mapping
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from typing import Any
 
 import pandas as pd
 from tabulate import SEPARATING_LINE, tabulate
 
-from pse_repro.compare import PERCENTAGES, VERDICTS, Comparison, model_name
+from pse_repro.claims import HEADER, ClaimResult, as_json, claims_table, render_claims
+from pse_repro.compare import PERCENTAGES, SEEDS_VERDICTS, VERDICTS, Comparison, model_name
 from pse_repro.errors import UsageError
 
-FORMATS = ("table", "markdown", "csv", "json")
+FORMATS = ("table", "markdown", "csv", "json", "latex", "html")
 _SHOWN = 5  # extra values and cells of a note that are spelled out for people
 
 
-def render(comparison: Comparison, format: str = "table") -> str:
-    """Render a comparison as text: table or markdown for people, csv (the rows) or json (everything) for programs.
+def render(comparison: Comparison, format: str = "table", claims: Sequence[ClaimResult] = ()) -> str:
+    """Render a comparison and the claims tested beside it as text.
+
+    csv holds the comparison's rows, json everything (schemas/comparison.schema.json).
 
     Raises:
         UsageError: unknown format.
@@ -24,15 +28,25 @@ def render(comparison: Comparison, format: str = "table") -> str:
     if format == "csv":
         return comparison.rows.to_csv(index=False, lineterminator="\n")
     if format == "json":
-        return _json(comparison)
+        return _json(comparison, claims)
     if format == "table":
-        return "\n".join(_people(comparison, "simple"))
+        return "\n".join([*_people(comparison, "simple"), *(["", render_claims(claims)] if claims else [])])
     if format == "markdown":
-        return "\n\n".join(_people(comparison, "pipe"))
+        return "\n\n".join([*_people(comparison, "pipe"), *([render_claims(claims, "markdown")] if claims else [])])
+    if format == "latex":
+        table, *lines = _people(comparison, "latex_booktabs")
+        return "\n".join([table, *(f"% {line}" for line in lines), *_claims(claims, "latex_booktabs")])
+    if format == "html":
+        table, *lines = _people(comparison, "html")
+        return "\n".join([table, *(f"<p>{html.escape(line)}</p>" for line in lines), *_claims(claims, "html")])
     raise UsageError(f"unknown format {format!r}; expected one of {', '.join(FORMATS)}")
 
 
-def _json(comparison: Comparison) -> str:
+def _claims(claims: Sequence[ClaimResult], style: str) -> list[str]:
+    return [tabulate(claims_table(claims), HEADER, style, disable_numparse=True)] if claims else []
+
+
+def _json(comparison: Comparison, claims: Sequence[ClaimResult]) -> str:
     expected = comparison.expected
     document = {
         "expected": {part: getattr(expected, part) for part in ("name", "title", "author", "date", "url", "notes")},
@@ -40,6 +54,7 @@ def _json(comparison: Comparison) -> str:
         "rows": _records(comparison.rows),
         "extra": _records(comparison.extra),
         "assumed": dict(comparison.assumed),
+        "claims": as_json(claims),
     }
     return json.dumps(document, indent=1, allow_nan=False)
 
@@ -60,39 +75,54 @@ def _people(comparison: Comparison, style: str) -> list[str]:
     reasons = [reason for reason in dict.fromkeys(rows["reason"]) if reason and reason != "no tolerance"]
     lines = _grid(rows, reasons, style)
     lines += [f"[{number}] {reason}" for number, reason in enumerate(reasons, 1)]
-    for note in dict.fromkeys(note for note in rows["note"] if note):
-        lines.append(f"note: {_list(_cell_name(row) for row in _rows(rows[rows['note'] == note]))}: {note}")
+    noted: dict[str, list[str]] = {}
+    for row in _rows(rows):
+        for note in notes_of(row):
+            noted.setdefault(note, []).append(cell_name(row))
+    lines += [f"note: {_list(cells)}: {note}" for note, cells in noted.items()]
     lines += [f"note: {note}" for note in comparison.expected.notes]
     if len(comparison.extra):
-        found = (f"{_cell_name(row)} = {row['value']:.6g}" for row in _rows(comparison.extra))
+        found = (f"{cell_name(row)} = {row['value']:.6g}" for row in _rows(comparison.extra))
         lines.append(f"extra, not expected: {_list(found)}")
     lines += _assumed(comparison.assumed)
     return [*lines, _summary_line(comparison)]
 
 
 def _grid(rows: pd.DataFrame, reasons: list[str], style: str) -> list[str]:
-    header = ["model", "evaluation", "fold", "metric", "expected", "measured", "difference", "tolerance", "verdict"]
-    several = rows["protocol"].nunique() > 1
-    body = []
-    for row in _rows(rows):
-        mark = f" [{reasons.index(row['reason']) + 1}]" if row["reason"] in reasons else ""
-        metric, measured = row["metric"], row["seeds"] > 0
-        line = [
-            *(model_name(row["encoder"], row["objective"], row["sigma"]), row["evaluation"], row["fold"], metric),
-            shown_number(row["expected"], metric),
-            *(shown_number(row["measured"], metric) if measured else "-",),
-            *(shown_number(row["difference"], metric, "+") if measured else "-",),
-            "-" if math.isnan(row["tolerance"]) else f"{row['tolerance']:g}",
-            (row["verdict"] or "no tolerance") + mark,
-        ]
-        body.append([str(part).replace("|", "\\|") for part in ([row["protocol"], *line] if several else line)])
-    header = ["protocol", *header] if several else header
-    align = ["left"] * (len(header) - 5) + ["right"] * 4 + ["left"]
+    def mark(row: Mapping[Hashable, Any]) -> str:
+        return f" [{reasons.index(row['reason']) + 1}]" if row["reason"] in reasons else ""
+
+    header, body = comparison_cells(rows, mark)
+    align = ["left"] * header.index("expected") + ["right"] * (len(header) - header.index("expected") - 1) + ["left"]
     if not body:
         return []
+    if style == "pipe":
+        body = [[cell.replace("|", "\\|") for cell in line] for line in body]
     if style == "simple":  # tabulate pads headers by two; as the first row they are not, and the table fits
         return [tabulate([header, SEPARATING_LINE, *body], tablefmt=style, disable_numparse=True, colalign=align)]
     return [tabulate(body, header, style, disable_numparse=True, colalign=align)]
+
+
+def comparison_cells(
+    rows: pd.DataFrame, mark: Callable[[Mapping[Hashable, Any]], str]
+) -> tuple[list[str], list[list[str]]]:
+    """A comparison's rows as text, with its header; `mark` is put behind a row's verdict."""
+    several, seeds = rows["protocol"].nunique() > 1, bool(rows["low"].notna().any())
+    header = [*(["protocol"] if several else []), "model", "evaluation", "fold", "metric", "expected", "measured"]
+    header += [*(["95 % interval"] if seeds else []), "difference", "tolerance", "verdict"]
+    body = []
+    for row in _rows(rows):
+        metric, measured = row["metric"], row["seeds"] > 0
+        body.append([
+            *([row["protocol"]] if several else []), model_name(row["encoder"], row["objective"], row["sigma"]),
+            row["evaluation"], row["fold"] or "-", metric, shown_number(row["expected"], metric),
+            shown_number(row["measured"], metric) if measured else "-",
+            *([shown_interval(row["low"], row["high"], metric)] if seeds else []),
+            shown_number(row["difference"], metric, "+") if measured else "-",
+            "-" if math.isnan(row["tolerance"]) else f"{row['tolerance']:g}",
+            (row["verdict"] or "no tolerance") + mark(row),
+        ])  # fmt: skip
+    return header, body
 
 
 def _rows(frame: pd.DataFrame) -> Iterable[dict[Hashable, Any]]:
@@ -105,7 +135,17 @@ def shown_number(value: float, metric: str, sign: str = "") -> str:
     return format(value, sign + digits)
 
 
-def _cell_name(row: Mapping[Hashable, Any]) -> str:
+def shown_interval(low: float, high: float, metric: str) -> str:
+    """An interval for people; a dash where there is none."""
+    return "-" if math.isnan(low) else f"{shown_number(low, metric)} to {shown_number(high, metric)}"
+
+
+def notes_of(row: Mapping[Hashable, Any]) -> list[str]:
+    """A cell's notes, which the tables of expected values separate by semicolons."""
+    return [note for note in row["note"].split("; ") if note]
+
+
+def cell_name(row: Mapping[Hashable, Any]) -> str:
     fold = f"fold {row['fold']}" if str(row["fold"]).isdigit() else row["fold"]
     model = model_name(row["encoder"], row["objective"], row["sigma"])
     return " ".join(part for part in (model, row["evaluation"], fold, row["metric"]) if part)
@@ -132,5 +172,6 @@ def _summary_line(comparison: Comparison) -> str:
     if counts["missing"] == total:
         return f"{name}: nothing of it is in the results, all {total} expected values are missing{extra}"
     parts = [f"{counts[verdict]} {verdict}" for verdict in VERDICTS]
+    parts += [f"{counts[verdict]} {verdict}" for verdict in SEEDS_VERDICTS if counts[verdict]]
     parts += [f"{counts['no tolerance']} without a tolerance"] if counts["no tolerance"] else []
     return f"{name}: {total} expected values, {', '.join(parts)}{extra}"

@@ -1,14 +1,19 @@
 """What all tests share: deterministic property tests, and real images where there are some."""
 
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from hypothesis import settings
 
+from pse_repro.data import download, fetch
 from tests.tiny import tiny_models
 
 __all__ = ["tiny_models"]
+
+for _variable in ("GITHUB_ACTIONS", "FORCE_COLOR", "PY_COLORS"):  # Typer reads them once, and colours its help
+    os.environ.pop(_variable, None)
 
 # The same examples in every run, so that a failure is the code's doing and not the draw's.
 settings.register_profile("deterministic", derandomize=True, deadline=None)
@@ -26,11 +31,14 @@ def real_images() -> Path:
 
 @pytest.fixture(autouse=True)
 def _own_folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """No test reads the user's settings or images."""
+    """No test reads the user's settings or images, or gets any from the network."""
     for variable in list(os.environ):
         if variable.startswith("PSE_REPRO_") and variable != "PSE_REPRO_TEST_DATA":
             monkeypatch.delenv(variable)
     monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data-home"))
+    nowhere = replace(fetch.STL10, where="http://127.0.0.1:1/stl10_binary.tar.gz")
+    monkeypatch.setattr(fetch, "STL10", nowhere)  # no test reaches the network
+    monkeypatch.setattr(download, "BACKOFF_SECONDS", 0.01)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -46,7 +46,7 @@ def test_the_slides_reproduce_themselves() -> None:
     assert list(comparison.rows.columns) == list(COLUMNS)
     assert comparison.summary() == {
         **{"within": 147, "outside": 0, "missing": 0, "not comparable": 0},
-        **{"no tolerance": 0, "extra": 0},
+        **{"reproduced": 0, "not reproduced": 0, "inconclusive": 0, "no tolerance": 0, "extra": 0},
     }
     assert comparison.rows["difference"].eq(0).all()
     assert comparison.exit_status(strict=True) == 0
@@ -151,6 +151,27 @@ def test_seeds_are_averaged() -> None:
     seeds = pd.concat([cell.assign(seed=seed, value=45.37 + step) for seed, step in ((0, -1), (1, 4))])
     row = compare(seeds, SLIDES).rows.loc[3]
     assert (row["seeds"], row["difference"], row["verdict"]) == (2, 1.5, "within")
+
+
+@pytest.mark.parametrize(
+    ("steps", "verdict", "status", "strictly"),
+    [
+        ((-0.2, 0.1, 0.3), "reproduced", 0, 0),
+        ((4.9, 5.0, 5.2), "not reproduced", 1, 1),
+        ((-3.0, 0.0, 3.0), "inconclusive", 0, 1),  # its mean is exact, its spread is not
+        ((0.0, 0.0, 0.0), "reproduced", 0, 0),
+    ],
+)
+def test_from_three_seeds_on_a_test_decides(steps: tuple[float, ...], verdict: str, status: int, strictly: int) -> None:
+    cell = published().iloc[[3]]
+    seeds = pd.concat([cell.assign(seed=seed, value=45.37 + step) for seed, step in enumerate(steps)])
+    comparison = compare(seeds, SLIDES, scope=cell)
+    [row] = comparison.rows.to_dict("records")
+    assert (row["seeds"], row["verdict"]) == (3, verdict)
+    assert row["low"] <= row["measured"] <= row["high"]
+    assert (comparison.exit_status(), comparison.exit_status(strict=True)) == (status, strictly)
+    assert f"1 {verdict}" in render(comparison)
+    assert "95 % interval" in render(comparison)
 
 
 def test_one_diverged_seed_is_not_averaged_away() -> None:

@@ -66,7 +66,7 @@ def refused(path: Path, text: str, what: str) -> str:
 
 def test_both_protocols_have_the_fourteen_switches_in_order() -> None:
     assert [item.name for item in dataclasses.fields(Switches)] == SWITCHES
-    assert builtin("protocols") == ["as-described", "as-released"]
+    assert builtin("protocols") == ["as-described", "as-released", "initial"]
     for name in builtin("protocols"):
         assert load_protocol(name).name == name
 
@@ -84,6 +84,38 @@ def test_the_protocols_differ_exactly_where_slides_and_code_do() -> None:
     released, described = (dataclasses.asdict(protocol.switches) for protocol in protocols)
     differ = [number for number, key in enumerate(SWITCHES, 1) if released[key] != described[key]]
     assert differ == [1, 2, 4, 7, 8, 9, 12, 13, 14]
+
+
+def test_the_earlier_run_differs_downstream_only() -> None:
+    initial, released = (load_protocol(name) for name in ("initial", "as-released"))
+    before, after = (dataclasses.asdict(part) for part in (initial.switches, released.switches))
+    assert [key for key in SWITCHES if before[key] != after[key]] == ["classifier", "downstream_augmentation"]
+    before, after = (dataclasses.asdict(part) for part in (initial.settings, released.settings))
+    changed = {key: value for key, value in before.items() if value != after[key]}
+    assert changed == {"stopping_patience": 20, "plateau_factor": 0.95, "plateau_patience": 10}
+
+
+@pytest.mark.parametrize("base", ["as-released", "as-described"])
+@pytest.mark.parametrize("number", range(1, 15))
+def test_a_switch_is_turned_alone_by_its_number(base: str, number: int) -> None:
+    before, turned = load_protocol(base), load_protocol(f"{base}+{number}")
+    assert turned.name == f"{base}+{number}"
+    assert turned.settings == before.settings
+    differ = [key for key in SWITCHES if getattr(turned.switches, key) != getattr(before.switches, key)]
+    assert differ == [SWITCHES[number - 1]]
+    both_ways = load_protocol(f"{base}+{number}+{number}")
+    assert both_ways.switches == before.switches
+
+
+def test_all_that_differ_turned_make_the_other_protocol() -> None:
+    name = "as-released" + "".join(f"+{number}" for number in (1, 2, 4, 7, 8, 9, 12, 13, 14))
+    assert load_protocol(name).switches == load_protocol("as-described").switches
+
+
+@pytest.mark.parametrize("number", ["0", "15", "x", ""])
+def test_a_switch_that_is_none_is_refused(number: str) -> None:
+    with pytest.raises(UsageError, match=r"switch is '.*'; expected a number from 1 to 14"):
+        load_protocol(f"as-released+{number}")
 
 
 def test_the_protocols_share_their_settings() -> None:
@@ -206,7 +238,7 @@ def test_a_mistake_in_a_protocol_is_refused_by_its_key(
     [
         ('"cnn"', '"cn"', "encoder is 'cn'; expected one of cnn, resnet (did you mean cnn?)"),
         ('"cnn"', '"vit"', "encoder is 'vit'; expected one of cnn, resnet"),
-        ('"pse"', '"psee"', "objective is 'psee'; expected one of mse, pse (did you mean pse?)"),
+        ('"pse"', '"psee"', "objective is 'psee'; expected one of mse, pse, random (did you mean pse?)"),
         ('"pse"', '"mse"', "sigma is 3, but mse has none; leave it out"),
         ("sigma = 3", "sigma = -1", "sigma is -1; expected a finite number of pixels, 0 or more"),
         ("sigma = 3", "sigma = nan", "sigma is nan; expected a finite number"),

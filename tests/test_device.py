@@ -43,3 +43,19 @@ def test_the_driver_is_read_where_nvidia_smi_is(monkeypatch: pytest.MonkeyPatch,
     assert device._driver() == "580.159.03"
     program.write_text("#!/bin/sh\nexit 9\n")
     assert device._driver() == ""
+
+
+def test_nvidia_smi_gives_a_row_for_each_gpu_or_a_complaint(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    program = tmp_path / "nvidia-smi"
+    monkeypatch.setenv("PATH", f"{tmp_path}:/bin")
+    monkeypatch.setattr(device, "NVIDIA_SMI_SECONDS", 0.3)
+    assert device.nvidia_smi("name", "driver_version") == ([], "")  # there is none
+    program.write_text('#!/bin/sh\necho "$1"\n')
+    program.chmod(0o755)
+    assert device.nvidia_smi("name", "index")[0] == [["--query-gpu=name", "index"]]
+    program.write_text("#!/bin/sh\necho 'NVIDIA H200, 0'\necho\necho 'NVIDIA L4, 1'\necho nonsense\n")
+    assert device.nvidia_smi("name", "index") == ([["NVIDIA H200", "0"], ["NVIDIA L4", "1"]], "")
+    program.write_text("#!/bin/sh\necho out\necho 'No devices were found' >&2\nexit 6\n")
+    assert device.nvidia_smi("name") == ([], "No devices were found")
+    program.write_text("#!/bin/sh\nexec sleep 30\n")
+    assert device.nvidia_smi("name") == ([], "nvidia-smi gave no answer in 0.3 s")

@@ -6,8 +6,9 @@ from pathlib import Path
 import pytest
 
 from pse_repro import expected
+from pse_repro.compare import printed_percent
 from pse_repro.errors import UsageError
-from pse_repro.expected import ExpectedTable, load_expected
+from pse_repro.expected import CELL, ExpectedTable, load_expected
 from pse_repro.tables import CONDITIONS
 
 # Typed in from the slides, row by row: ensemble top-1, top-2, top-4, then tests 1 to 5.
@@ -77,7 +78,8 @@ def test_spot_values(name: str, cell: tuple[str, ...], value: float) -> None:
 
 def test_slips_are_noted() -> None:
     frame = load_expected("slides").frame
-    notes = {(row["sigma"], row["fold"], row["metric"]): row["note"] for row in frame.to_dict("records") if row["note"]}
+    slips = frame[frame["note"].str.contains("slip|another run")]
+    notes = {(row["sigma"], row["fold"], row["metric"]): row["note"] for row in slips.to_dict("records")}
     assert set(notes) == {("", "2", "top1"), ("4", "1", "top1"), ("", "4", "top1"), ("", "4", "loss")}
     assert "47.28" in notes["", "2", "top1"]
     assert "49.28" in notes["4", "1", "top1"]
@@ -158,3 +160,16 @@ def test_a_table_may_have_its_own_metrics_conditions_and_tolerances(tmp_path: Pa
     assert table.conditions["device"] == "cpu"
     assert table.frame["source"].tolist() == [""]
     assert table.tolerance("pretrain", "feature_mean", "") is None
+
+
+def test_what_was_cut_and_what_had_smaller_batches_is_noted() -> None:
+    slides = load_expected("slides").frame
+    logs = {
+        tuple(row[key] for key in CELL): row["value"] for row in load_expected("released_logs").frame.to_dict("records")
+    }
+    for row in slides.to_dict("records"):
+        exact = logs.get(tuple(row[key] for key in CELL))
+        cut = row["fold"] == "ensemble" and exact is not None and printed_percent(exact, "rounded") > row["value"]
+        assert ("(switch 13)" in row["note"]) == cut
+        small = (row["encoder"], row["objective"], row["sigma"]) in (("cnn", "mse", ""), ("cnn", "pse", "3"))
+        assert ("(switch 14)" in row["note"]) == small

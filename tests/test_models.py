@@ -106,6 +106,7 @@ def test_the_resnets_convolutions_are_drawn_normally_but_for_the_stem() -> None:
     [
         ("two-hidden", ["Linear", "Sigmoid", "Dropout", "Linear", "Sigmoid", "Dropout", "Linear"]),
         ("one-hidden", ["Linear", "Sigmoid", "Dropout", "Linear"]),
+        ("one-hidden-relu", ["Linear", "ReLU", "Dropout", "Linear"]),
     ],
 )
 def test_classifiers_go_from_the_latent_through_128_to_ten_classes(
@@ -126,5 +127,5 @@ def test_an_unknown_encoder_is_refused_by_name() -> None:
 
 
 def test_an_unknown_classifier_is_refused_by_name() -> None:
-    with pytest.raises(ValueError, match="classifier is 'linear'; expected two-hidden or one-hidden"):
+    with pytest.raises(ValueError, match="classifier is 'linear'; expected two-hidden, one-hidden or one-hidden-relu"):
         build_classifier("linear", 256)

@@ -4,7 +4,9 @@ import csv
 import io
 import json
 import math
+from importlib.resources import files
 
+import jsonschema
 import pytest
 
 from pse_repro.compare import COLUMNS, compare
@@ -43,12 +45,30 @@ def test_json_is_strict_and_whole() -> None:
         raise AssertionError(constant)
 
     document = json.loads(render(compare(results, SLIDES), "json"), parse_constant=refuse)
-    assert set(document) == {"expected", "summary", "rows", "extra", "assumed"}
+    jsonschema.validate(document, _schema())
+    assert document["claims"] == []
     assert document["expected"]["author"] == "Ali Golmakani"
     assert len(document["rows"]) == 147
     assert {row["verdict"] for row in document["rows"]} == {"within", "outside", "missing"}
     assert document["assumed"]["protocol"] == "as-released"
     assert document["summary"]["extra"] == len(document["extra"]) == 15
+
+
+def test_latex_and_html_hold_every_row_and_escape_text() -> None:
+    comparison = compare(published().assign(protocol="a_b & <c>"), SLIDES)
+    latex, html = (render(comparison, format) for format in ("latex", "html"))
+    assert latex.count(r"\\") == 148
+    assert r"\begin{tabular}" in latex
+    behind = latex.partition(r"\end{tabular}")[2].strip().splitlines()
+    assert behind
+    assert all(line.startswith("%") for line in behind)
+    assert html.count("<tr>") == 148
+    assert "<c>" not in html
+    assert "protocol is a_b &amp; &lt;c&gt;" in html
+
+
+def _schema() -> dict[str, object]:
+    return dict(json.loads((files("pse_repro") / "schemas" / "comparison.schema.json").read_text(encoding="utf-8")))
 
 
 def test_unknown_formats_are_refused() -> None:

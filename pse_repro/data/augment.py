@@ -30,17 +30,27 @@ def pretrain_augmentation(kind: str) -> Augmentation | None:
 
 
 def downstream_augmentation(kind: str, crop: bool = True) -> Augmentation | None:
-    """Switch 10: "high" (as released; `crop` False leaves the crop out, as for frozen features), None for "none"."""
+    """Switch 10: "high" (as released), "higher" (the author's earlier run), or None for "none".
+
+    `crop` False leaves the crop out, as for frozen features.
+    """
     if kind == "none":
         return None
-    resized_crop = augmentation.RandomResizedCrop(SIDES, scale=(0.8, 1.0), ratio=(0.8, 1.2), align_corners=False)
+    if kind == "higher":
+        scale, ratio, degrees, reach, perspective_share = (0.08, 1.0), (3 / 4, 4 / 3), 30.0, 14, 0.5
+        jitter = ColorJitter(brightness=0.3, contrast=0.3, saturation=0.1, hue=0.05)
+    else:
+        scale, ratio, degrees, reach, perspective_share = (0.8, 1.0), (0.8, 1.2), 10.0, 4, 0.2
+        jitter = ColorJitter(brightness=0.2, contrast=0.1, saturation=0.05, hue=0.05)
+    resized_crop = augmentation.RandomResizedCrop(SIDES, scale=scale, ratio=ratio, align_corners=False)
     return nn.Sequential(
         *([resized_crop] if crop else []),
         augmentation.RandomHorizontalFlip(p=0.5),
-        ColorJitter(brightness=0.2, contrast=0.1, saturation=0.05, hue=0.05),
-        augmentation.RandomRotation(10.0, resample="nearest", p=1.0),
-        # torchvision's perspective(0.1) moves corners by 0 to 4 whole pixels, kornia's by any fraction of the scale
-        augmentation.RandomPerspective(4 / 48, p=0.2),
+        jitter,
+        augmentation.RandomRotation(degrees, resample="nearest", p=1.0),
+        # torchvision's perspective(0.1) moves corners by 0 to 4 whole pixels, its perspective(0.3) by 0 to 14; kornia's
+        # by any fraction of that
+        augmentation.RandomPerspective(reach / 48, p=perspective_share),
         ChannelsLast(),
     )
 

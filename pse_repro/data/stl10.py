@@ -1,4 +1,4 @@
-"""STL-10's binary layout, read by memory map.
+"""STL-10's binary layout, read by memory map; or a few of its images from one small .npz file.
 
 Each `*_X.bin` is uint8, image by image, channel by channel, column-major inside a channel; each `*_y.bin` uint8, 1..10.
 Source: A. Coates, H. Lee, A. Y. Ng, *An Analysis of Single-Layer Networks in Unsupervised Feature Learning*, 2011.
@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from pse_repro.config import Subset
+from pse_repro.data.tiny import read_tiny
 from pse_repro.errors import NotFitError
 
 SIDE = 96
@@ -73,30 +74,27 @@ def find_binaries(directory: Path) -> Path | None:
     return None
 
 
-def open_dataset(directory: Path, name: str | None = None) -> Dataset:
-    """Map the five files under `directory` and recognise them; `name` if the caller knows what they are.
+def open_dataset(path: Path, name: str | None = None) -> Dataset:
+    """Map the five files under a folder, or read a .npz file that `fetch_tiny` made; recognise them by their MD5s.
 
-    NotFitError for files that are missing, truncated, unreadable or empty, and for labels out of range or too few.
+    `name` if the caller knows what they are. NotFitError for files that are missing, truncated, unreadable or empty,
+    and for labels out of range or too few.
     """
-    folder = find_binaries(directory)
-    if folder is None:
-        raise NotFitError(
-            f"no images in {directory}: expected {', '.join(OFFICIAL_MD5)} in STL-10's binary layout, there or in its "
-            "folder stl10_binary; give another folder with --data"
-        )
-    try:
-        splits = {split: _open_split(folder, split) for split in SPLITS}
-        with ThreadPoolExecutor() as pool:
-            md5 = dict(zip(OFFICIAL_MD5, pool.map(lambda file: _md5(folder / file), OFFICIAL_MD5), strict=True))
-    except OSError as error:
-        raise NotFitError(
-            f"{error.filename} cannot be read: {error.strerror}; check the file and its permissions"
-        ) from error
+    if path.suffix == ".npz" and not path.is_dir():
+        place, (splits, md5) = path.stem, _open_file(path)
+    else:
+        folder = find_binaries(path)
+        if folder is None:
+            raise NotFitError(
+                f"no images in {path}: expected {', '.join(OFFICIAL_MD5)} in STL-10's binary layout, there or in its "
+                "folder stl10_binary; give another folder with --data"
+            )
+        place = (folder.parent if folder.name == "stl10_binary" else folder).resolve().name
+        splits, md5 = _open_folder(folder)
     if md5 == OFFICIAL_MD5:
         name = "stl10"
     elif name is None:
-        place = folder.parent if folder.name == "stl10_binary" else folder
-        name = f"{place.resolve().name}-{_combined(md5)[:8]}"
+        name = f"{place}-{_combined(md5)[:8]}"
     return Dataset(name, **splits, md5=md5)
 
 
@@ -105,7 +103,8 @@ def stored_bytes(images_NCHW: np.ndarray) -> bytes:
     return images_NCHW.transpose(0, 1, 3, 2).tobytes()
 
 
-def _open_split(folder: Path, split: str) -> Split:
+def open_split(folder: Path, split: str) -> Split:
+    """One split by memory map; NotFitError as for `open_dataset`, OSError where a file cannot be read."""
     path = folder / f"{split}_X.bin"
     size = os.path.getsize(path)
     if size == 0 or size % IMAGE_BYTES:
@@ -118,14 +117,39 @@ def _open_split(folder: Path, split: str) -> Split:
     if split == "unlabeled":
         return Split(stored_NCWH, None)
     labels_path = folder / f"{split}_y.bin"
-    labels = np.fromfile(labels_path, np.uint8)
+    return labelled(stored_NCWH, np.fromfile(labels_path, np.uint8), str(labels_path))
+
+
+def labelled(stored_NCWH: np.ndarray, labels: np.ndarray, where: str) -> Split:
+    """Images with their labels; NotFitError, naming `where` these are from, unless there is one of 1..10 for each."""
     if len(labels) != len(stored_NCWH):
-        raise NotFitError(
-            f"{labels_path} holds {len(labels):,} labels; expected {len(stored_NCWH):,}, one for each image"
-        )
+        raise NotFitError(f"{where} holds {len(labels):,} labels; expected {len(stored_NCWH):,}, one for each image")
     if labels.min() < 1 or labels.max() > 10:
-        raise NotFitError(f"{labels_path} holds labels {labels.min()}..{labels.max()}; expected 1..10")
+        raise NotFitError(f"{where} holds labels {labels.min()}..{labels.max()}; expected 1..10")
     return Split(stored_NCWH, labels)
+
+
+def _open_folder(folder: Path) -> tuple[dict[str, Split], dict[str, str]]:
+    """The splits, and each file's MD5."""
+    try:
+        splits = {split: open_split(folder, split) for split in SPLITS}
+        with ThreadPoolExecutor() as pool:
+            md5 = dict(zip(OFFICIAL_MD5, pool.map(lambda file: _md5(folder / file), OFFICIAL_MD5), strict=True))
+    except OSError as error:
+        raise NotFitError(
+            f"{error.filename} cannot be read: {error.strerror}; check the file and its permissions"
+        ) from error
+    return splits, md5
+
+
+def _open_file(path: Path) -> tuple[dict[str, Split], dict[str, str]]:
+    """The splits, and the MD5 that each array has as a file of STL-10's layout."""
+    shapes = {file.removesuffix(".bin"): (3, SIDE, SIDE) if "_X" in file else () for file in OFFICIAL_MD5}
+    arrays = read_tiny(path, shapes)
+    splits = {"unlabeled": Split(arrays["unlabeled_X"], None)}
+    for split in ("train", "test"):
+        splits[split] = labelled(arrays[f"{split}_X"], arrays[f"{split}_y"], f"{split}_y in {path}")
+    return splits, {f"{name}.bin": _digest(arrays[name].tobytes()) for name in shapes}
 
 
 def _md5(path: Path) -> str:
@@ -134,4 +158,8 @@ def _md5(path: Path) -> str:
 
 
 def _combined(md5: dict[str, str]) -> str:
-    return hashlib.md5("".join(md5[file] for file in sorted(md5)).encode(), usedforsecurity=False).hexdigest()
+    return _digest("".join(md5[file] for file in sorted(md5)).encode())
+
+
+def _digest(content: bytes) -> str:
+    return hashlib.md5(content, usedforsecurity=False).hexdigest()

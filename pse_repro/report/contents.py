@@ -1,6 +1,5 @@
 """What a report says: read from a run's directory and its comparison, and formatted once, as text, for both pages."""
 
-import re
 import shlex
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -12,7 +11,7 @@ import pandas as pd
 from pse_repro.compare import Comparison, model_name
 from pse_repro.config import Model, builtin
 from pse_repro.study import store
-from pse_repro.study.cell_run import cell_folder
+from pse_repro.study.address import cell_folder, evaluation_folder, model_folder, stored_seeds
 from pse_repro.study.cells import Cell, expand
 from pse_repro.study.runner import Record, open_record, read_results
 from pse_repro.tables import plain_cell
@@ -33,9 +32,7 @@ class Run:
     @classmethod
     def read(cls, directory: Path) -> "Run":
         record = open_record(directory)
-        found = [re.search(r"-seed(\d+)$", path.name) for path in directory.glob("cells/*/*")]
-        seeds = max((int(match[1]) + 1 for match in found if match), default=1)
-        cells = expand(record.study, record.protocols, seeds)
+        cells = expand(record.study, record.protocols, max(1, len(stored_seeds(directory))))
         columns = ["protocol", "encoder", "objective", "sigma", "seed", "evaluation", "fold", "metric", "value"]
         has_results = (directory / "results.csv").is_file()
         results = read_results(directory) if has_results else pd.DataFrame(columns=columns)
@@ -45,18 +42,35 @@ class Run:
     def seeds(self) -> int:
         return 1 + max(cell.seed for cell in self.cells)
 
-    def folder(self, cell: Cell) -> Path:
-        return cell_folder(self.directory, cell)
+    @property
+    def models(self) -> list[Model]:
+        """The study's models, then its untrained encoders."""
+        return list(dict.fromkeys(cell.model for cell in self.cells))
+
+    def model_file(self, cell: Cell, name: str) -> Path:
+        """A file of the cell's pre-training."""
+        return model_folder(self.directory, cell) / name
+
+    def fold_files(self, cell: Cell, evaluation: str) -> list[Path]:
+        """The folds of the cell that are done."""
+        return sorted(evaluation_folder(self.directory, cell, evaluation).glob("fold-*.npz"))
+
+    def pretrained(self, cell: Cell) -> dict[str, Any]:
+        """What pretrain.json says; empty before the pre-training is done."""
+        return _json(self.model_file(cell, "pretrain.json"))
 
     def json(self, cell: Cell, name: str) -> dict[str, Any]:
         """A JSON file of the cell's folder; empty where there is none."""
-        path = self.folder(cell) / name
-        return dict(store.read_json(path)) if path.is_file() else {}
+        return _json(cell_folder(self.directory, cell) / name)
 
     def title(self, cell: Cell) -> str:
         """The model as the slides print it, with protocol and seed where there are several."""
         protocol = f", {cell.protocol.name}" if len(self.record.protocols) > 1 else ""
         return label(cell.model) + protocol + (f", seed {cell.seed}" if self.seeds > 1 else "")
+
+
+def _json(path: Path) -> dict[str, Any]:
+    return dict(store.read_json(path)) if path.is_file() else {}
 
 
 def key(model: Model) -> dict[str, str]:

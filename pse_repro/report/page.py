@@ -2,7 +2,7 @@
 
 import base64
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,6 +12,7 @@ import jinja2
 import numpy as np
 import pandas as pd
 
+from pse_repro.claims import ClaimResult
 from pse_repro.compare import Comparison
 from pse_repro.config import Protocol, Settings, Switches
 from pse_repro.files import write_bytes
@@ -42,13 +43,13 @@ class Picture:
         return "figures/" + quote(self.name)
 
 
-def write_report(directory: Path, comparison: Comparison) -> Path:
+def write_report(directory: Path, comparison: Comparison, claims: Sequence[ClaimResult] = ()) -> Path:
     """Write RUN/report.html, RUN/report.md and RUN/figures/*.png, each whole or not at all; returns the page's path.
 
     A run that is not finished gives a report of what there is. UsageError where the directory is not a run.
     """
     run = Run.read(directory)
-    page = _contents(run, comparison)
+    page = _contents(run, comparison) | {"claims": tables.claims(claims)}
     for picture in [
         *page["bars"],
         *page["curves"],
@@ -62,7 +63,7 @@ def write_report(directory: Path, comparison: Comparison) -> Path:
 
 def _contents(run: Run, comparison: Comparison) -> dict[str, Any]:
     """Everything the templates name."""
-    trained = [cell for cell in run.cells if (run.folder(cell) / "reconstructions.npz").is_file()]
+    trained = [cell for cell in run.cells if run.model_file(cell, "reconstructions.npz").is_file()]
     pictured = [cell for cell in trained if cell.seed == min(each.seed for each in trained)][:SHOWN_CELLS]
     detail = Detail.of(len(pictured))
     return {
@@ -73,6 +74,7 @@ def _contents(run: Run, comparison: Comparison) -> dict[str, Any]:
         "failures": contents.failures(run),
         "facts": contents.facts(run),
         "scores": tables.score_tables(run, comparison),
+        "baselines": tables.baseline_table(run),
         "bars": _scores(run, comparison),
         "comparison": tables.comparison_table(comparison),
         "folded_rows": FOLDED_ROWS,
@@ -112,13 +114,13 @@ def _curves(run: Run, protocol: Protocol) -> list[Picture]:
     pretraining: dict[str, list[Curve]] = {"MSE": [], "own loss": []}
     classifiers: dict[str, list[Curve]] = {}
     for cell in cells:
-        path, model = run.folder(cell) / "curves.csv", contents.label(cell.model)
-        if path.is_file() and (note := run.json(cell, "pretrain.json")):
+        path, model = run.model_file(cell, "curves.csv"), contents.label(cell.model)
+        if path.is_file() and (note := run.pretrained(cell)):
             frame, best = pd.read_csv(path), int(note["metrics"]["best_epoch"])
             for title, column in (("MSE", "validation_mse"), ("own loss", "validation_loss")):
                 pretraining[title].append(Curve(model, frame[column].to_numpy(float), best))
         for evaluation in cell.evaluations:
-            for path in sorted((run.folder(cell) / evaluation).glob("fold-*.npz")):
+            for path in run.fold_files(cell, evaluation):
                 fold = store.read_npz(path)
                 curve = Curve(model, fold["validation_losses"].astype(float), int(fold["best_epoch"]))
                 classifiers.setdefault(tables.EVALUATIONS.get(evaluation, evaluation), []).append(curve)
@@ -150,7 +152,7 @@ def _in_words(panels: dict[str, list[Curve]]) -> str:
 
 def _sheets(run: Run, cell: Cell, detail: Detail) -> list[Picture]:
     """Reconstructions of a few test images, and for PSE the sheet of slide 10 for the first of them."""
-    arrays = store.read_npz(run.folder(cell) / "reconstructions.npz")
+    arrays = store.read_npz(run.model_file(cell, "reconstructions.npz"))
     images, reconstructions, sigma = arrays["images"], arrays["reconstructions"], cell.model.sigma
     error = float(np.square(reconstructions.astype(float) - images.astype(float)).mean())
     name, title = cell.name.replace("/", "-"), run.title(cell)

@@ -19,6 +19,7 @@ from pse_repro.files import write_bytes
 from pse_repro.models import Autoencoder, build_autoencoder
 from pse_repro.progress import Progress
 from pse_repro.study import store
+from pse_repro.study.address import cell_folder, evaluation_folder, model_folder
 from pse_repro.study.cells import Cell
 from pse_repro.study.provenance import provenance
 from pse_repro.training.pretrain import Pretraining, State, optimizer_tensors, restore_optimizer
@@ -32,7 +33,9 @@ class CellRun:
 
     def __init__(self, cell: Cell, data: Dataset, machine: Machine, run_directory: Path, progress: Progress) -> None:
         self.cell, self.data, self.machine, self.progress = cell, data, machine, progress
+        self.directory = run_directory
         self.folder = cell_folder(run_directory, cell)
+        self.model_folder = model_folder(run_directory, cell)
 
     def run(self, evaluations: tuple[str, ...] | None = None) -> pd.DataFrame:
         """The cell's rows (key columns and value); CellError when the cell cannot go on.
@@ -49,21 +52,21 @@ class CellRun:
 
     def pretrain(self) -> list[dict[str, Any]]:
         """Pre-train, or take up what is there; rows of evaluation "pretrain"."""
-        if not (self.folder / "pretrain.json").exists():
+        if not (self.model_folder / "pretrain.json").exists():
             images = Images(self.data.unlabeled, self.machine.device)
-            cell = self.cell
-            training = Pretraining(cell.name, cell.model, cell.protocol, cell.epochs, cell.seed, images, self.machine)
+            cell, name = self.cell, self.cell.lineage
+            training = Pretraining(name, cell.model, cell.protocol, cell.epochs, cell.seed, images, self.machine)
             self._take_up(training)
             self._train(training)
             self._finish(training)
-        summary = store.read_json(self.folder / "pretrain.json")["metrics"]
+        summary = store.read_json(self.model_folder / "pretrain.json")["metrics"]
         return [
             {"evaluation": "pretrain", "fold": "", "metric": metric, "value": value}
             for metric, value in summary.items()
         ]
 
     def _take_up(self, training: Pretraining) -> None:
-        path = self.folder / "state.safetensors"
+        path = self.model_folder / "state.safetensors"
         if not path.exists():
             return
         tensors, note = store.read_tensors(path)
@@ -103,7 +106,7 @@ class CellRun:
         tensors |= {f"optimizer/{name}": value for name, value in optimizer_tensors(state.optimizer).items()}
         tensors |= {f"best/{name}": value for name, value in state.best.items()}
         store.write_tensors(
-            self.folder / "state.safetensors", tensors, {"best_epoch": state.best_epoch, "curves": state.curves}
+            self.model_folder / "state.safetensors", tensors, {"best_epoch": state.best_epoch, "curves": state.curves}
         )
 
     def _finish(self, training: Pretraining) -> None:
@@ -112,17 +115,17 @@ class CellRun:
         state.autoencoder.load_state_dict(state.best)
         best = state.curves[state.best_epoch]
         features, reconstructions = self._features_and_reconstructions(state.autoencoder)
-        metrics = {
-            "first_train_loss": state.curves[0]["train_loss"],
+        first = {} if "train_loss" not in best else {"first_train_loss": state.curves[0]["train_loss"]}
+        metrics = first | {
             "validation_loss": best["validation_loss"],
             "validation_mse": best["validation_mse"],
             "best_epoch": state.best_epoch,
             "feature_mean": float(features.mean()),
             "feature_std": float(features.std()),
         }
-        sha256 = store.write_tensors(self.folder / "checkpoint.safetensors", state.best)
-        write_bytes(self.folder / "curves.csv", pd.DataFrame(state.curves).to_csv(index=False).encode())
-        store.write_npz(self.folder / "reconstructions.npz", **reconstructions)
+        sha256 = store.write_tensors(self.model_folder / "checkpoint.safetensors", state.best)
+        write_bytes(self.model_folder / "curves.csv", pd.DataFrame(state.curves).to_csv(index=False).encode())
+        store.write_npz(self.model_folder / "reconstructions.npz", **reconstructions)
         length = {"epochs": training.length.epochs, "batch_size": training.length.batch_size}
         record = {
             "metrics": metrics,
@@ -130,8 +133,8 @@ class CellRun:
             "length": length,
             "seconds": sum(row["seconds"] for row in state.curves),
         }
-        store.write_json(self.folder / "pretrain.json", record)
-        (self.folder / "state.safetensors").unlink(missing_ok=True)
+        store.write_json(self.model_folder / "pretrain.json", record)
+        (self.model_folder / "state.safetensors").unlink(missing_ok=True)
 
     @torch.no_grad()
     def _features_and_reconstructions(self, autoencoder: Autoencoder) -> tuple[Tensor, dict[str, np.ndarray]]:
@@ -145,8 +148,8 @@ class CellRun:
 
     def encoder(self) -> nn.Module:
         """The pre-trained encoder, as its checkpoint has it; NotFitError where the checkpoint was altered."""
-        record = store.read_json(self.folder / "pretrain.json")
-        tensors, _ = store.read_tensors(self.folder / "checkpoint.safetensors", record["checkpoint_sha256"])
+        record = store.read_json(self.model_folder / "pretrain.json")
+        tensors, _ = store.read_tensors(self.model_folder / "checkpoint.safetensors", record["checkpoint_sha256"])
         autoencoder = build_autoencoder(self.cell.model.encoder)
         autoencoder.load_state_dict(tensors)
         return autoencoder.encoder.to(self.machine.device, memory_format=torch.channels_last)  # type: ignore[call-overload, no-any-return]
@@ -154,7 +157,7 @@ class CellRun:
     def evaluate(self, evaluation: str) -> list[dict[str, Any]]:
         """One evaluation over the folds; rows of top1, top2, top4, loss and best_epoch a fold, and of the ensemble."""
         downstream = Downstream(
-            self.cell.name, evaluation, self.cell.model.encoder, self.cell.protocol, self.data, self.machine
+            self.cell.lineage, evaluation, self.cell.model.encoder, self.cell.protocol, self.data, self.machine
         )
         labels = np.asarray(self.data.test.labels, np.int64) - 1
         by_batches = self.cell.protocol.switches.test_score == "batch-means"
@@ -175,7 +178,7 @@ class CellRun:
         return all(self._fold_path(evaluation, number).exists() for number in range(1, self.cell.folds + 1))
 
     def _fold_path(self, evaluation: str, number: int) -> Path:
-        return self.folder / evaluation / f"fold-{number}.npz"
+        return evaluation_folder(self.directory, self.cell, evaluation) / f"fold-{number}.npz"
 
     def _fold(self, downstream: Downstream, evaluation: str, number: int) -> dict[str, np.ndarray]:
         path = self._fold_path(evaluation, number)
@@ -196,22 +199,24 @@ class CellRun:
         return store.read_npz(path)
 
     def _record(self) -> None:
-        """Provenance, with the seconds that went into the pre-training and into every fold, also over several goes."""
-        seconds = {"pretrain": store.read_json(self.folder / "pretrain.json")["seconds"]}
-        for path in sorted(self.folder.glob("*/fold-*.npz")):
-            seconds[f"{path.parent.name}/{path.stem}"] = float(store.read_npz(path)["seconds"])
+        """Provenance: where the cell's work lies, and the seconds that went into each part, also over several goes."""
+        seconds = {"pretrain": store.read_json(self.model_folder / "pretrain.json")["seconds"]}
+        folders = {name: evaluation_folder(self.directory, self.cell, name) for name in self.cell.evaluations}
+        for evaluation, folder in folders.items():
+            for path in sorted(folder.glob("fold-*.npz")):
+                seconds[f"{evaluation}/{path.stem}"] = float(store.read_npz(path)["seconds"])
         record = provenance(self.data, self.machine) | {
             "cell": self.cell.name,
             "seed": self.cell.seed,
             "finished": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
             "seconds": seconds,
+            "folders": {
+                name: str(folder.relative_to(self.directory))
+                for name, folder in ({"pretrain": self.model_folder} | folders).items()
+            },
             "peak_memory_bytes": self.machine.peak_memory_bytes(),
         }
         store.write_json(self.folder / "provenance.json", record)
-
-
-def cell_folder(run_directory: Path, cell: Cell) -> Path:
-    return run_directory / "cells" / cell.name
 
 
 def _arrays(result: FoldResult, data: Dataset, seconds: float) -> dict[str, np.ndarray]:

@@ -20,8 +20,13 @@ class Cell:
 
     @property
     def name(self) -> str:
-        """Also the cell's folder, and what its randomness is derived from."""
-        return f"{self.protocol.name}/{self.model.name}-seed{self.seed}"
+        """Also the cell's folder."""
+        return f"{self.protocol.name}/{self.lineage}"
+
+    @property
+    def lineage(self) -> str:
+        """Model and seed: what the cell's randomness is derived from, the same under every protocol."""
+        return f"{self.model.name}-seed{self.seed}"
 
     @property
     def key(self) -> dict[str, object]:
@@ -41,8 +46,15 @@ def expand(study: Study, protocols: list[Protocol], seeds: int) -> list[Cell]:
         Cell(protocol, model, seed, study.epochs, study.evaluations, study.folds)
         for seed in range(seeds)
         for protocol in protocols
-        for model in study.models
+        for model in (*study.models, *_untrained(study))
     ]
+
+
+def _untrained(study: Study) -> list[Model]:
+    """Each encoder of the study as it was initialised, where the study wants that baseline."""
+    encoders = dict.fromkeys(model.encoder for model in study.models)
+    models = [Model(encoder, "random") for encoder in encoders] if "random" in study.baselines else []
+    return [model for model in models if model not in study.models]
 
 
 def scope(cells: list[Cell]) -> pd.DataFrame:

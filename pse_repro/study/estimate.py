@@ -1,54 +1,182 @@
-"""How long a study takes on a machine: its work counted in images, times a rate measured here."""
+"""How long a study takes on a machine at least: its work counted in images and steps, times what these cost here.
+
+Counted: passes through the networks, augmentation, optimizer steps. Left out: the objective, reading and writing files,
+the baselines on pixels, the report. Costs are the fastest of a few repeats, so that a busy moment does not count.
+"""
 
 import time
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
 
 import torch
+from torch import Tensor, nn
 
 from pse_repro.config import Protocol, Study
+from pse_repro.data.augment import Augmentation, downstream_augmentation, pretrain_augmentation
 from pse_repro.device import Machine
-from pse_repro.models import build_autoencoder
+from pse_repro.models import LATENT_SIZES, build_autoencoder, build_classifier
+from pse_repro.objectives import OBJECTIVES
+from pse_repro.study.address import evaluation_folder, model_folder
 from pse_repro.study.cells import Cell, expand
 from pse_repro.training.pretrain import Length
 
-UNLABELED, TRAIN, TEST = 100_000, 5_000, 8_000  # STL-10's sizes
+STL10_IMAGES: Mapping[str, int] = {"unlabeled": 100_000, "train": 5_000, "test": 8_000}
 TYPICAL_EPOCHS = 160  # of a fold's classifier: the released logs' best epochs are near 110, and 50 more follow
-MEASURED_BATCH = 16
+MEASURED_BATCH = 8  # on a CPU, where an image costs about the same in a batch of 8 as in one of 32 (measured)
+MEASURED_GPU_BATCH = 128  # the protocols' batch: a GPU is far from busy with fewer
+MEASURE_SECONDS = 4.0  # for all encoders together; five in all, and more where a single pass outlasts its share
+WHOLE_PASS = 3.0  # a training step next to a forward pass: backward costs about two of them
 
 
-def estimate_seconds(study: Study, protocols: list[Protocol], seeds: int, machine: Machine) -> float:
-    """Seconds for a study on STL-10's sizes: a rough lower bound, since augmentation is left out."""
+@dataclass(frozen=True)
+class Costs:
+    """Seconds on a machine: of an image through one pass, or of one optimizer step."""
+
+    train: float  # image: autoencoder, forward and backward
+    forward: float  # image: autoencoder, without gradients
+    encode: float  # image: encoder, without gradients
+    small: float  # image: switch 4's augmentation
+    high: float  # image: switch 10's augmentation
+    step: float  # step: clipping and Adam over the autoencoder
+    classify: float  # step: the classifier's forward, backward and Adam, for one batch of features
+
+
+def estimate_seconds(
+    study: Study,
+    protocols: list[Protocol],
+    seeds: int,
+    machine: Machine,
+    costs: Mapping[str, Costs] | None = None,
+    images: Mapping[str, int] = STL10_IMAGES,
+) -> float:
+    """Seconds for a study, at least. `costs` by encoder are measured here where they are not given.
+
+    `images` are the sizes of the splits before the study takes its subset: STL-10's, unless others are known.
+    """
     cells = expand(study, protocols, seeds)
-    rates = {encoder: _rates(encoder, machine) for encoder in {cell.model.encoder for cell in cells}}
-    return sum(_cell_seconds(cell, study, *rates[cell.model.encoder]) for cell in cells)
+    costs = costs or measure({cell.model.encoder for cell in cells}, machine)
+    taken = {split: min(count, getattr(study.subset, split) or count) for split, count in images.items()}
+    work: dict[Path, float] = {}  # by folder: what protocols share is done once
+    for cell in cells:
+        cost = costs[cell.model.encoder]
+        work[model_folder(Path(), cell)] = _pretraining_seconds(cell, taken, cost)
+        for evaluation in cell.evaluations:
+            seconds = _finetuning_seconds if evaluation == "finetune" else _frozen_seconds
+            work[evaluation_folder(Path(), cell, evaluation)] = seconds(cell, taken, cost)
+    return sum(work.values())
 
 
-def _cell_seconds(cell: Cell, study: Study, trained_per_second: float, read_per_second: float) -> float:
-    subset, settings = study.subset, cell.protocol.settings
+def _pretraining_seconds(cell: Cell, images: Mapping[str, int], cost: Costs) -> float:
     length = Length.of(cell.model, cell.protocol, cell.epochs)
-    train, test = min(TRAIN, subset.train or TRAIN), min(TEST, subset.test or TEST)
-    seconds = length.epochs * min(UNLABELED, subset.unlabeled or UNLABELED) / trained_per_second
-    if "finetune" in cell.evaluations:
-        epochs = min(TYPICAL_EPOCHS, settings.downstream_max_epochs)
-        whole = cell.protocol.switches.finetuning == "whole-encoder"
-        seconds += cell.folds * (
-            epochs * train / (trained_per_second if whole else read_per_second) + test / read_per_second
-        )
-    if "frozen" in cell.evaluations:
-        seconds += (cell.folds * train + test) / read_per_second
-    return seconds
+    held_out = images["unlabeled"] * cell.protocol.settings.validation_fraction
+    trained = images["unlabeled"] - held_out
+    if not OBJECTIVES[cell.model.objective].trains:
+        return held_out * cost.forward
+    small = cost.small if cell.protocol.switches.pretrain_augmentation == "small" else 0.0
+    epoch = trained * (cost.train + small + cost.step / length.batch_size) + held_out * cost.forward
+    return length.epochs * epoch
 
 
-def _rates(encoder: str, machine: Machine) -> tuple[float, float]:
-    """Images a second: through a training step of the autoencoder, and through the encoder alone."""
-    autoencoder = build_autoencoder(encoder).to(machine.device)
-    images = torch.rand(MEASURED_BATCH, 3, 96, 96, device=machine.device)
-    times = []
-    for step in range(4):
+def _finetuning_seconds(cell: Cell, images: Mapping[str, int], cost: Costs) -> float:
+    whole = cell.protocol.switches.finetuning == "whole-encoder"
+    trained, held_out, classify, high = _fold(cell, images, cost)
+    epoch = trained * (high + cost.encode * (WHOLE_PASS if whole else 1.0)) + held_out * cost.encode + classify
+    return cell.folds * (_epochs(cell) * epoch + images["test"] * cost.encode)
+
+
+def _frozen_seconds(cell: Cell, images: Mapping[str, int], cost: Costs) -> float:
+    trained, held_out, classify, high = _fold(cell, images, cost)
+    features = trained * (high + cost.encode) + held_out * cost.encode
+    # the test set's features are computed once, for all folds
+    return cell.folds * (features + _epochs(cell) * classify) + images["test"] * cost.encode
+
+
+def _fold(cell: Cell, images: Mapping[str, int], cost: Costs) -> tuple[float, float, float, float]:
+    """A fold's training images and validation images; seconds of its classifier an epoch, of augmenting an image."""
+    settings = cell.protocol.settings
+    held_out = images["train"] / settings.folds
+    trained = images["train"] - held_out
+    high = 0.0 if cell.protocol.switches.downstream_augmentation == "none" else cost.high
+    return trained, held_out, trained / settings.batch_size * cost.classify, high
+
+
+def _epochs(cell: Cell) -> int:
+    return min(TYPICAL_EPOCHS, cell.protocol.settings.downstream_max_epochs)
+
+
+def measure(encoders: Iterable[str], machine: Machine) -> dict[str, Costs]:
+    """What images and steps cost on this machine, by encoder, in MEASURE_SECONDS in all."""
+    names = sorted(encoders)
+    share = MEASURE_SECONDS / (3 + 6 * len(names))  # three works for all encoders; four of each one's, training thrice
+    batch = MEASURED_GPU_BATCH if machine.device.type == "cuda" else MEASURED_BATCH
+    images = torch.rand(batch, 3, 96, 96, device=machine.device).contiguous(memory_format=torch.channels_last)
+    shared = {
+        "small": _fastest(_augmented(pretrain_augmentation("small"), images), machine, share) / batch,
+        "high": _fastest(_augmented(downstream_augmentation("high"), images), machine, share) / batch,
+        "classify": _fastest(_classifier_step(machine), machine, share),
+    }
+    return {name: Costs(**shared, **_passes(name, images, machine, share)) for name in names}
+
+
+def _passes(encoder: str, images: Tensor, machine: Machine, share: float) -> dict[str, float]:
+    autoencoder = build_autoencoder(encoder)
+    autoencoder.to(machine.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    optimizer = torch.optim.Adam(autoencoder.parameters(), fused=machine.device.type == "cuda")
+
+    def train() -> None:
+        with machine.autocast():
+            loss = (autoencoder(images)[1].float() - images).square().mean()
+        optimizer.zero_grad()
+        loss.backward()
+
+    def step() -> None:
+        nn.utils.clip_grad_norm_(autoencoder.parameters(), 1.0)
+        optimizer.step()
+
+    @torch.no_grad()
+    def read(network: nn.Module) -> None:
+        with machine.autocast():
+            network(images)
+
+    costs = {"train": _fastest(train, machine, 3 * share) / len(images), "step": _fastest(step, machine, share)}
+    autoencoder.eval()
+    return costs | {
+        "forward": _fastest(lambda: read(autoencoder), machine, share) / len(images),
+        "encode": _fastest(lambda: read(autoencoder.encoder), machine, share) / len(images),
+    }
+
+
+def _augmented(augment: Augmentation | None, images: Tensor) -> Callable[[], object]:
+    assert augment is not None  # None is the kind "none" alone
+    return lambda: augment(images)
+
+
+def _classifier_step(machine: Machine) -> Callable[[], None]:
+    classifier = build_classifier("two-hidden", LATENT_SIZES["cnn"]).to(machine.device)
+    optimizer = torch.optim.Adam(classifier.parameters())
+    features_ND = torch.rand(MEASURED_GPU_BATCH, LATENT_SIZES["cnn"], device=machine.device)
+
+    def step() -> None:
+        with machine.autocast():
+            loss = classifier(features_ND).float().square().mean()
+        optimizer.zero_grad()
+        loss.backward()
+        nn.utils.clip_grad_norm_(classifier.parameters(), 0.5)
+        optimizer.step()
+
+    return step
+
+
+def _fastest(work: Callable[[], object], machine: Machine, share: float) -> float:
+    """Seconds of the fastest of as many repeats as fit `share` seconds; the first, a warm-up, counts only if alone.
+
+    (Alone, on a slow machine, it is up to 15 % too long: measured with the ResNet on a CPU.)
+    """
+    taken: list[float] = []
+    while not taken or sum(taken) < share:
         started = time.perf_counter()
-        with torch.set_grad_enabled(step < 2), machine.autocast():
-            loss = autoencoder(images)[1].float().square().mean() if step < 2 else autoencoder.encoder(images).sum()
-        if step < 2:
-            loss.backward()
+        work()
         machine.synchronize()
-        times.append(time.perf_counter() - started)
-    return MEASURED_BATCH / times[1], MEASURED_BATCH / times[3]
+        taken.append(time.perf_counter() - started)
+    return min(taken[1:] or taken)

@@ -16,7 +16,7 @@ def provenance(data: Dataset, machine: Machine) -> dict[str, Any]:
     """What made a cell's numbers, but for its seeds and durations, which the runner adds."""
     return {
         "versions": {"python": platform.python_version()} | {package: _version(package) for package in PACKAGES},
-        "git": _git(),
+        "git": git_state(),
         "platform": platform.platform(),
         "device": machine.describe(),
         "precision": machine.precision,
@@ -35,7 +35,7 @@ def _version(package: str) -> str | None:
         return None
 
 
-def _git() -> dict[str, Any] | None:
+def git_state() -> dict[str, Any] | None:
     """Commit and dirty state of the checkout this package lies in; None where it is installed from elsewhere."""
     root = Path(__file__).resolve().parents[2]
     if not (root / ".git").exists():

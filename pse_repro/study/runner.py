@@ -14,7 +14,9 @@ from pse_repro.device import Machine
 from pse_repro.errors import CellError, UsageError
 from pse_repro.progress import Progress
 from pse_repro.study import store
-from pse_repro.study.cell_run import CellRun, cell_folder
+from pse_repro.study.address import cell_folder
+from pse_repro.study.baseline_run import baseline_rows
+from pse_repro.study.cell_run import CellRun
 from pse_repro.study.cells import expand, scope
 from pse_repro.tables import read_table, write_table
 
@@ -65,6 +67,11 @@ def run_study(
                 failed[cell.name] = str(error)
                 store.write_json(cell_folder(directory, cell) / "failed.json", {"error": str(error)})
                 progress.say(str(error))
+            _write_results(directory, tables, study, data, machine)
+        if evaluations is None:
+            for name in (name for name in study.baselines if name != "random"):
+                for protocol in protocols:
+                    tables.append(baseline_rows(name, protocol, study.folds, data, directory, progress))
             _write_results(directory, tables, study, data, machine)
     return failed
 

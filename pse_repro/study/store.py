@@ -2,12 +2,12 @@
 
 RUN/run.json                       study, protocols, data, precision, device: a run of other settings is refused
 RUN/results.csv                    the long table of all cells
-RUN/cells/PROTOCOL/MODEL-seedN/    one cell
-    state.safetensors              pre-training so far (gone when it is done)
+RUN/cells/PROTOCOL/MODEL-seedN/    one cell: provenance.json, or failed.json where it could not go on
+RUN/models/MODEL-seedN-HASH/       one pre-training, shared by the cells it serves (address.py)
+    state.safetensors              what there is so far (gone when it is done)
     checkpoint.safetensors         the best autoencoder; its SHA-256 is in pretrain.json
     pretrain.json  curves.csv  reconstructions.npz
-    EVALUATION/fold-K.npz          probabilities (N, 10) on the test set, labels, losses by epoch
-    results.csv  provenance.json   failed.json in a cell that could not go on
+    EVALUATION-HASH/fold-K.npz     probabilities (N, 10) on the test set, labels, losses by epoch
 """
 
 import hashlib

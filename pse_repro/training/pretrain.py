@@ -38,6 +38,8 @@ class Length:
         own_length = protocol.switches.pretrain_length == "per-model" and model.epochs is not None
         own_batch = protocol.switches.pretrain_batch == "per-model" and model.batch_size is not None
         epochs = model.epochs if own_length and model.epochs else study_epochs
+        if not OBJECTIVES[model.objective].trains:
+            epochs = 1  # of validation alone
         batch_size = model.batch_size if own_batch and model.batch_size else protocol.settings.batch_size
         return cls(min(epochs, protocol.settings.pretrain_max_epochs), batch_size)
 
@@ -113,7 +115,7 @@ class Pretraining:
         state = self.state
         while state.epoch < self.length.epochs:
             started = time.perf_counter()
-            train = self._train_epoch(state.epoch, after_batch)
+            train = self._train_epoch(state.epoch, after_batch) if self.objective.trains else {}
             validation = self._validate(after_batch)
             row = {
                 "epoch": float(state.epoch),

@@ -23,6 +23,7 @@ from pse_repro.seeding import seeded
 AUGMENTATIONS: dict[str, Callable[[], augment.Augmentation | None]] = {
     "small": lambda: pretrain_augmentation("small"),
     "high": lambda: downstream_augmentation("high"),
+    "higher": lambda: downstream_augmentation("higher"),
     "high without crop": lambda: downstream_augmentation("high", crop=False),
 }
 # The means of two samples of one distribution lie so many standard errors apart once in 15,000 comparisons.
@@ -228,7 +229,7 @@ def test_the_corners_move_inwards_as_torchvisions_and_for_one_image_in_five() ->
     assert float(moves.mean()) == pytest.approx(float(their_moves.mean()), abs=0.05)
 
 
-# As the slides (switch 4) and the released code (switch 10) compose them.
+# As the slides (switch 4), the released code and its earlier state (switch 10) compose them.
 TORCHVISIONS = {
     "small": transforms.Compose(
         [
@@ -247,6 +248,15 @@ TORCHVISIONS = {
         ]
     ),
 }
+TORCHVISIONS["higher"] = transforms.Compose(
+    [
+        transforms.RandomResizedCrop(96),
+        transforms.RandomHorizontalFlip(0.5),
+        transforms.ColorJitter(0.3, 0.3, 0.1, 0.05),
+        transforms.RandomRotation(30),
+        transforms.RandomPerspective(0.3, 0.5),
+    ]
+)
 TORCHVISIONS["high without crop"] = transforms.Compose(TORCHVISIONS["high"].transforms[1:])
 
 

@@ -88,4 +88,4 @@ def test_a_support_of_one_sigma_takes_whole_numbers_from_one(sigma: float) -> No
 
 def test_each_objective_is_known_by_its_name() -> None:
     assert OBJECTIVES["pse"] is PSE
-    assert list(OBJECTIVES) == ["mse", "pse"]
+    assert list(OBJECTIVES) == ["mse", "pse", "random"]

@@ -12,7 +12,7 @@ from pse_repro.config import Model, Study, load_protocol, load_study
 from pse_repro.expected import load_expected
 from pse_repro.files import write_bytes
 from pse_repro.study import store
-from pse_repro.study.cell_run import cell_folder
+from pse_repro.study.address import cell_folder, evaluation_folder, model_folder
 from pse_repro.study.cells import Cell, expand
 from pse_repro.study.runner import open_record
 from pse_repro.tables import write_table
@@ -44,7 +44,7 @@ def store_run(
 
 def store_cell(directory: Path, cell: Cell, number: int, data: dict[str, object], size: int) -> list[dict[str, object]]:
     """Store a finished cell, different for each number; returns its rows of the results."""
-    folder, random = cell_folder(directory, cell), np.random.default_rng(number)
+    folder, random = model_folder(directory, cell), np.random.default_rng(number)
     losses = np.exp(-np.arange(EPOCHS) / 3) * (1 + 0.1 * number) + 0.01
     curves = {"epoch": np.arange(EPOCHS), "validation_mse": losses, "validation_loss": losses / 9}
     write_bytes(folder / "curves.csv", pd.DataFrame(curves).to_csv(index=False).encode())
@@ -60,13 +60,14 @@ def store_cell(directory: Path, cell: Cell, number: int, data: dict[str, object]
         "seconds": {"pretrain": 3.0, "frozen/fold-1": 4.0},
     }
     note |= {"data": data | {"images": {"test": 8}}, "peak_memory_bytes": 2**30, "finished": "2026-01-01T00:00:00+0000"}
-    store.write_json(folder / "provenance.json", note)
+    store.write_json(cell_folder(directory, cell) / "provenance.json", note)
     rows = [cell.key | {"evaluation": "pretrain", "fold": "", "metric": "validation_mse", "value": losses[-1]}]
     for evaluation in cell.evaluations:
         for fold in [*map(str, range(1, cell.folds + 1)), "ensemble"]:
             if fold != "ensemble":
                 arrays = {"validation_losses": 2 - losses, "best_epoch": np.array(0)}
-                store.write_npz(folder / evaluation / f"fold-{fold}.npz", **arrays)
+                arrays |= {"probabilities": random.dirichlet(np.ones(10), 20), "labels": np.arange(20) % 10 + 1}
+                store.write_npz(evaluation_folder(directory, cell, evaluation) / f"fold-{fold}.npz", **arrays)
             for metric, scale in (("top1", 50.0), ("top2", 70.0), ("top4", 90.0), ("loss", 1.4)):
                 key = {"evaluation": evaluation, "fold": fold, "metric": metric}
                 rows.append(cell.key | key | {"value": scale * (1 + random.normal() / 50)})

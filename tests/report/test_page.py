@@ -18,7 +18,7 @@ from pse_repro.errors import UsageError
 from pse_repro.render import render
 from pse_repro.report.page import write_report
 from pse_repro.study import store
-from pse_repro.study.cell_run import cell_folder
+from pse_repro.study.address import cell_folder, evaluation_folder, model_folder
 from tests.report.stored import comparison, store_run, study
 
 NASTY = '<script>alert("1")<b>'
@@ -160,7 +160,7 @@ def test_other_images_and_a_smaller_scale_are_plainly_not_comparable(tmp_path: P
     assert "The images are embedded-sample, not STL-10: not comparable with the paper." in page.text
     assert "The study is reduced" in page.text
     assert page.table("model", "seeds")[0][3] == "48.96 (not comparable)"
-    assert page.table("model", "evaluation")[0][8] == "not comparable [1]"
+    assert page.table("model", "evaluation")[0][8] == "not comparable [1] [2]"
     assert "data is embedded-sample, not stl10; scale is reduced, not full" in page.text
 
 
@@ -168,13 +168,14 @@ def test_a_partly_finished_run_is_reported(tmp_path: Path) -> None:
     cells = store_run(tmp_path, study(models=(*study().models, Model("resnet", "mse"), Model("resnet", "pse", 3.0))))
     results = pd.read_csv(tmp_path / "results.csv", dtype=str, keep_default_na=False)
     results[results["objective"] + results["encoder"] == "msecnn"].to_csv(tmp_path / "results.csv", index=False)
-    folders = [cell_folder(tmp_path, cell) for cell in cells]
-    (folders[1] / "frozen" / "fold-2.npz").unlink()
-    for name in ("pretrain.json", "curves.csv", "reconstructions.npz", "provenance.json"):
-        (folders[2] / name).unlink()
-    shutil.rmtree(folders[2] / "finetune")
-    shutil.rmtree(folders[3])
-    store.write_json(folders[0] / "failed.json", {"error": "loss is nan in epoch 3"})
+    (evaluation_folder(tmp_path, cells[1], "frozen") / "fold-2.npz").unlink()
+    for name in ("pretrain.json", "curves.csv", "reconstructions.npz"):
+        (model_folder(tmp_path, cells[2]) / name).unlink()
+    (cell_folder(tmp_path, cells[2]) / "provenance.json").unlink()
+    shutil.rmtree(evaluation_folder(tmp_path, cells[2], "finetune"))
+    shutil.rmtree(model_folder(tmp_path, cells[3]))
+    shutil.rmtree(cell_folder(tmp_path, cells[3]))
+    store.write_json(cell_folder(tmp_path, cells[0]) / "failed.json", {"error": "loss is nan in epoch 3"})
     page = report(tmp_path)
     states = {row[0]: row[1] for row in page.table("cell")}
     assert states == {
@@ -192,6 +193,7 @@ def test_a_partly_finished_run_is_reported(tmp_path: Path) -> None:
 def test_a_run_of_nothing_yet_is_reported(tmp_path: Path) -> None:
     store_run(tmp_path, study())
     shutil.rmtree(tmp_path / "cells")
+    shutil.rmtree(tmp_path / "models")
     (tmp_path / "results.csv").unlink()
     page = report(tmp_path)
     assert "No evaluation is finished yet." in page.text
@@ -236,3 +238,19 @@ def test_a_run_without_pse_has_no_sheets_of_slide_10_and_the_same_bytes_again(tm
     assert not list(tmp_path.glob("figures/residuals-*"))
     report(tmp_path)
     assert {path: path.read_bytes() for path in files} == files
+
+
+def test_baselines_stand_beside_the_models_and_say_how_many_they_beat(tmp_path: Path) -> None:
+    store_run(tmp_path, study(baselines=("pixels",)))
+    results = pd.read_csv(tmp_path / "results.csv", dtype=str, keep_default_na=False)
+    top1 = results.query("evaluation == 'frozen' and fold == 'ensemble' and metric == 'top1'")["value"].astype(float)
+    between = sorted(top1)[0] + 1e-6
+    key = {"encoder": "pixels", "objective": "none", "sigma": "", "evaluation": "linear", "fold": "ensemble"}
+    base = results.iloc[0].to_dict() | key
+    rows = [base | {"metric": metric, "value": str(between)} for metric in ("top1", "top2", "top4")]
+    pd.concat([results, pd.DataFrame(rows)]).to_csv(tmp_path / "results.csv", index=False)
+    page = report(tmp_path)
+    [row] = page.table("protocol", "baseline")
+    assert row[:3] == ["as-released", "Pixels", f"{between:.2f}"]
+    assert f"frozen: 1 of {len(top1)}" in row[5]
+    assert "above every frozen CNN row of the slides (28.15 to 34." in page.text

@@ -12,6 +12,7 @@ import torch
 from pse_repro.errors import CellError, NotFitError
 from pse_repro.progress import Progress
 from pse_repro.study import store
+from pse_repro.study.address import evaluation_folder, model_folder
 from pse_repro.study.cell_run import CellRun
 from pse_repro.study.cells import Cell
 from tests.tiny import CPU, cell, dataset, protocol
@@ -41,7 +42,7 @@ def test_rows_hold_every_fold_and_the_ensemble(tmp_path: Path) -> None:
 
 def test_scores_come_from_the_kept_predictions(tmp_path: Path) -> None:
     rows = run(tmp_path)
-    folder = tmp_path / "cells" / "as-released" / "cnn-mse-seed0" / "frozen"
+    folder = evaluation_folder(tmp_path, cell(), "frozen")
     folds = [np.load(folder / f"fold-{number}.npz") for number in (1, 2)]
     labels = folds[0]["labels"].astype(int) - 1
     together = (folds[0]["probabilities"] + folds[1]["probabilities"]) / 2
@@ -58,7 +59,7 @@ def test_a_second_run_trains_nothing_and_gives_the_same_rows(tmp_path: Path, mon
 
 def test_a_lost_fold_is_made_again_with_the_same_numbers(tmp_path: Path) -> None:
     first = run(tmp_path)
-    path = tmp_path / "cells" / "as-released" / "cnn-mse-seed0" / "finetune" / "fold-2.npz"
+    path = evaluation_folder(tmp_path, cell(), "finetune") / "fold-2.npz"
     path.unlink()
     pd.testing.assert_frame_equal(run(tmp_path), first)
 
@@ -77,14 +78,14 @@ def test_pretraining_alone_then_one_evaluation_then_all(tmp_path: Path) -> None:
 
 def test_an_altered_checkpoint_is_refused(tmp_path: Path) -> None:
     run(tmp_path, evaluations=())
-    path = tmp_path / "cells" / "as-released" / "cnn-mse-seed0" / "checkpoint.safetensors"
+    path = model_folder(tmp_path, cell()) / "checkpoint.safetensors"
     path.write_bytes(path.read_bytes()[:-4] + b"\0\0\0\1")
     with pytest.raises(NotFitError, match=r"checkpoint.safetensors is not the file that was written"):
         run(tmp_path)
 
 
 def test_a_state_of_something_else_is_refused_in_one_line(tmp_path: Path) -> None:
-    path = tmp_path / "cells" / "as-released" / "cnn-mse-seed0" / "state.safetensors"
+    path = model_folder(tmp_path, cell()) / "state.safetensors"
     store.write_tensors(path, {"model/0.weight": torch.zeros(2)}, {"best_epoch": 0, "curves": []})
     with pytest.raises(NotFitError, match=r"state.safetensors is not a state of this cell; delete it") as caught:
         run(tmp_path)
@@ -109,5 +110,5 @@ def test_seeds_and_models_draw_numbers_of_their_own(tmp_path: Path) -> None:
 
 
 def test_a_diverging_cell_says_so(tmp_path: Path) -> None:
-    with pytest.raises(CellError, match=r"as-released/cnn-mse-seed0: .* is (nan|inf)"):
+    with pytest.raises(CellError, match=r"cnn-mse-seed0: .* is (nan|inf)"):
         run(tmp_path, cell(under=protocol(learning_rate=1e30, switches={"gradient_clipping": False})))

@@ -1,40 +1,106 @@
-"""The estimate counts a study's work and scales with a machine's speed."""
+"""The estimate counts a study's work, each piece once, and what it costs is measured."""
 
+import time
 from dataclasses import replace
 
 import pytest
+import torch
 
-from pse_repro.config import load_protocol, load_study
+from pse_repro.config import Protocol, Study, load_protocol, load_study
+from pse_repro.device import Machine
 from pse_repro.study import estimate
-from pse_repro.study.estimate import estimate_seconds
+from pse_repro.study.estimate import Costs, estimate_seconds, measure
 from tests.tiny import CPU
 
-
-@pytest.fixture(autouse=True)
-def _fixed_rates(monkeypatch: pytest.MonkeyPatch) -> None:
-    """100 images a second through a training step, 1,000 through the encoder."""
-    monkeypatch.setattr(estimate, "_rates", lambda encoder, machine: (100.0, 1000.0))
+FREE = Costs(train=0, forward=0, encode=0, small=0, high=0, step=0, classify=0)
 
 
-def test_full_is_its_epochs_over_100_000_images_and_its_folds() -> None:
-    study, protocol = load_study("full"), load_protocol("as-released")
-    pretraining = (116 + 72 + 172 + 227 + 334 + 326 + 218) * 100_000 / 100
-    finetuning = 7 * 5 * (160 * 5000 + 8000) / 1000
-    frozen = 7 * (5 * 5000 + 8000) / 1000
-    assert estimate_seconds(study, [protocol], 1, CPU) == pytest.approx(pretraining + finetuning + frozen)
+def seconds(study: Study, *protocols: Protocol, seeds: int = 1, **costs: float) -> float:
+    cost = replace(FREE, **costs)
+    return estimate_seconds(study, list(protocols), seeds, CPU, {"cnn": cost, "resnet": cost})
 
 
-def test_seeds_protocols_and_training_the_encoder_add_up() -> None:
-    study = replace(load_study("quick"), evaluations=("finetune",))
+def models_only(name: str) -> Study:
+    return replace(load_study(name), baselines=())
+
+
+def test_pretraining_is_85_percent_trained_and_15_percent_read_an_epoch() -> None:
+    study, protocol = models_only("full"), load_protocol("as-released")
+    epochs = 116 + 72 + 172 + 227 + 334 + 326 + 218
+    assert seconds(study, protocol, train=1) == pytest.approx(epochs * 85_000)
+    assert seconds(study, protocol, forward=1) == pytest.approx(epochs * 15_000)
+    steps = (116 + 72) * 85_000 / 64 + (172 + 227 + 334 + 326 + 218) * 85_000 / 128  # switch 14
+    assert seconds(study, protocol, step=1) == pytest.approx(steps)
+    assert seconds(study, protocol, small=1) == 0  # switch 4
+
+
+def test_folds_are_typical_epochs_of_reading_and_augmenting() -> None:
+    study, protocol = models_only("full"), load_protocol("as-released")
+    finetuning, frozen = 7 * 5 * (160 * 5000 + 8000), 7 * (5 * 5000 + 8000)
+    assert seconds(study, protocol, encode=1) == pytest.approx(finetuning + frozen)
+    assert seconds(study, protocol, high=1) == pytest.approx(7 * 5 * 4000 * (160 + 1))
+    assert seconds(study, protocol, classify=1) == pytest.approx(2 * 7 * 5 * 160 * 4000 / 128)
+
+
+def test_smoke_takes_its_own_sizes() -> None:
+    study = load_study("smoke")
+    protocol = load_protocol("as-released", study.overrides)
+    assert seconds(study, protocol, train=1) == pytest.approx(2 * 5 * 240 * 0.85)
+    assert seconds(study, protocol, encode=1) == pytest.approx(2 * (2 * (4 * 250 + 400) + 2 * 250 + 400))
+    sample = {"unlabeled": 3000, "train": 1000, "test": 800}
+    one = replace(FREE, train=1, encode=1)
+    of_sample = estimate_seconds(study, [protocol], 1, CPU, {"cnn": one}, sample)
+    assert of_sample == pytest.approx(estimate_seconds(study, [protocol], 1, CPU, {"cnn": one}))
+
+
+def test_other_images_count_as_they_are() -> None:
+    study = models_only("quick")
+    protocol = load_protocol("as-released", study.overrides)
+    few = {"unlabeled": 1000, "train": 100, "test": 10}
+    found = estimate_seconds(study, [protocol], 1, CPU, {"cnn": replace(FREE, train=1)}, few)
+    assert found == pytest.approx(2 * 8 * 850)
+
+
+def test_seeds_and_training_the_encoder_add_up() -> None:
+    study = replace(models_only("quick"), evaluations=("finetune",))
     released, described = (load_protocol(name, study.overrides) for name in ("as-released", "as-described"))
-    one = estimate_seconds(study, [released], 1, CPU)
-    assert estimate_seconds(study, [released], 3, CPU) == pytest.approx(3 * one)
-    whole = estimate_seconds(study, [described], 1, CPU) - one  # 2 models x 2 folds x 60 epochs, ten times as slow
-    assert whole == pytest.approx(2 * 2 * 60 * 5000 * (1 / 100 - 1 / 1000))
+    assert seconds(study, released, seeds=3, encode=1) == pytest.approx(3 * seconds(study, released, encode=1))
+    more = seconds(study, described, encode=1) - seconds(study, released, encode=1)
+    assert more == pytest.approx(2 * 2 * 60 * 4000 * (3 - 1))  # models, folds, epochs: three passes instead of one
+    assert seconds(study, described, small=1) == pytest.approx(2 * 8 * 85_000)
 
 
-def test_rates_are_measured(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.undo()
+def test_what_protocols_share_counts_once() -> None:
+    study = models_only("quick")
+    one, scored = (load_protocol(name, study.overrides) for name in ("as-released", "as-released+12"))
+    assert seconds(study, one, scored, train=1, encode=1) == seconds(study, one, train=1, encode=1)
+    evaluated = load_protocol("as-released+9", study.overrides)  # another classifier
+    assert seconds(study, one, evaluated, train=1) == seconds(study, one, train=1)
+    assert seconds(study, one, evaluated, encode=1) == 2 * seconds(study, one, encode=1)
+
+
+def test_an_untrained_encoder_is_only_judged() -> None:
+    study = load_study("quick")
+    protocol = load_protocol("as-released", study.overrides)
+    assert seconds(study, protocol, train=1) == seconds(models_only("quick"), protocol, train=1)
+    assert seconds(study, protocol, encode=1) == pytest.approx(1.5 * seconds(models_only("quick"), protocol, encode=1))
+
+
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+def test_costs_are_measured(monkeypatch: pytest.MonkeyPatch, precision: str) -> None:
     monkeypatch.setattr(estimate, "MEASURED_BATCH", 2)
-    trained, read = estimate._rates("cnn", CPU)
-    assert 0 < trained < read
+    monkeypatch.setattr(estimate, "MEASURE_SECONDS", 0.2)
+    costs = measure(["resnet", "cnn"], Machine(torch.device("cpu"), precision))
+    assert list(costs) == ["cnn", "resnet"]
+    assert all(value > 0 for cost in costs.values() for value in vars(cost).values())
+    assert costs["cnn"].encode < costs["resnet"].encode
+    assert costs["cnn"].encode < costs["cnn"].train
+
+
+def test_a_measurement_warms_up_and_repeats_to_its_budget() -> None:
+    taken = iter([0.1, 0.001, 0.002, *[0.004] * 1000])
+    work = iter(lambda: time.sleep(next(taken)), object())
+    fastest = estimate._fastest(lambda: next(work), CPU, 0.15)
+    assert 0.001 <= fastest < 0.1
+    slow = iter([0.02, 0.001])
+    assert estimate._fastest(lambda: time.sleep(next(slow)), CPU, 0.01) >= 0.02  # no time for more: the first must do

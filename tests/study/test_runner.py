@@ -73,3 +73,22 @@ def test_what_is_no_run_is_refused(tmp_path: Path) -> None:
     (tmp_path / "run.json").write_text('{"study": {}}')
     with pytest.raises(UsageError, match="not a record of this kit"):
         open_record(tmp_path)
+
+
+def test_baselines_stand_in_the_same_results_and_are_done_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    study = replace(STUDY, baselines=("pixels", "pca", "random"))
+    both = [protocol(downstream_max_epochs=1), protocol("as-described", downstream_max_epochs=1)]
+    assert run(tmp_path, study, both) == {}
+    results = read_results(tmp_path)
+    linear = results[results["evaluation"] == "linear"]
+    assert set(zip(linear["protocol"], linear["encoder"], linear["fold"], strict=True)) == {
+        (name, encoder, fold)
+        for name in ("as-released", "as-described")
+        for encoder in ("pixels", "pca")
+        for fold in ("1", "ensemble")
+    }
+    untrained = results[results["objective"] == "random"]
+    assert set(untrained["evaluation"]) == {"pretrain", "finetune", "frozen"}
+    monkeypatch.setattr("pse_repro.study.baseline_run.Baseline", None)
+    assert run(tmp_path, study, both) == {}
+    assert read_results(tmp_path).equals(results)

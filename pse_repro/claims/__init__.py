@@ -1,0 +1,21 @@
+"""The study's claims, tested on a run's stored predictions."""
+
+from pse_repro.claims.definitions import Claim, Part, Statement, load_claims
+from pse_repro.claims.judge import ClaimResult, PartResult, judge
+from pse_repro.claims.render import ALIGN, HEADER, as_json, claims_table, render_claims, table_notes
+
+__all__ = [
+    "ALIGN",
+    "HEADER",
+    "Claim",
+    "ClaimResult",
+    "Part",
+    "PartResult",
+    "Statement",
+    "as_json",
+    "claims_table",
+    "judge",
+    "load_claims",
+    "render_claims",
+    "table_notes",
+]

@@ -1,0 +1,142 @@
+"""One part of a claim on a run's predictions: the difference, its interval over seeds, and what describes each seed.
+
+Shapes: S seeds, N test images, K folds.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from pse_repro.claims.definitions import TOP1, Part
+from pse_repro.seeding import derive
+from pse_repro.statistics import Interval, McNemar, equivalence_p_value, mcnemar, mean_interval, paired_difference
+from pse_repro.study.predictions import Correct, Predictions
+
+POINTS = 100  # percentage points in a share of 1
+DRAWS = 2_000  # of the bootstrap, which describes a single seed: enough for two digits
+
+
+@dataclass(frozen=True)
+class OfSeed:
+    """A description of one seed, in the part's unit; never evidence for a claim.
+
+    `fold_sd` is the standard deviation of the folds' own differences; None with fewer than two folds.
+    """
+
+    seed: int
+    difference: float
+    mcnemar: McNemar | None = None
+    fold_sd: float | None = None
+
+
+@dataclass(frozen=True)
+class Measured:
+    """A part's difference over the seeds for which all it needs is complete.
+
+    `p_value` is of "the part is not so": two-sided of no difference, for equivalence that of the two one-sided tests.
+    `p_against` is of "the part is so, and of the claimed size", two-sided as the interval.
+    """
+
+    part: Part
+    difference: Interval
+    p_value: float
+    p_against: float
+    by_seed: tuple[OfSeed, ...]
+
+
+def complete_seeds(part: Part, protocol: str, predictions: Predictions) -> list[int]:
+    """The seeds for which everything that the part compares is there."""
+    terms = (*part.plus, *part.minus)
+    return [
+        seed
+        for seed in predictions.seeds
+        if all(predictions.complete(protocol, term.model, term.evaluation, seed) for term in terms)
+        and all(
+            part.statement.metric == TOP1
+            or predictions.metric(protocol, term.model, part.statement.metric, seed) is not None
+            for term in terms
+        )
+    ]
+
+
+def measure(part: Part, protocol: str, predictions: Predictions, seeds: list[int], alpha: float) -> Measured:
+    """The part over `seeds` (at least one); its interval has confidence 1 - alpha."""
+    if part.statement.metric == TOP1:
+        difference, by_seed = _top1(part, protocol, predictions, seeds, 1 - alpha)
+    else:
+        difference, by_seed = _scalar(part, protocol, predictions, seeds, 1 - alpha)
+    return Measured(part, difference, _p_value(part, difference), _p_against(part, difference), tuple(by_seed))
+
+
+def _scalar(
+    part: Part, protocol: str, predictions: Predictions, seeds: list[int], confidence: float
+) -> tuple[Interval, list[OfSeed]]:
+    """A metric of the pre-training: one number a seed, so Student's interval of the differences."""
+
+    def value(model: str, seed: int) -> float:
+        found = predictions.metric(protocol, model, part.statement.metric, seed)
+        assert found is not None  # complete_seeds saw to it
+        return found
+
+    (a,), (b,) = part.plus, part.minus
+    differences = [value(a.model, seed) - value(b.model, seed) for seed in seeds]
+    by_seed = [OfSeed(seed, difference) for seed, difference in zip(seeds, differences, strict=True)]
+    return mean_interval(differences, confidence=confidence), by_seed
+
+
+def _top1(
+    part: Part, protocol: str, predictions: Predictions, seeds: list[int], confidence: float
+) -> tuple[Interval, list[OfSeed]]:
+    """Correctness on the same test images."""
+    plus, minus, by_seed = [], [], []
+    for seed in seeds:
+        found = {
+            term: predictions.correct(protocol, term.model, term.evaluation, seed) for term in (*part.plus, *part.minus)
+        }
+        plus_N = np.sum([found[term].ensemble_N for term in part.plus], axis=0)
+        minus_N = np.sum([_correctness(found[term], term.members) for term in part.minus], axis=0)
+        plus.append(plus_N)
+        minus.append(minus_N)
+        folds_K = _fold_differences(part, [found[term] for term in part.plus], [found[term] for term in part.minus])
+        one_pair = len(part.plus) == 1 and not part.minus[0].members
+        by_seed.append(
+            OfSeed(
+                seed,
+                POINTS * float((plus_N - minus_N).mean()),
+                mcnemar(plus_N, minus_N) if one_pair else None,
+                float(folds_K.std(ddof=1)) if len(folds_K) > 1 else None,
+            )
+        )
+    generator = np.random.default_rng(derive("claims", protocol, part.name))
+    a_SN, b_SN = np.array(plus), np.array(minus)
+    return paired_difference(a_SN, b_SN, generator=generator, confidence=confidence, draws=DRAWS), by_seed
+
+
+def _correctness(found: Correct, members: bool) -> np.ndarray:
+    """(N,) 0 or 1 of the ensemble, or the share of the members that are right."""
+    values: np.ndarray = found.members_KN.mean(axis=0) if members else found.ensemble_N.astype(np.int64)
+    return values
+
+
+def _fold_differences(part: Part, plus: list[Correct], minus: list[Correct]) -> np.ndarray:
+    """(K,) in percentage points: the contrast of the classifiers that share a fold; the ensemble minus each member."""
+    if part.minus[0].members:
+        return POINTS * (plus[0].ensemble_N.mean() - minus[0].members_KN.mean(axis=1))
+    added, subtracted = (np.sum([found.members_KN.mean(axis=1) for found in side], axis=0) for side in (plus, minus))
+    return POINTS * np.asarray(added - subtracted)
+
+
+def _p_value(part: Part, difference: Interval) -> float:
+    margin = part.statement.margin
+    return difference.p_value() if margin is None else equivalence_p_value([difference], margin)
+
+
+def _p_against(part: Part, difference: Interval) -> float:
+    """Twice the one-sided p-value, so that it is at most alpha where the 1 - alpha interval lies beyond the claim."""
+    statement = part.statement
+    if statement.margin is not None:
+        above = difference.p_value(statement.margin, "greater")
+        return min(1.0, 2 * min(above, difference.p_value(-statement.margin, "less")))
+    if statement.direction == "greater":
+        return min(1.0, 2 * difference.p_value(statement.minimum, "less"))
+    return min(1.0, 2 * difference.p_value(-statement.minimum, "greater"))

@@ -1,0 +1,225 @@
+"""Claims as text: a compact table and details for people, strict JSON for programs."""
+
+import json
+import math
+import textwrap
+from collections.abc import Sequence
+from typing import Any
+
+from tabulate import SEPARATING_LINE, tabulate
+
+from pse_repro.claims.definitions import TOP1, Statement, load_claims
+from pse_repro.claims.judge import ClaimResult, PartResult
+from pse_repro.claims.measure import OfSeed
+from pse_repro.errors import UsageError
+from pse_repro.statistics import Interval
+
+FORMATS = ("table", "markdown", "json")
+WIDTH = 100
+HEADER = ("claim", "protocol", "verdict", "weakest effect, interval", "seeds", "p")
+ALIGN = "lllrrr"  # one letter a column, l or r
+SIGNS = {"holds": "+", "fails": "-", "inconclusive": "?"}
+NONE = "-"
+
+
+def render_claims(results: Sequence[ClaimResult], format: str = "table", details: bool = False) -> str:
+    """Claims as a table or markdown (with `details`: every part and seed) for people, or json for programs.
+
+    JSON is as schemas/claims.schema.json has it.
+
+    Raises:
+        UsageError: unknown format.
+    """
+    if format not in FORMATS:
+        raise UsageError(f"unknown format {format!r}; expected one of {', '.join(FORMATS)}")
+    if format == "json":
+        return json.dumps(as_json(results), indent=1, allow_nan=False)
+    markdown = format == "markdown"
+    protocols = list(dict.fromkeys(result.protocol for result in results))
+    blocks = [_block([each for each in results if each.protocol == name], markdown) for name in protocols]
+    blocks += [_notes(results, markdown)]
+    if details:
+        blocks += [f"```text\n{_detail(each)}\n```" if markdown else _detail(each) for each in results]
+    return "\n\n".join(blocks)
+
+
+def claims_table(results: Sequence[ClaimResult]) -> list[list[str]]:
+    """A row of text for each claim and protocol, as HEADER and ALIGN say; the effect is its weakest part's."""
+    rows = []
+    for result in results:
+        weakest = result.weakest.measured
+        rows.append([
+            f"{result.claim.number} {result.claim.short}{_share(result)}", result.protocol,
+            _verdict(result.verdict.verdict), _effect(weakest.difference, weakest.part.statement),
+            str(result.seeds), _p(_deciding_p(result)),
+        ])  # fmt: skip
+    return rows
+
+
+def table_notes(results: Sequence[ClaimResult]) -> list[str]:
+    """What a reader of the table must know besides."""
+    if not results:
+        return ["No claim can be tested: the run has none of their models, or no seed of them is complete."]
+    notes = [
+        "Effects in percentage points of ensemble top-1, others with their metric; 95 % intervals over seeds and"
+        " images, with one seed over images alone; p of no effect, after Holm over a protocol's claims (fails: of the"
+        " claim, after Holm over its parts); (2/8): 2 of 8 parts tested."
+    ]
+    for protocol in dict.fromkeys(result.protocol for result in results):
+        tested = {result.claim.id for result in results if result.protocol == protocol}
+        absent = [f"{claim.number} {claim.short}" for claim in load_claims() if claim.id not in tested]
+        if absent:
+            notes.append(f"Not tested, {protocol} (not in this run, or not complete): {', '.join(absent)}.")
+    return notes
+
+
+def as_json(results: Sequence[ClaimResult]) -> list[dict[str, Any]]:
+    """Strict JSON by the names of schemas/claims.schema.json: null for what is infinite or does not apply."""
+    return [
+        {
+            "id": result.claim.id,
+            "number": result.claim.number,
+            "title": result.claim.title,
+            "source": result.claim.source,
+            "remark": result.claim.remark,
+            "protocol": result.protocol,
+            "conditions": result.conditions,
+            "verdict": result.verdict.verdict,
+            "reason": result.verdict.reason,
+            "p_value": result.p_value,
+            "adjusted_p": result.adjusted_p,
+            "family": result.family,
+            "seeds": result.seeds,
+            "parts": [_part(part) for part in result.parts],
+            "missing": [{"name": part.name, "reason": reason} for part, reason in result.missing],
+            "notes": list(result.notes),
+        }
+        for result in results
+    ]
+
+
+def _part(part: PartResult) -> dict[str, Any]:
+    measured, statement = part.measured, part.measured.part.statement
+    difference, superiority = measured.difference, statement.margin is None
+    return {
+        "name": measured.part.name,
+        "kind": statement.kind,
+        "metric": statement.metric,
+        "unit": statement.unit,
+        "direction": statement.direction if superiority else None,
+        "minimum": statement.minimum if superiority else None,
+        "margin": statement.margin,
+        "why": statement.why,
+        "published": measured.part.published,
+        "estimate": difference.estimate,
+        "low": _strict(difference.low),
+        "high": _strict(difference.high),
+        "confidence": difference.confidence,
+        "p_value": measured.p_value,
+        "against_adjusted_p": part.against_adjusted_p,
+        "verdict": part.verdict.verdict,
+        "reason": part.verdict.reason,
+        "seeds": [
+            {
+                "seed": of.seed,
+                "difference": of.difference,
+                "only_a": None if of.mcnemar is None else of.mcnemar.only_a,
+                "only_b": None if of.mcnemar is None else of.mcnemar.only_b,
+                "mcnemar_p": None if of.mcnemar is None else of.mcnemar.p_value,
+                "fold_sd": of.fold_sd,
+            }
+            for of in measured.by_seed
+        ],
+    }
+
+
+def _strict(value: float) -> float | None:
+    return value if math.isfinite(value) else None
+
+
+def _block(results: Sequence[ClaimResult], markdown: bool) -> str:
+    """The table of one protocol under a line that says which, and on what images."""
+    heading = ", ".join(text for text in (results[0].protocol, results[0].conditions) if text)
+    kept = [place for place, name in enumerate(HEADER) if name != "protocol"]
+    rows = [[row[place] for place in kept] for row in claims_table(results)]
+    header, align = [HEADER[place] for place in kept], "".join(ALIGN[place] for place in kept)
+    if markdown:
+        return f"{heading}:\n\n{tabulate(rows, header, 'pipe', disable_numparse=True, colalign=_sides(align))}"
+    return f"{heading}\n{_grid(header, align, rows)}"
+
+
+def _notes(results: Sequence[ClaimResult], markdown: bool) -> str:
+    notes = table_notes(results)
+    return "\n\n".join(notes) if markdown else "\n".join(line for note in notes for line in _wrapped(note, ""))
+
+
+def _detail(result: ClaimResult) -> str:
+    """One claim: the sentence, why it was judged so, its parts, and under each part its seeds, as description."""
+    claim, verdict = result.claim, result.verdict
+    texts = [claim.title, f"Why: {verdict.reason}.", f"Source: {claim.source}.", claim.remark, *result.notes]
+    lines = [f"{claim.number}, {result.protocol}: {_verdict(verdict.verdict)}{_share(result)}"]
+    lines += [line for text in texts for line in _wrapped(text, "  ")]
+    rows = []
+    for part in result.parts:
+        measured, statement = part.measured, part.measured.part.statement
+        published = NONE if measured.part.published is None else _number(measured.part.published, statement)
+        effect = _effect(measured.difference, statement, unit=False)
+        rows.append([measured.part.name, effect, published, _p(measured.p_value), _verdict(part.verdict.verdict)])
+    *top, _ = grid = _grid(("part", "effect, interval", "published", "p", "verdict"), "lrrrl", rows).splitlines()
+    lines += ["  " + line for line in top[: -len(rows)]]
+    for row, part in zip(top[-len(rows) :], result.parts, strict=True):
+        statement = part.measured.part.statement
+        lines += ["  " + row, *(f"    seed {of.seed}: {_of_seed(of, statement)}" for of in part.measured.by_seed)]
+    lines.append("  " + grid[-1])
+    for reason in dict.fromkeys(reason for _, reason in result.missing):
+        names = "; ".join(part.name for part, why in result.missing if why == reason)
+        lines += _wrapped(f"{reason}: {names}", "  ")
+    return "\n".join(lines)
+
+
+def _wrapped(text: str, indent: str) -> list[str]:
+    return textwrap.wrap(text, WIDTH, initial_indent=indent, subsequent_indent=indent + "  ", break_on_hyphens=False)
+
+
+def _of_seed(of: OfSeed, statement: Statement) -> str:
+    texts = [_number(of.difference, statement)]
+    if of.mcnemar is not None:
+        texts.append(f"alone right {of.mcnemar.only_a} : {of.mcnemar.only_b} (p {_p(of.mcnemar.p_value)})")
+    return ", ".join(texts + ([] if of.fold_sd is None else [f"folds' sd {of.fold_sd:.2f}"]))
+
+
+def _grid(header: Sequence[str], align: str, rows: Sequence[Sequence[str]]) -> str:
+    body = [header, SEPARATING_LINE, *rows]  # tabulate pads headers by two; as the first row they are not
+    return tabulate(body, tablefmt="simple", disable_numparse=True, colalign=_sides(align))
+
+
+def _sides(align: str) -> list[str]:
+    return [{"l": "left", "r": "right"}[letter] for letter in align]
+
+
+def _verdict(word: str) -> str:
+    return f"{SIGNS[word]} {word}"
+
+
+def _deciding_p(result: ClaimResult) -> float:
+    return result.weakest.against_adjusted_p if result.verdict.verdict == "fails" else result.adjusted_p
+
+
+def _share(result: ClaimResult) -> str:
+    """How many of the claim's parts were tested, where not all were."""
+    tested, missing = len(result.parts), len(result.missing)
+    return f" ({tested}/{tested + missing})" if missing else ""
+
+
+def _effect(difference: Interval, statement: Statement, unit: bool = True) -> str:
+    numbers = [_number(value, statement) for value in (difference.low, difference.high)]
+    metric = f" {statement.metric.removeprefix('validation_')}" if unit and statement.metric != TOP1 else ""
+    return f"{_number(difference.estimate, statement)} [{', '.join(numbers)}]{metric}"
+
+
+def _number(value: float, statement: Statement) -> str:
+    return f"{value:+.2f}" if statement.metric == TOP1 else f"{value:+.2g}"
+
+
+def _p(value: float) -> str:
+    return "<0.001" if value < 0.001 else f"{value:.2g}"

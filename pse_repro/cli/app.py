@@ -1,0 +1,67 @@
+"""The Typer app: its commands in the order of --help, and the options before any command."""
+
+import os
+from collections.abc import Callable
+from typing import Annotated
+
+import typer
+
+from pse_repro import __version__
+from pse_repro.cli import data, machine, results, studies
+
+PANELS: dict[str, dict[str, Callable[..., None]]] = {
+    "Runs": {
+        **studies.BUILT_IN,
+        "run": studies.run_any,
+        "plan": studies.plan,
+        "pretrain": studies.pretrain,
+        "evaluate": studies.evaluate,
+    },
+    "Results": {"compare": results.compare, "explain": results.explain, "report": results.report},
+    "Images and machine": {"doctor": machine.doctor, "bench": machine.bench},
+}
+DATA_COMMANDS: dict[str, Callable[..., None]] = {
+    "fetch": data.fetch,
+    "verify": data.verify,
+    "info": data.info,
+    "sample": data.sample,
+}
+
+_settings = {"help_option_names": ["-h", "--help"]}
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=True,
+    rich_markup_mode="markdown",
+    context_settings=_settings,
+    help="Reproduce the study of Proximal Sensitive Error (PSE): train and judge every model, compare with the paper.",
+)
+data_app = typer.Typer(
+    no_args_is_help=True,
+    rich_markup_mode="markdown",
+    context_settings=_settings,
+    help="Get, prove and show the images.",
+)
+for _panel, _commands in PANELS.items():
+    for _name, _function in _commands.items():
+        app.command(_name, rich_help_panel=_panel)(_function)
+for _name, _function in DATA_COMMANDS.items():
+    data_app.command(_name)(_function)
+app.add_typer(data_app, name="data", rich_help_panel="Images and machine")
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(__version__)
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    debug: Annotated[bool, typer.Option("--debug", envvar="PSE_REPRO_DEBUG", help="Show tracebacks.")] = False,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and exit.")
+    ] = False,
+) -> None:
+    os.environ.pop("PSE_REPRO_DEBUG", None)  # then one spelling of it, for main()
+    if debug:
+        os.environ["PSE_REPRO_DEBUG"] = "1"

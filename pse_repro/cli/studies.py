@@ -1,0 +1,138 @@
+"""Commands that train and judge: the built-in studies, any study, one model; and what a study consists of."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from pse_repro.cli.options import (
+    DataOption,
+    Device,
+    DeviceOption,
+    Evaluation,
+    Format,
+    FormatOption,
+    FreshOption,
+    OutOption,
+    Precision,
+    PrecisionOption,
+    ProtocolOption,
+    QuietOption,
+    RunArgument,
+    SeedsOption,
+    ShortFormat,
+    ShortFormatOption,
+    StrictOption,
+)
+
+StudyArgument = Annotated[
+    str, typer.Argument(metavar="STUDY.toml", help="A study's TOML file, or a built-in one's name.")
+]
+
+
+def _run(
+    study: str, data: Path | None, out: Path | None, protocol: list[str] | None, device: Device, precision: Precision,
+    seeds: int, fresh: bool, strict: bool, quiet: bool, format: Format,
+) -> None:  # fmt: skip
+    from pse_repro import commands
+
+    options = commands.RunOptions(data, out, protocol or [], device.value, precision.value, seeds, fresh, quiet)
+    text, status = commands.run(study, options, format.value, strict)
+    typer.echo(text)
+    raise typer.Exit(status)
+
+
+HELP = {
+    "smoke": "Run everything once, small, in about a minute: the CNN pair, compared with golden values.\n\n"
+    "Example: `pse-repro smoke --device cpu`",
+    "quick": "The CNN pair on all of STL-10 at reduced length, for one GPU.\n\n"
+    "Example: `pse-repro quick --data /data --precision bf16`",
+    "full": "The study: seven models, both evaluations, five folds, compared with the published tables.\n\n"
+    "Example: `pse-repro full --data /data --protocol as-released --protocol as-described`",
+}
+
+
+def _study_command(study: str, help: str) -> Callable[..., None]:
+    def command(
+        data: DataOption = None, out: OutOption = None, protocol: ProtocolOption = None,
+        device: DeviceOption = Device.auto, precision: PrecisionOption = Precision.fp32, seeds: SeedsOption = 1,
+        fresh: FreshOption = False, strict: StrictOption = False, quiet: QuietOption = False,
+        format: FormatOption = Format.table,
+    ) -> None:  # fmt: skip
+        _run(study, data, out, protocol, device, precision, seeds, fresh, strict, quiet, format)
+
+    command.__doc__ = help
+    return command
+
+
+BUILT_IN = {study: _study_command(study, help) for study, help in HELP.items()}
+
+
+def run_any(
+    study: StudyArgument,
+    data: DataOption = None, out: OutOption = None, protocol: ProtocolOption = None, device: DeviceOption = Device.auto,
+    precision: PrecisionOption = Precision.fp32, seeds: SeedsOption = 1, fresh: FreshOption = False,
+    strict: StrictOption = False, quiet: QuietOption = False, format: FormatOption = Format.table,
+) -> None:  # fmt: skip
+    """Run any study, then compare, then report.
+
+    Example: `pse-repro run my-study.toml --data photos --out runs/mine`
+    """
+    _run(study, data, out, protocol, device, precision, seeds, fresh, strict, quiet, format)
+
+
+def plan(
+    study: StudyArgument, protocol: ProtocolOption = None, device: DeviceOption = Device.auto,
+    precision: PrecisionOption = Precision.fp32, seeds: SeedsOption = 1, format: ShortFormatOption = ShortFormat.table,
+) -> None:  # fmt: skip
+    """List the models that a study trains, and how long that would take here at least; trains nothing.
+
+    Example: `pse-repro plan full --protocol as-released --protocol as-described --seeds 3`
+    """
+    from pse_repro import commands
+
+    typer.echo(commands.plan(study, protocol or [], device.value, precision.value, seeds, format.value))
+
+
+def pretrain(
+    encoder: Annotated[str, typer.Option("--encoder", envvar="PSE_REPRO_ENCODER", help="cnn or resnet.")],
+    objective: Annotated[str, typer.Option("--objective", envvar="PSE_REPRO_OBJECTIVE", help="mse or pse.")],
+    sigma: Annotated[
+        float | None, typer.Option("--sigma", envvar="PSE_REPRO_SIGMA", help="pse's standard deviation in pixels.")
+    ] = None,
+    epochs: Annotated[int, typer.Option("--epochs", min=1, envvar="PSE_REPRO_EPOCHS", help="Length.")] = 10,
+    batch_size: Annotated[
+        int | None, typer.Option("--batch-size", min=1, envvar="PSE_REPRO_BATCH_SIZE", help="[default: the protocol's]")
+    ] = None,
+    data: DataOption = None, out: OutOption = None, protocol: ProtocolOption = None, device: DeviceOption = Device.auto,
+    precision: PrecisionOption = Precision.fp32, fresh: FreshOption = False, quiet: QuietOption = False,
+) -> None:  # fmt: skip
+    """Pre-train one model; prints the run directory, which `evaluate` takes.
+
+    Example: `pse-repro pretrain --encoder cnn --objective pse --sigma 3 --epochs 2 --out runs/one`
+    """
+    from pse_repro import commands
+
+    options = commands.RunOptions(data, out, protocol or [], device.value, precision.value, 1, fresh, quiet)
+    typer.echo(commands.pretrain(encoder, objective, sigma, epochs, batch_size, options))
+
+
+def evaluate(
+    run: RunArgument = None,
+    evaluation: Annotated[
+        list[Evaluation] | None, typer.Option("--evaluation", envvar="PSE_REPRO_EVALUATION", help="[default: both]")
+    ] = None,
+    data: DataOption = None, device: DeviceOption = Device.auto, quiet: QuietOption = False,
+) -> None:  # fmt: skip
+    """Judge the models of a run that `pretrain` made; prints their scores.
+
+    Example: `pse-repro evaluate runs/one --evaluation frozen`
+    """
+    from pse_repro import commands
+
+    text, status = commands.evaluate(
+        run, [item.value for item in evaluation or list(Evaluation)], data, device.value, quiet
+    )
+    typer.echo(text)
+    raise typer.Exit(status)

@@ -1,0 +1,43 @@
+"""The small .npz file of a few images: uint8 arrays named as STL-10's files are, never pickled."""
+
+import io
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+
+from pse_repro.errors import NotFitError
+from pse_repro.files import write_bytes
+
+
+def write_tiny(path: Path, arrays: Mapping[str, np.ndarray]) -> None:
+    """The same arrays give the same bytes: NumPy writes no dates."""
+    buffer = io.BytesIO()
+    np.savez(buffer, allow_pickle=False, **arrays)
+    write_bytes(path, buffer.getvalue())
+
+
+def read_tiny(path: Path, items: Mapping[str, tuple[int, ...]]) -> dict[str, np.ndarray]:
+    """The arrays named in `items`, each uint8 of one or more items of that shape.
+
+    NotFitError for a file that cannot be read, and for other names, types or shapes.
+    """
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            arrays = {name: file[name] for name in file.files}
+    except Exception as error:  # NumPy raises many kinds for a damaged file
+        reason = getattr(error, "strerror", None) or str(error).partition("\n")[0]
+        raise NotFitError(f"{path} cannot be read ({reason}); expected an .npz file of images, get it again") from error
+    if set(arrays) != set(items):
+        raise NotFitError(
+            f"{path} holds {', '.join(sorted(arrays)) or 'nothing'}; expected {', '.join(items)}: it is no file of "
+            "images"
+        )
+    for name, array in arrays.items():
+        if array.dtype != np.uint8 or array.shape[1:] != items[name] or array.ndim == 0 or len(array) == 0:
+            shape = ", ".join(("N", *map(str, items[name])))
+            raise NotFitError(
+                f"{path} holds {name} as {array.dtype} {array.shape}; expected uint8 ({shape}), N at least 1: "
+                "it is no file of images"
+            )
+    return arrays

@@ -1,0 +1,168 @@
+"""Judgement of everything but the GPU: functions of facts alone, each giving one line."""
+
+from collections.abc import Callable
+
+from pse_repro.data.sample import SAMPLE_COUNTS
+from pse_repro.data.stl10 import IMAGE_BYTES
+from pse_repro.doctor.check import Check, amount
+from pse_repro.doctor.facts import Facts
+from pse_repro.doctor.gpu_checks import BF16_CAPABILITY
+from pse_repro.doctor.needs import (
+    ARCHIVE_BYTES,
+    FILES_BYTES,
+    FULL_MEMORY_BYTES,
+    REAL_IMAGES,
+    SMOKE_MEMORY_BYTES,
+    STUDIES,
+    run_bytes,
+)
+from pse_repro.doctor.system import Folder
+
+PYTHONS = ((3, 11), (3, 14))  # from, below: pyproject.toml's requires-python
+SAMPLE_BYTES = sum(SAMPLE_COUNTS.values()) * IMAGE_BYTES
+BUSY_CORES = 0.25  # beyond the idle ones that the threads may ask for: a quarter of a core is the system's own
+
+
+def check_python(facts: Facts) -> Check:
+    """A Python that the kit is made for."""
+    found = f"{facts.python}, pse-repro {facts.kit}"
+    (least, below), version = PYTHONS, tuple(int(part) for part in facts.python.split(".")[:2])
+    needed = f"{least[0]}.{least[1]} to {below[0]}.{below[1] - 1}"
+    if least <= version < below:
+        return Check("Python", "good", found, needed)
+    remedy = f"make a virtual environment with python{below[0]}.{below[1] - 1}, and install the kit in it"
+    return Check("Python", "bad", found, needed, remedy, STUDIES)
+
+
+def check_bf16(facts: Facts) -> Check:
+    """Whether --precision bf16 is worth while on the device that a run takes."""
+    if facts.torch.gpus:
+        native = facts.torch.gpus[0].capability >= BF16_CAPABILITY
+        where, needed = "this GPU", f"compute capability {BF16_CAPABILITY[0]}.{BF16_CAPABILITY[1]} (Ampere) or newer"
+    else:
+        native, where, needed = bool(facts.cpu.bf16), "this CPU", "AVX512-BF16 or AMX (x86), BF16 (Arm)"
+    how = f", by {facts.cpu.bf16}" if native and not facts.torch.gpus else ""
+    if native:
+        return Check("bf16", "good", f"native on {where}{how}: --precision bf16 is the faster one", needed)
+    found = f"not native on {where}: --precision fp32, the default, is the one to take"
+    if facts.speed.precision == "bf16":
+        return Check("bf16", "warning", f"{found}, and bf16 is asked for", needed, "leave --precision bf16 out")
+    return Check("bf16", "good", found, needed)
+
+
+def check_cpu(facts: Facts) -> Check:
+    """As many threads as there are cores that may be used, and idle cores for them."""
+    cpu = facts.cpu
+    asked = facts.environment.get("OMP_NUM_THREADS")
+    threads = f"{cpu.threads} thread{'s' * (cpu.threads != 1)}" + (f" (OMP_NUM_THREADS={asked})" if asked else "")
+    found = f"{cpu.name}: {cpu.cores:g} usable core{'s' * (cpu.cores != 1)}, PyTorch takes {threads}"
+    needed = "a core for each thread: with fewer, training is several times slower"
+    whole, idle = max(1, int(cpu.cores)), cpu.cores - cpu.busy
+    if cpu.threads > max(1.0, cpu.cores):
+        return Check("CPU", "warning", found, needed, f"export OMP_NUM_THREADS={whole}")
+    if cpu.threads > idle + BUSY_CORES:
+        found += f"; other programs keep {cpu.busy:.1f} cores busy"
+        free = max(1, int(idle + BUSY_CORES))
+        fewer = f", or export OMP_NUM_THREADS={free}" if free < cpu.threads else ""
+        return Check(
+            "CPU", "warning", found, needed, f"wait until they are done{fewer}; the estimated times are too long"
+        )
+    return Check("CPU", "good", found, needed)
+
+
+def check_memory(facts: Facts) -> Check:
+    """Main memory for the largest step that runs on the CPU."""
+    memory = facts.memory
+    by = ", limited by a cgroup (a container or a batch job)" if memory.limited else ""
+    found = f"{amount(memory.total)}{by}, {amount(memory.available)} of it available"
+    largest = SMOKE_MEMORY_BYTES if facts.torch.gpus else FULL_MEMORY_BYTES
+    needed = f"{amount(SMOKE_MEMORY_BYTES)}" + ("" if facts.torch.gpus else f"; full on a CPU {amount(largest)}")
+    more = "end other programs" + (", or raise the limit (docker run --memory, or the batch job's)" if by else "")
+    if memory.available < SMOKE_MEMORY_BYTES:
+        return Check("memory", "bad", found, needed, more, STUDIES)
+    if memory.available < largest:
+        return Check("memory", "warning", found, needed, f"{more}, before full is run on this CPU")
+    return Check("memory", "good", found, needed)
+
+
+def check_images(facts: Facts) -> Check:
+    """Images for quick and full; by the files' sizes."""
+    images, counts = facts.images, facts.images.counts
+    needed = "STL-10, for quick and full; smoke draws its own images"
+    if images.kind == "stl10":
+        return Check("images", "good", f"STL-10 by its files' sizes, in {images.path}; pse-repro data verify proves it")
+    if images.kind == "damaged":
+        remedy = "pse-repro data fetch gets STL-10 again, pse-repro data verify says more"
+        return Check("images", "bad", f"{images.path}: {images.problem}", needed, remedy, STUDIES)
+    if images.kind == "none":
+        begun = f"; {amount(images.archive_bytes)} of its archive are there" if images.archive_bytes else ""
+        where = f" --data {images.path}" if facts.data_named else ""
+        remedy = f"pse-repro data fetch{where}: {amount(ARCHIVE_BYTES)} from ai.stanford.edu (the doctor did not try)"
+        return Check("images", "warning", f"none in {images.path}{begun}", needed, remedy)
+    sizes = ", ".join(f"{count:,} {split}" for split, count in counts.items()) or "a few"
+    found = f"other images than STL-10 in {images.path}: {sizes}"
+    remedy = "fine for trying; for numbers that can be compared: pse-repro data fetch --data ANOTHER_FOLDER"
+    return Check("images", "warning", found, needed, remedy)
+
+
+def check_data_folder(facts: Facts) -> Check:
+    """Room and permission for STL-10, where it is still to be fetched."""
+    left, folder = fetch_bytes(facts), facts.data
+    if not left:
+        return Check("data folder", "good", f"{folder.path}: nothing is to be written there")
+    why = f"{amount(left)} to fetch and unpack STL-10"
+    return _check_folder("data folder", folder, left, why, "--data (or PSE_REPRO_DATA)", REAL_IMAGES)
+
+
+def check_run_folder(facts: Facts) -> Check:
+    """Room and permission for the largest run, beside the images where both are on one disk."""
+    needs = {study: run_bytes(study) for study in STUDIES}
+    beside = fetch_bytes(facts) if facts.runs.filesystem == facts.data.filesystem else 0
+    also = f", and {amount(beside)} for STL-10 on the same disk" if beside else ""
+    why = f"{amount(needs['full'])} for full" + also
+    total = {study: need + (beside if study in REAL_IMAGES else 0) for study, need in needs.items()}
+    blocked = tuple(study for study in STUDIES if total[study] > facts.runs.free)
+    option = "--out (or PSE_REPRO_OUT)"
+    return _check_folder("run folder", facts.runs, total["full"], why, option, STUDIES, blocked)
+
+
+def check_cache_folder(facts: Facts) -> Check:
+    """Room and permission for the embedded sample, once; a home that cannot be written is found here."""
+    if facts.sample:
+        return Check("cache folder", "good", f"{facts.cache.path}: the embedded sample is there")
+    why = f"{amount(SAMPLE_BYTES)} for the embedded sample, which smoke draws once"
+    return _check_folder("cache folder", facts.cache, SAMPLE_BYTES, why, "XDG_CACHE_HOME", ("smoke",))
+
+
+def fetch_bytes(facts: Facts) -> int:
+    """What fetching STL-10 still writes: nothing where there are images, less where the archive is there."""
+    if facts.images.kind in ("stl10", "other", "small"):
+        return 0
+    return max(0, ARCHIVE_BYTES - facts.images.archive_bytes) + FILES_BYTES
+
+
+def _check_folder(
+    name: str, folder: Folder, need: int, why: str, option: str, uses: tuple[str, ...], blocked: tuple[str, ...] = ()
+) -> Check:
+    """`uses` are the studies that write there, `blocked` those whose need is not met (all of them, if not given)."""
+    what = "" if folder.exists else ", yet to be made"
+    found = f"{folder.path}{what}: {amount(folder.free)} free"
+    if not folder.writable:
+        remedy = f"name another folder with {option}, or get permission for this one"
+        return Check(name, "bad", f"{folder.path}{what}: this user may not write there", why, remedy, uses)
+    if folder.free < need:
+        remedy = f"free {amount(need - folder.free)}, or name a folder on another disk with {option}"
+        return Check(name, "bad", found, why, remedy, blocked or uses)
+    return Check(name, "good", found, why)
+
+
+CHECKS: tuple[Callable[[Facts], Check], ...] = (
+    check_python,
+    check_cpu,
+    check_bf16,
+    check_memory,
+    check_images,
+    check_data_folder,
+    check_run_folder,
+    check_cache_folder,
+)

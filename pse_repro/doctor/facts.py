@@ -1,0 +1,167 @@
+"""All that is read from the machine, before anything is judged."""
+
+import os
+import platform
+import re
+import warnings
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from pse_repro import __version__
+from pse_repro.config import load_study, study_protocols
+from pse_repro.data.sample import SAMPLE_COUNTS, SAMPLE_VERSION
+from pse_repro.device import Machine, choose_machine
+from pse_repro.doctor.images import Images, read_images
+from pse_repro.doctor.needs import STUDIES
+from pse_repro.doctor.nvidia import Nvidia, read_nvidia
+from pse_repro.doctor.system import Cpu, Folder, Memory, read_container, read_cpu, read_folder, read_memory
+from pse_repro.places import cache_home, data_home
+from pse_repro.study.estimate import STL10_IMAGES, Costs, estimate_seconds, measure
+from pse_repro.study.provenance import git_state
+
+RUNS = Path("runs")  # where runs go without --out
+_VARIABLES = re.compile(  # what may change how the kit runs or fetches
+    r"(PSE_REPRO|OMP|MKL|KMP|GOMP|NVIDIA|XDG)_.*|(CUDA|CUBLAS|CUDNN|TORCH|PYTORCH).*|(https?|all|no)_proxy|NO_COLOR",
+    re.IGNORECASE,
+)
+
+
+@dataclass(frozen=True)
+class Gpu:
+    """A GPU as PyTorch sees it; memory in bytes, the free one with this process's CUDA context taken off."""
+
+    name: str
+    capability: tuple[int, int]
+    total: int
+    free: int
+
+
+@dataclass(frozen=True)
+class Torch:
+    """PyTorch's build and the GPUs that it sees."""
+
+    version: str
+    cuda: str = ""  # what it was built for: "13.2", empty for a CPU-only build
+    architectures: tuple[str, ...] = ()  # that it has kernels for: "sm_90"
+    gpus: tuple[Gpu, ...] = ()
+    complaint: str = ""  # why a CUDA build sees no GPU, in PyTorch's words
+
+
+@dataclass(frozen=True)
+class Speed:
+    """Seconds that each study takes here at least, one seed; none where an `error` ended the measurement."""
+
+    device: str
+    precision: str
+    seconds: Mapping[str, float] = field(default_factory=dict)
+    error: str = ""
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What was found. `data_named`: --data was given; `sample`: the embedded sample has been drawn before."""
+
+    python: str
+    kit: str
+    git: Mapping[str, Any] | None
+    platform: str
+    container: str
+    versions: Mapping[str, str]
+    environment: Mapping[str, str]
+    torch: Torch
+    nvidia: Nvidia
+    cpu: Cpu
+    memory: Memory
+    images: Images
+    data_named: bool
+    sample: bool
+    data: Folder
+    runs: Folder
+    cache: Folder
+    speed: Speed
+
+
+def read_facts(data: Path | None, out: Path | None, precision: str = "fp32") -> Facts:
+    """Ask the machine everything: about eight seconds, five of which measure how fast it trains."""
+    images = read_images(data or data_home())
+    sample = read_images(cache_home() / f"sample-v{SAMPLE_VERSION}")
+    cpu = read_cpu()  # before anything here computes
+    return Facts(
+        python=platform.python_version(),
+        kit=__version__,
+        git=git_state(),
+        platform=platform.platform(),
+        container=read_container(),
+        versions=_versions(),
+        environment={name: value for name, value in sorted(os.environ.items()) if _VARIABLES.fullmatch(name)},
+        torch=read_torch(),
+        nvidia=read_nvidia(),
+        cpu=cpu,
+        memory=read_memory(),
+        images=images,
+        data_named=data is not None,
+        sample=sample.counts == SAMPLE_COUNTS,
+        data=read_folder(data or data_home()),
+        runs=read_folder(out or RUNS),
+        cache=read_folder(cache_home()),
+        speed=read_speed(images, precision),
+    )
+
+
+def read_torch() -> Torch:
+    """PyTorch's view of the GPUs; never fails."""
+    cuda, complaint = torch.version.cuda or "", ""
+    gpus: tuple[Gpu, ...] = ()
+    with warnings.catch_warnings(record=True) as said:
+        warnings.simplefilter("always")
+        try:
+            if torch.cuda.is_available():
+                gpus = tuple(_gpu(index) for index in range(torch.cuda.device_count()))
+            elif cuda:
+                torch.cuda.init()
+        except Exception as error:  # PyTorch raises several kinds here
+            complaint = str(error)
+    complaint = complaint or next((str(warning.message) for warning in said), "")
+    first_line = complaint.strip().partition("\n")[0] if not gpus else ""
+    return Torch(torch.__version__, cuda, tuple(torch.cuda.get_arch_list()), gpus, first_line)
+
+
+def _gpu(index: int) -> Gpu:
+    found = torch.cuda.get_device_properties(index)
+    free, total = torch.cuda.mem_get_info(index)
+    return Gpu(found.name, (found.major, found.minor), total, free)
+
+
+def read_speed(images: Images, precision: str) -> Speed:
+    """Measure for a few seconds what training costs on the device that a run would choose."""
+    machine = choose_machine("auto", precision)
+    try:
+        costs = measure(("cnn", "resnet"), machine)
+    except RuntimeError as error:  # a GPU without kernels, or without memory
+        return Speed(machine.device.type, precision, error=str(error).partition("\n")[0])
+    known = images.counts if images.kind in ("stl10", "other") else STL10_IMAGES
+    seconds = {study: _seconds(study, machine, costs, known) for study in STUDIES}
+    return Speed(machine.device.type, precision, seconds)
+
+
+def _seconds(study_name: str, machine: Machine, costs: Mapping[str, Costs], images: Mapping[str, int]) -> float:
+    study = load_study(study_name)
+    return estimate_seconds(study, study_protocols(study), 1, machine, costs, images)
+
+
+def _versions() -> dict[str, str]:
+    """Versions of the packages that the kit depends on, as its own metadata names them."""
+    required = [line for line in metadata.requires("pse-repro") or [] if "extra ==" not in line]
+    names = [match[0] for line in required if (match := re.match(r"[\w.-]+", line))]
+    versions = {}
+    for name in names:
+        try:
+            versions[name] = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            versions[name] = "missing"
+    return versions

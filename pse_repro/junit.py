@@ -1,0 +1,67 @@
+"""A comparison as JUnit XML: every cell and every claim is a test case, so that a CI service shows what fails.
+
+What makes the exit status 1 is a failure; what is missing, not comparable or inconclusive is skipped, with its reason.
+"""
+
+import xml.etree.ElementTree as ET
+from collections.abc import Hashable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from pse_repro.claims import ClaimResult
+from pse_repro.compare import BAD, Comparison
+from pse_repro.files import write_bytes
+from pse_repro.render import cell_name, shown_number
+
+_NO_VERDICT = ("missing", "not comparable", "inconclusive")
+
+
+def write_junit(comparison: Comparison, path: Path, claims: Sequence[ClaimResult] = (), strict: bool = False) -> None:
+    """Write the file atomically; `strict` as in `Comparison.exit_status`."""
+    suites = ET.Element("testsuites", name="pse-repro compare")
+    rows = comparison.rows.to_dict("records")
+    for name in dict.fromkeys((row["protocol"], row["evaluation"]) for row in rows):
+        cases = [_case(row, strict) for row in rows if (row["protocol"], row["evaluation"]) == name]
+        _add_suite(suites, f"{comparison.expected.name}: {name[1]}, {name[0]}", cases)
+    for protocol in dict.fromkeys(claim.protocol for claim in claims):
+        cases = [_claim(claim, strict) for claim in claims if claim.protocol == protocol]
+        _add_suite(suites, f"claims, {protocol}", cases)
+    ET.indent(suites)
+    write_bytes(path, ET.tostring(suites, encoding="utf-8", xml_declaration=True) + b"\n")
+
+
+def _add_suite(suites: ET.Element, name: str, cases: list[ET.Element]) -> None:
+    failures, skipped = (str(sum(case.find(tag) is not None for case in cases)) for tag in ("failure", "skipped"))
+    counts = {"tests": str(len(cases)), "failures": failures, "errors": "0", "skipped": skipped}
+    ET.SubElement(suites, "testsuite", {"name": name} | counts).extend(cases)
+
+
+def _case(row: Mapping[Hashable, Any], strict: bool) -> ET.Element:
+    case = ET.Element("testcase", classname=f"{row['protocol']}.{row['evaluation']}", name=cell_name(row))
+    verdict = row["verdict"]
+    if verdict in BAD or (strict and verdict in _NO_VERDICT):
+        ET.SubElement(case, "failure", type=verdict, message=_message(row))
+    elif verdict in _NO_VERDICT:
+        ET.SubElement(case, "skipped", message=_message(row))
+    return case
+
+
+def _claim(claim: ClaimResult, strict: bool) -> ET.Element:
+    number, verdict = claim.claim.number, claim.verdict
+    case = ET.Element("testcase", classname=f"{claim.protocol}.claims", name=f"{number} {claim.claim.title}")
+    message = f"{verdict.verdict}: {verdict.reason}"
+    if strict and verdict.verdict == "fails":
+        ET.SubElement(case, "failure", type="fails", message=message)
+    elif verdict.verdict != "holds":
+        ET.SubElement(case, "skipped", message=message)
+    return case
+
+
+def _message(row: Mapping[Hashable, Any]) -> str:
+    metric, seeds = row["metric"], row["seeds"]
+    found = "nothing measured"
+    if seeds:
+        difference = shown_number(row["difference"], metric, "+")
+        found = f"measured {shown_number(row['measured'], metric)} ({seeds} seed{'s' * (seeds > 1)}, {difference})"
+    expected = f"expected {shown_number(row['expected'], metric)} within {row['tolerance']:g}"
+    return "; ".join(part for part in (row["verdict"], found, expected, row["reason"]) if part)

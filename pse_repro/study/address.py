@@ -1,0 +1,63 @@
+"""Where a cell's work lies: folders named by what determines their content, so that cells which share it do it once.
+
+Two protocols that differ in a downstream switch alone share their checkpoints; two that differ in how scores are
+computed or printed (switches 12 and 13) share their classifiers, too. Random numbers are drawn from the model's name
+and its seed, never from the protocol's, so that work which is shared is the work that either would have done.
+"""
+
+import hashlib
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+from pse_repro.study.cells import Cell
+from pse_repro.training.pretrain import Length
+
+_FINETUNE = ("finetuning", "classifier", "downstream_augmentation", "fold_order", "gradient_clipping")
+_FROZEN = ("frozen_normalisation", "classifier", "downstream_augmentation", "fold_order", "gradient_clipping")
+_PRETRAIN = ("kernel_mass", "kernel_support", "borders", "pretrain_augmentation", "gradient_clipping")
+EVALUATION_SWITCHES = {"finetune": _FINETUNE, "frozen": _FROZEN}
+
+
+def cell_folder(run_directory: Path, cell: Cell) -> Path:
+    """What is the cell's alone: its provenance, or why it could not go on."""
+    return run_directory / "cells" / cell.name
+
+
+def stored_seeds(run_directory: Path) -> range:
+    """The seeds that have left something in a run, whether complete or not."""
+    found = [re.search(r"-seed(\d+)$", path.name) for path in run_directory.glob("cells/*/*")]
+    found += [re.search(r"-seed(\d+)-[0-9a-f]{8}$", path.name) for path in run_directory.glob("models/*")]
+    return range(max((int(match[1]) + 1 for match in found if match), default=0))
+
+
+def model_folder(run_directory: Path, cell: Cell) -> Path:
+    """The checkpoint, curves and reconstructions of the cell's pre-training."""
+    length, settings = Length.of(cell.model, cell.protocol, cell.epochs), cell.protocol.settings
+    content = {
+        "model": [cell.model.encoder, cell.model.objective, cell.model.sigma],
+        "seed": cell.seed,
+        "length": [length.epochs, length.batch_size],
+        "settings": [settings.learning_rate, settings.validation_fraction, settings.pretrain_clip_norm],
+        "switches": _switches(cell, _PRETRAIN),
+    }
+    return run_directory / "models" / f"{cell.lineage}-{_digest(content)}"
+
+
+def evaluation_folder(run_directory: Path, cell: Cell, evaluation: str) -> Path:
+    """The folds of one evaluation of that pre-training."""
+    settings = vars(cell.protocol.settings)
+    content = {
+        "settings": {name: value for name, value in settings.items() if not name.startswith("pretrain_")},
+        "switches": _switches(cell, EVALUATION_SWITCHES[evaluation]),
+    }
+    return model_folder(run_directory, cell) / f"{evaluation}-{_digest(content)}"
+
+
+def _switches(cell: Cell, names: tuple[str, ...]) -> dict[str, Any]:
+    return {name: getattr(cell.protocol.switches, name) for name in names}
+
+
+def _digest(content: dict[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:8]

@@ -1,0 +1,67 @@
+"""What a study consists of, before it is run: its cells, their length, and the least time they take here."""
+
+import json
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from tabulate import tabulate
+
+from pse_repro.config import Protocol, Study
+from pse_repro.device import Machine
+from pse_repro.progress import duration
+from pse_repro.study.cells import Cell, expand
+from pse_repro.study.estimate import estimate_seconds
+from pse_repro.training.pretrain import Length
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A study's cells on a machine; `seconds` is a lower bound."""
+
+    study: str
+    scale: str
+    expected: str
+    images: str
+    device: str
+    precision: str
+    seconds: float
+    cells: list[dict[str, Any]]
+
+
+def make_plan(study: Study, protocols: list[Protocol], seeds: int, machine: Machine) -> Plan:
+    """Expand the study and measure this machine for a few seconds."""
+    return Plan(
+        study=study.name,
+        scale=study.scale,
+        expected=study.expected,
+        images="any" if study.embedded else "STL-10",
+        device=machine.device.type,
+        precision=machine.precision,
+        seconds=estimate_seconds(study, protocols, seeds, machine),
+        cells=[_row(cell) for cell in expand(study, protocols, seeds)],
+    )
+
+
+def _row(cell: Cell) -> dict[str, Any]:
+    length = Length.of(cell.model, cell.protocol, cell.epochs)
+    return {
+        "protocol": cell.protocol.name,
+        "encoder": cell.model.encoder,
+        "objective": cell.model.objective,
+        "sigma": cell.model.sigma,
+        "seed": cell.seed,
+        "epochs": length.epochs,
+        "batch_size": length.batch_size,
+        "evaluations": list(cell.evaluations),
+        "folds": cell.folds,
+    }
+
+
+def render_plan(plan: Plan, format: str) -> str:
+    """`format` is table (for people) or json (schemas/plan.schema.json)."""
+    if format == "json":
+        return json.dumps(asdict(plan), indent=1)
+    rows = [row | {"evaluations": ", ".join(row["evaluations"])} for row in plan.cells]
+    table = tabulate(rows, headers="keys", tablefmt="simple", missingval="")
+    where = f"{plan.device}, {plan.precision}"
+    return f"{table}\nstudy {plan.study}: {len(rows)} models, {duration(plan.seconds)} here at least ({where})"

@@ -1,0 +1,108 @@
+"""A run's stored predictions, read back: which test images each classifier gets right, and what pre-training reached.
+
+Every cell is judged on the same test images in the same order (test_X's), so that rows of two cells can be subtracted
+image by image. Labels that differ between two files would make such a difference meaningless: they are refused.
+Shapes: N test images, K folds, 10 classes.
+"""
+
+import math
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from pse_repro.errors import NotFitError
+from pse_repro.evaluation.scores import ensemble, hits
+from pse_repro.study import store
+from pse_repro.study.address import evaluation_folder, model_folder, stored_seeds
+from pse_repro.study.cells import Cell, expand
+from pse_repro.study.runner import Record
+
+CLASSES = 10
+PRETRAIN = "pretrain"  # the evaluation whose metrics are scalars of the pre-training, as in the results table
+
+
+@dataclass(frozen=True)
+class Correct:
+    """Whether the most probable class is the label: of each fold's classifier, and of their ensemble."""
+
+    members_KN: np.ndarray  # boolean
+    ensemble_N: np.ndarray  # boolean
+
+
+class Predictions:
+    """What a run has stored, by protocol, model and seed; a file is read once.
+
+    Two protocols that share an evaluation (address.py) share its predictions here, too.
+    """
+
+    def __init__(self, directory: Path, record: Record) -> None:
+        self.directory = directory
+        self.seeds = stored_seeds(directory)
+        cells = expand(record.study, record.protocols, seeds=len(self.seeds))
+        self._cells = {(cell.protocol.name, cell.model.name, cell.seed): cell for cell in cells}
+        self._models = {model for _, model, _ in self._cells}
+        self._evaluations = {*record.study.evaluations, PRETRAIN}
+        self._correct: dict[Path, Correct] = {}
+        self._labels: tuple[Path, np.ndarray] | None = None  # of the file that was read first
+
+    def covers(self, model: str, evaluation: str) -> bool:
+        """Does the run set out to judge that model in that way; models by their names, `cnn-pse-3`."""
+        return model in self._models and evaluation in self._evaluations
+
+    def complete(self, protocol: str, model: str, evaluation: str, seed: int) -> bool:
+        """Are all folds of that evaluation there (of "pretrain": is the pre-training done)."""
+        cell = self._cells[protocol, model, seed]
+        return all(path.is_file() for path in self._paths(cell, evaluation))
+
+    def correct(self, protocol: str, model: str, evaluation: str, seed: int) -> Correct:
+        """Top-1 correctness in test_X's order; the ensemble averages the folds' probabilities.
+
+        Raises:
+            NotFitError: a file is damaged, or its labels are not those of the run's other files.
+        """
+        paths = self._paths(self._cells[protocol, model, seed], evaluation)
+        folder = paths[0].parent
+        if folder not in self._correct:
+            folds = [self._probabilities(path) for path in paths]
+            assert self._labels is not None
+            labels = self._labels[1].astype(np.int64) - 1
+            members = [hits(fold_NK, labels, 1) > 0 for fold_NK in folds]
+            self._correct[folder] = Correct(np.array(members), hits(ensemble(folds), labels, 1) > 0)
+        return self._correct[folder]
+
+    def metric(self, protocol: str, model: str, name: str, seed: int) -> float | None:
+        """A metric of the pre-training, in its own unit (validation_mse: pixels in [0, 1]); None where it has none.
+
+        Raises:
+            NotFitError: pretrain.json is damaged, or the metric is not a finite number.
+        """
+        path = model_folder(self.directory, self._cells[protocol, model, seed]) / "pretrain.json"
+        found = store.read_json(path)
+        value = found.get("metrics", {}).get(name) if isinstance(found, dict) else math.nan
+        if value is not None and not (isinstance(value, int | float) and math.isfinite(value)):
+            raise NotFitError(f"{path}: {name} is {value!r}; expected a finite number")
+        return None if value is None else float(value)
+
+    def _paths(self, cell: Cell, evaluation: str) -> list[Path]:
+        if evaluation == PRETRAIN:
+            return [model_folder(self.directory, cell) / "pretrain.json"]
+        folder = evaluation_folder(self.directory, cell, evaluation)
+        return [folder / f"fold-{number}.npz" for number in range(1, cell.folds + 1)]
+
+    def _probabilities(self, path: Path) -> np.ndarray:
+        """(N, 10) of one fold, after its labels were held against those of the other files."""
+        remedy = "delete it and continue the run to have it made again"
+        arrays = store.read_npz(path)
+        if not {"probabilities", "labels"} <= arrays.keys():
+            raise NotFitError(f"{path} has no probabilities or no labels; {remedy}")
+        probabilities, labels = arrays["probabilities"], arrays["labels"]
+        if probabilities.shape != (len(labels), CLASSES) or not np.isfinite(probabilities).all():
+            raise NotFitError(
+                f"{path}: probabilities have shape {probabilities.shape}, or are not all finite;"
+                f" expected ({len(labels)}, {CLASSES}); {remedy}"
+            )
+        first, expected = self._labels = self._labels or (path, labels)
+        if not np.array_equal(labels, expected):
+            raise NotFitError(f"{path}: its labels are not those of {first}, so its images are others; {remedy}")
+        return probabilities

@@ -1,0 +1,34 @@
+"""The untrained encoder."""
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from pse_repro.objectives.random import Random
+from pse_repro.progress import Progress
+from pse_repro.seeding import seeded
+from pse_repro.study.address import model_folder
+from pse_repro.study.cell_run import CellRun
+from tests.tiny import CPU, TinyAutoencoder, cell, dataset
+
+
+def test_it_has_no_sigma() -> None:
+    Random.check(None)
+    with pytest.raises(ValueError, match="random has none"):
+        Random.check(3.0)
+
+
+@pytest.mark.usefixtures("tiny_models")
+def test_the_encoder_is_kept_as_it_was_initialised_and_judged(tmp_path: Path) -> None:
+    of = cell("random", epochs=5)
+    with Progress(quiet=True) as progress:
+        run = CellRun(of, dataset(), CPU, tmp_path, progress)
+        rows = run.run()
+    with seeded(of.lineage, "initialisation"):
+        fresh = TinyAutoencoder()
+    for name, kept in run.encoder().state_dict().items():
+        assert torch.equal(kept, fresh.encoder.state_dict()[name]), name
+    assert {"finetune", "frozen"} <= set(rows["evaluation"])
+    assert "first_train_loss" not in set(rows["metric"])
+    assert (model_folder(tmp_path, of) / "curves.csv").read_text().count("\n") == 2

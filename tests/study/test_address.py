@@ -1,0 +1,78 @@
+"""Which cells share their work, and which do not."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from pse_repro.config import load_protocol
+from pse_repro.progress import Progress
+from pse_repro.study.address import EVALUATION_SWITCHES, cell_folder, evaluation_folder, model_folder
+from pse_repro.study.cell_run import CellRun
+from pse_repro.study.cells import Cell
+from pse_repro.switches import all_switches
+from tests.tiny import CPU, cell, dataset, protocol
+
+RUN = Path("run")
+MODEL = {1, 2, 3, 4, 5, 6, 14}  # switches that change the pre-training
+FINETUNE, FROZEN = MODEL | {7, 9, 10, 11}, MODEL | {8, 9, 10, 11}
+SCORES_ONLY = {12, 13}
+
+
+def turned(number: int) -> Cell:
+    """A cell under as-released with one switch turned; its model has a length and batch of its own."""
+    of = cell("pse", 3, under=load_protocol(f"as-released+{number}" if number else "as-released"))
+    return replace(of, model=replace(of.model, epochs=7, batch_size=64))
+
+
+@pytest.mark.parametrize("number", range(1, 15))
+def test_a_switch_moves_what_it_touches_and_nothing_else(number: int) -> None:
+    before, after = turned(0), turned(number)
+    assert (model_folder(RUN, after) != model_folder(RUN, before)) == (number in MODEL)
+    moved = {e for e in EVALUATION_SWITCHES if evaluation_folder(RUN, after, e) != evaluation_folder(RUN, before, e)}
+    assert moved == {name for name, numbers in (("finetune", FINETUNE), ("frozen", FROZEN)) if number in numbers}
+    assert cell_folder(RUN, after) != cell_folder(RUN, before)
+
+
+def test_every_switch_is_accounted_for() -> None:
+    assert {switch.number for switch in all_switches()} == MODEL | FINETUNE | FROZEN | SCORES_ONLY
+
+
+@pytest.mark.parametrize(
+    "setting", [{"learning_rate": 1.0}, {"validation_fraction": 0.5}, {"pretrain_clip_norm": 9.0}, {"batch_size": 5}]
+)
+def test_settings_of_the_pretraining_move_the_model(setting: dict[str, object]) -> None:
+    assert model_folder(RUN, cell(under=protocol(**setting))) != model_folder(RUN, cell())
+
+
+def test_seed_objective_and_length_move_the_model() -> None:
+    others = [replace(cell(), seed=1), cell("pse", 3), cell("pse", 4), cell(epochs=9)]
+    assert len({model_folder(RUN, other) for other in (cell(), *others)}) == 5
+
+
+@pytest.mark.usefixtures("tiny_models")
+def test_what_is_shared_is_done_once_and_what_is_not_is_done_anew(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def rows(**switches: object) -> pd.DataFrame:
+        under = replace(protocol(switches=switches), name="-".join(["p", *map(str, switches.values())]))
+        with Progress(quiet=True) as progress:
+            return CellRun(cell(under=under), dataset(test=37), CPU, tmp_path, progress).run()
+
+    first = rows()
+    monkeypatch.setattr("pse_repro.study.cell_run.Pretraining", None)  # from here on nothing is pre-trained
+    frozen = rows(frozen_normalisation="running")
+    assert _values(frozen, "finetune") == _values(first, "finetune")
+    assert _values(frozen, "frozen") != _values(first, "frozen")
+    monkeypatch.setattr("pse_repro.evaluation.downstream.fit", None)  # nor is any classifier
+    accuracy = rows(test_score="accuracy")
+    folds = accuracy["fold"].isin(["1", "2"]) & accuracy["metric"].eq("loss")
+    assert not np.allclose(accuracy[folds]["value"], first[folds]["value"], rtol=0, atol=1e-9)
+    assert len(list((tmp_path / "models").iterdir())) == 1
+    assert len(list((tmp_path / "cells").glob("*/*/provenance.json"))) == 3
+
+
+def _values(rows: pd.DataFrame, evaluation: str) -> list[float]:
+    return [float(value) for value in rows[rows["evaluation"] == evaluation]["value"]]

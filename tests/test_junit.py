@@ -1,0 +1,69 @@
+"""JUnit files: what a CI service reads."""
+
+import xml.etree.ElementTree as ET
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from pse_repro.compare import Comparison, compare
+from pse_repro.expected import CELL, load_expected
+from pse_repro.junit import write_junit
+
+SLIDES = load_expected("slides")
+
+
+def slides_of(row: int | None = None, by: float = 0.0, **columns: str) -> Comparison:
+    """The slides' own numbers compared with the slides, one of them moved."""
+    results = SLIDES.frame[["protocol", *CELL, "value"]].assign(**columns)
+    if row is not None:
+        results.loc[row, "value"] += by
+    return compare(results, SLIDES)
+
+
+def read(path: Path) -> tuple[list[ET.Element], list[ET.Element], list[ET.Element]]:
+    """Cases, failures and skipped ones; the counts of every suite are checked on the way."""
+    root = ET.parse(path).getroot()
+    for suite in root:
+        cases = suite.findall("testcase")
+        assert int(suite.attrib["tests"]) == len(cases)
+        assert int(suite.attrib["failures"]) == len(suite.findall("testcase/failure"))
+        assert int(suite.attrib["skipped"]) == len(suite.findall("testcase/skipped"))
+    cases = root.findall("testsuite/testcase")
+    assert len({(case.attrib["classname"], case.attrib["name"]) for case in cases}) == len(cases)
+    return cases, root.findall("testsuite/testcase/failure"), root.findall("testsuite/testcase/skipped")
+
+
+def test_the_slides_own_numbers_all_pass(tmp_path: Path) -> None:
+    write_junit(slides_of(), tmp_path / "junit.xml")
+    cases, failures, skipped = read(tmp_path / "junit.xml")
+    assert (len(cases), len(failures), len(skipped)) == (147, 0, 0)
+
+
+@pytest.mark.parametrize("row", [0, 5, 146])
+def test_one_number_moved_by_three_tolerances_is_the_one_failure(tmp_path: Path, row: int) -> None:
+    cell = SLIDES.frame.loc[row]
+    tolerance = SLIDES.tolerance(cell["evaluation"], cell["metric"], cell["fold"])
+    assert tolerance is not None
+    comparison = slides_of(row, 3 * tolerance.value)
+    assert comparison.exit_status() == 1
+    assert comparison.rows.index[comparison.rows["verdict"] == "outside"].tolist() == [row]
+    write_junit(comparison, tmp_path / "junit.xml")
+    _, [failure], skipped = read(tmp_path / "junit.xml")
+    assert not skipped
+    assert failure.attrib["type"] == "outside"
+    assert "expected" in failure.attrib["message"]
+
+
+def test_what_cannot_be_judged_is_skipped_and_fails_only_when_strict(tmp_path: Path) -> None:
+    comparison = slides_of(data="photos")
+    write_junit(comparison, tmp_path / "junit.xml")
+    assert len(read(tmp_path / "junit.xml")[2]) == 147
+    write_junit(comparison, tmp_path / "strict.xml", strict=True)
+    assert len(read(tmp_path / "strict.xml")[1]) == 147
+
+
+def test_text_is_escaped(tmp_path: Path) -> None:
+    table = pd.DataFrame([SLIDES.frame.iloc[0].to_dict() | {"protocol": '<script>"&', "value": 1.0}])
+    write_junit(compare(table, SLIDES), tmp_path / "junit.xml")
+    assert any("<script>" in case.attrib["classname"] for case in read(tmp_path / "junit.xml")[0])
