@@ -6,10 +6,11 @@ from pathlib import Path
 from pse_repro.claims import ClaimResult, judge
 from pse_repro.compare import Comparison
 from pse_repro.compare import compare as compare_tables
+from pse_repro.compare_runs import compare_runs, render_runs
 from pse_repro.config import Model, Protocol, Study, build_study, load_study, study_protocols
 from pse_repro.data_commands import find_data
 from pse_repro.device import Machine, choose_machine
-from pse_repro.errors import CellError, NotFitError
+from pse_repro.errors import CellError, NotFitError, UsageError
 from pse_repro.expected import load_expected
 from pse_repro.explain import render_effects, render_switches, switch_effects
 from pse_repro.junit import write_junit
@@ -108,8 +109,13 @@ def plan(study_name: str, protocol_names: list[str], device: str, precision: str
 
 
 def compare(target: Path | None, against: str | None, format: str, strict: bool, junit: Path | None) -> tuple[str, int]:
-    """Compare a run or a table with expected values; returns the rendered comparison and the exit status."""
+    """Compare a run or a table with expected values, or a run with another; returns text and exit status."""
     target = target or newest_run(RUNS)
+    if against and (Path(against) / "run.json").is_file():
+        if junit:
+            raise UsageError("--junit is of expected values; leave it out where two runs are compared")
+        runs = compare_runs(target, Path(against))
+        return render_runs(runs, format), runs.exit_status
     comparison, claims = _comparison(target, against), _claims(target)
     if junit:
         write_junit(comparison, junit, claims, strict)

@@ -17,7 +17,8 @@ def compare(
         typer.Option(
             "--against",
             envvar="PSE_REPRO_AGAINST",
-            help="paper, released_logs, initial or smoke. [default: what the run's study names; paper for a table]",
+            help="paper, released_logs, initial, smoke, or another run's directory. "
+            "[default: what the run's study names; paper for a table]",
         ),
     ] = None,
     format: FormatOption = Format.table,
@@ -27,7 +28,7 @@ def compare(
         typer.Option("--junit", envvar="PSE_REPRO_JUNIT", help="Also write a JUnit XML file: each number a test case."),
     ] = None,
 ) -> None:
-    """Compare a run, or any table of results, with what was published: every number, its difference, a verdict.
+    """Compare a run, or any table of results, with what was published, or with another run: number by number.
 
     Example: `pse-repro compare results.csv --against paper --format markdown`
     """
