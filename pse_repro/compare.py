@@ -149,7 +149,7 @@ def _row(
         "measured": measured,
         "low": math.nan if interval is None else interval.low,
         "high": math.nan if interval is None else interval.high,
-        "difference": round(measured - cell["value"], _DIGITS),
+        "difference": round(measured - cell["value"], _DIGITS) + 0.0,  # no "-0"
         "tolerance": math.nan if tolerance is None else tolerance.value,
         "verdict": verdict,
         "reason": reason,

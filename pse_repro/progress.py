@@ -118,11 +118,8 @@ class Progress:
 
 
 def duration(seconds: float) -> str:
-    """For people: 45 s, 12 min, 3.5 h."""
-    return (
-        f"{seconds:.0f} s"
-        if seconds < 100
-        else f"{seconds / 60:.0f} min"
-        if seconds < 6000
-        else f"{seconds / 3600:.1f} h"
-    )
+    """For people: 45 s, 12 min, 3.5 h, 12 days."""
+    for unit, length, most, digits in (("s", 1, 100, 0), ("min", 60, 100, 0), ("h", 3600, 72, 1)):
+        if seconds < most * length:
+            return f"{seconds / length:.{digits}f} {unit}"
+    return f"{seconds / 86400:,.0f} days"

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pse_repro.doctor.diagnosis import Diagnosis
-from pse_repro.doctor.page import long_duration
+from pse_repro.progress import duration
 
 WITHHELD = "(withheld)"
 _SECRET = re.compile(r"token|key|passw|pwd|secret|credential|auth", re.IGNORECASE)
@@ -88,7 +88,7 @@ def _studies(diagnosis: Diagnosis) -> list[str]:
     said = []
     for study in diagnosis.studies:
         able = "can run" if study.can_run else f"cannot run ({', '.join(study.blocked_by)})"
-        time = "not measured" if study.seconds is None else f"{long_duration(study.seconds)} at least"
+        time = "not measured" if study.seconds is None else f"{duration(study.seconds)} at least"
         said.append(f"{study.name} {able}, {time}")
     speed = diagnosis.facts.speed
     return [f"- studies on {speed.device}, {speed.precision}: {'; '.join(said)}"]

@@ -20,7 +20,6 @@ FORMATS = ("table", "json")
 STYLES: dict[State, str] = {"good": "green", "warning": "yellow", "bad": "red"}
 NARROW, WIDE = 60, 100  # columns, for a terminal that is narrower or wider
 BUSY = 0.5  # cores that others use, from which on a CPU's measurement is said to be too slow
-DAYS_FROM = 48 * 3600.0  # seconds; hours are hard to read beyond
 
 
 def render(diagnosis: Diagnosis, format: str = "table") -> str:
@@ -67,7 +66,7 @@ def _studies(diagnosis: Diagnosis) -> Table:
 
 
 def _said(study: StudyVerdict, facts: Facts) -> str:
-    time = "" if study.seconds is None else f"at least {long_duration(study.seconds)}"
+    time = "" if study.seconds is None else f"at least {duration(study.seconds)}"
     if study.can_run:
         return ", ".join(part for part in (time, "and the time to fetch STL-10" if study.fetches else "") if part)
     only_the_gpu = facts.speed.device == "cpu" and set(study.blocked_by) <= {"GPU", "PyTorch", "NVIDIA driver"}
@@ -113,11 +112,6 @@ def _grid() -> Table:
         table.add_column(no_wrap=True, min_width=least)
     table.add_column(overflow="fold")
     return table
-
-
-def long_duration(seconds: float) -> str:
-    """As `duration`, and days where hours are many."""
-    return duration(seconds) if seconds < DAYS_FROM else f"{seconds / 86400:,.0f} days"
 
 
 def _document(diagnosis: Diagnosis) -> dict[str, Any]:

@@ -16,7 +16,8 @@ from pse_repro.training.pretrain import Length
 
 _FINETUNE = ("finetuning", "classifier", "downstream_augmentation", "fold_order", "gradient_clipping")
 _FROZEN = ("frozen_normalisation", "classifier", "downstream_augmentation", "fold_order", "gradient_clipping")
-_PRETRAIN = ("kernel_mass", "kernel_support", "borders", "pretrain_augmentation", "gradient_clipping")
+_PRETRAIN = ("pretrain_augmentation", "gradient_clipping")
+_KERNEL = ("kernel_mass", "kernel_support", "borders")
 EVALUATION_SWITCHES = {"finetune": _FINETUNE, "frozen": _FROZEN}
 
 
@@ -40,7 +41,7 @@ def model_folder(run_directory: Path, cell: Cell) -> Path:
         "seed": cell.seed,
         "length": [length.epochs, length.batch_size],
         "settings": [settings.learning_rate, settings.validation_fraction, settings.pretrain_clip_norm],
-        "switches": _switches(cell, _PRETRAIN),
+        "switches": _switches(cell, _PRETRAIN if cell.model.sigma is None else (*_KERNEL, *_PRETRAIN)),
     }
     return run_directory / "models" / f"{cell.lineage}-{_digest(content)}"
 

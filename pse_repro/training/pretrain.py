@@ -17,13 +17,14 @@ from pse_repro.data.augment import pretrain_augmentation
 from pse_repro.data.batches import Images, batches
 from pse_repro.device import Machine
 from pse_repro.errors import CellError, NotFitError
+from pse_repro.loss import PSELoss
 from pse_repro.models import Autoencoder, build_autoencoder
 from pse_repro.objectives import OBJECTIVES, Objective
 from pse_repro.objectives.mse import MSE
 from pse_repro.objectives.pse import PSE
 from pse_repro.seeding import generator, seeded
 
-CURVE_SIGMA = 3.0  # the PSE that is logged for objectives without a sigma of their own, as in the slides' curves
+CURVE_SIGMA = 3  # objectives without a sigma log the released PSE of this one, as the slides' curves do
 
 
 @dataclass(frozen=True)
@@ -76,7 +77,10 @@ class Pretraining:
         self.switches, self.settings = protocol.switches, protocol.settings
         self.length = Length.of(model, protocol, study_epochs)
         self.objective: Objective = OBJECTIVES[model.objective].build(model.sigma, self.switches)
-        self.mse, self.pse = MSE(), PSE.build(CURVE_SIGMA if model.sigma is None else model.sigma, self.switches)
+        self.mse = MSE()
+        self.pse = (
+            PSE(PSELoss.as_released(CURVE_SIGMA)) if model.sigma is None else PSE.build(model.sigma, self.switches)
+        )
         self.augment = pretrain_augmentation(self.switches.pretrain_augmentation)
         self.train, self.validation = self._split(seed)
         self.state = self._fresh_state(model.encoder)

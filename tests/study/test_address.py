@@ -36,6 +36,12 @@ def test_a_switch_moves_what_it_touches_and_nothing_else(number: int) -> None:
     assert cell_folder(RUN, after) != cell_folder(RUN, before)
 
 
+@pytest.mark.parametrize("number", [1, 2, 3])
+def test_the_kernel_is_nothing_to_models_without_one(number: int) -> None:
+    cells = [cell(under=load_protocol(name)) for name in ("as-released", f"as-released+{number}")]
+    assert len({model_folder(RUN, each) for each in cells}) == 1
+
+
 def test_every_switch_is_accounted_for() -> None:
     assert {switch.number for switch in all_switches()} == MODEL | FINETUNE | FROZEN | SCORES_ONLY
 
