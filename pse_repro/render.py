@@ -30,9 +30,9 @@ def render(comparison: Comparison, format: str = "table", claims: Sequence[Claim
     if format == "json":
         return _json(comparison, claims)
     if format == "table":
-        return "\n".join([*_people(comparison, "simple"), *(["", render_claims(claims)] if claims else [])])
+        return "\n".join([*_people(comparison, "simple"), *_claims_for_people(claims, "table")])
     if format == "markdown":
-        return "\n\n".join([*_people(comparison, "pipe"), *([render_claims(claims, "markdown")] if claims else [])])
+        return "\n\n".join([*_people(comparison, "pipe"), *_claims_for_people(claims, "markdown")])
     if format == "latex":
         table, *lines = _people(comparison, "latex_booktabs")
         return "\n".join([table, *(f"% {line}" for line in lines), *_claims(claims, "latex_booktabs")])
@@ -40,6 +40,14 @@ def render(comparison: Comparison, format: str = "table", claims: Sequence[Claim
         table, *lines = _people(comparison, "html")
         return "\n".join([table, *(f"<p>{html.escape(line)}</p>" for line in lines), *_claims(claims, "html")])
     raise UsageError(f"unknown format {format!r}; expected one of {', '.join(FORMATS)}")
+
+
+def _claims_for_people(claims: Sequence[ClaimResult], format: str) -> list[str]:
+    if claims and all(claim.seeds < 2 for claim in claims):
+        return [
+            f"claims: {len(claims)} of the study's can be tested and none decided by one seed: give --seeds 3 or more"
+        ]
+    return ["", render_claims(claims, format)] if claims else []
 
 
 def _claims(claims: Sequence[ClaimResult], style: str) -> list[str]:

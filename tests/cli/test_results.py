@@ -43,7 +43,7 @@ def test_a_junit_file_has_the_one_failure(run: Run) -> None:
 
 @pytest.mark.parametrize("format", ["table", "markdown", "csv", "json", "latex", "html"])
 def test_a_run_s_claims_are_told_beside_its_numbers(run: Run, tmp_path: Path, format: str) -> None:
-    store_run(tmp_path / "run", study(), data={"name": "photos", "md5": {}})
+    store_run(tmp_path / "run", study(), seeds=2, data={"name": "photos", "md5": {}})
     status, out, err = run("compare", "run", "--format", format, "--junit", "junit.xml")
     assert status == 0, err
     claims = ET.parse("junit.xml").getroot().findall("testsuite[@name='claims, as-released']/testcase")
@@ -56,6 +56,14 @@ def test_a_run_s_claims_are_told_beside_its_numbers(run: Run, tmp_path: Path, fo
         assert told == [case.get("name") for case in claims]
     else:
         assert ("inconclusive" in out) == (format != "csv")
+
+
+def test_one_seed_decides_no_claim(run: Run, tmp_path: Path) -> None:
+    store_run(tmp_path / "run", study(), data={"name": "photos", "md5": {}})
+    status, out, _ = run("compare", "run")
+    assert status == 0
+    assert "one seed decides none of them: give --seeds 3 or more" in out
+    assert "inconclusive" not in out
 
 
 def test_explain_tells_the_switches_and_what_they_did(run: Run, tmp_path: Path) -> None:
