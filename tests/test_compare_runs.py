@@ -6,7 +6,6 @@ from pathlib import Path
 
 import jsonschema
 import numpy as np
-import pandas as pd
 import pytest
 
 from pse_repro.compare_runs import VERDICTS, RunsComparison, compare_runs, render_runs
@@ -15,6 +14,7 @@ from pse_repro.errors import UsageError
 from pse_repro.statistics import paired_difference
 from pse_repro.study.predictions import Predictions
 from pse_repro.study.runner import open_record
+from pse_repro.tables import read_table, write_table
 from tests.report.stored import store_run, study
 
 DATA = {"name": "photos", "md5": {"test_X.bin": "ab"}}
@@ -23,10 +23,10 @@ FORMATS = ["table", "markdown", "csv", "json", "latex", "html"]
 
 def move(run: Path, by: float, **where: str) -> None:
     """Change some of a run's results."""
-    results = pd.read_csv(run / "results.csv", dtype={"fold": str, "sigma": str}, keep_default_na=False)
+    results = read_table(run / "results.csv")
     chosen = np.logical_and.reduce([results[column] == value for column, value in where.items()])
     results.loc[chosen, "value"] += by
-    results.to_csv(run / "results.csv", index=False)
+    write_table(results, run / "results.csv")
 
 
 def verdicts(comparison: RunsComparison) -> dict[str, int]:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-Field = npt.NDArray[np.float32]
+Field = npt.NDArray[np.floating]  # float32; how NumPy types what is computed from it differs between versions
 Number = float | Field
 MAIN, SECOND, DARK = 0, 1, 2  # tones; the painter gives each a colour per image, drawn alike for every shape
 Layer = tuple[int, Field]
