@@ -4,16 +4,13 @@ A *protocol* says how models are trained and judged: fourteen switches, on which
 or are silent, and the settings common to both. A *study* says which models, evaluations, folds and lengths.
 """
 
-import dataclasses
-import difflib
-import math
 import tomllib
 from dataclasses import dataclass, field
 from importlib.resources import files
 from pathlib import Path
-from types import UnionType
-from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
+from typing import Any, Literal
 
+from pse_repro.checked import build, hint_at, positive, refuse_unknown
 from pse_repro.errors import UsageError
 from pse_repro.expected import names as expected_tables
 from pse_repro.switches import all_switches
@@ -123,7 +120,7 @@ def load_protocol(name_or_path: str, overrides: dict[str, Any] | None = None) ->
     for number in numbers:
         _turn(table, number, f"protocol {name_or_path}")
     if overrides:
-        _refuse_unknown(overrides, Settings, f"{where}, overrides")
+        refuse_unknown(overrides, Settings, f"{where}, overrides")
         table["settings"] = table.get("settings", {}) | overrides
     protocol = build_protocol(table, where)
     if protocol.name in builtin("protocols") and protocol.name != name_or_path:
@@ -165,9 +162,9 @@ def _turn(table: dict[str, Any], number: str, where: str) -> None:
 
 def build_protocol(table: dict[str, Any], where: str) -> Protocol:
     """A checked protocol from a table of its keys; `where` begins every error."""
-    protocol: Protocol = _build(Protocol, table, where)
+    protocol: Protocol = build(Protocol, table, where)
     _check_name(protocol.name, where)
-    _positive(protocol.settings, where)
+    positive(protocol.settings, where)
     if not 0 < protocol.settings.validation_fraction < 1 or not 0 < protocol.settings.plateau_factor < 1:
         raise UsageError(f"{where}: validation_fraction and plateau_factor must lie between 0 and 1")
     if protocol.settings.folds < 2:
@@ -177,14 +174,14 @@ def build_protocol(table: dict[str, Any], where: str) -> Protocol:
 
 def build_study(table: dict[str, Any], where: str) -> Study:
     """A checked study from a table of its keys; `where` begins every error."""
-    study: Study = _build(Study, table, where)
+    study: Study = build(Study, table, where)
     _check_name(study.name, where)
     _check_models(study, where)
     if study.expected not in expected_tables():
         known = expected_tables()
         raise UsageError(f"{where}: expected is {study.expected!r}; expected one of {', '.join(known)}")
-    _positive(study, where)
-    _positive(study.subset, f"{where}, subset")
+    positive(study, where)
+    positive(study.subset, f"{where}, subset")
     for key, values in (("protocols", study.protocols), ("evaluations", study.evaluations)):
         if not values or len(set(values)) < len(values):
             raise UsageError(f"{where}: {key} is {list(values)}; expected one or more, each once")
@@ -220,13 +217,13 @@ def _check_models(study: Study, where: str) -> None:
         ):
             if value not in known:
                 raise UsageError(
-                    f"{where}: {key} is {value!r}; expected one of {', '.join(known)}{_hint(value, known)}"
+                    f"{where}: {key} is {value!r}; expected one of {', '.join(known)}{hint_at(value, known)}"
                 )
         try:
             OBJECTIVES[model.objective].check(model.sigma)
         except ValueError as error:
             raise UsageError(f"{where}, model {model.name}: {error}") from error
-        _positive(model, f"{where}, model {model.name}", but=("sigma",))
+        positive(model, f"{where}, model {model.name}", but=("sigma",))
 
 
 def _read_toml(name_or_path: str, kind: Literal["protocols", "studies"], noun: str) -> tuple[str, dict[str, Any]]:
@@ -235,7 +232,7 @@ def _read_toml(name_or_path: str, kind: Literal["protocols", "studies"], noun: s
     if name_or_path in known:
         path = Path(str(files("pse_repro") / kind / f"{name_or_path}.toml"))
     elif path.suffix != ".toml":
-        hint = _hint(name_or_path, known)
+        hint = hint_at(name_or_path, known)
         raise UsageError(f"{noun} is {name_or_path!r}; expected one of {', '.join(known)}, or a .toml file{hint}")
     try:
         table = tomllib.loads(path.read_text(encoding="utf-8"))
@@ -244,64 +241,3 @@ def _read_toml(name_or_path: str, kind: Literal["protocols", "studies"], noun: s
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise UsageError(f"{noun} file {path} is not TOML: {error}") from error
     return f"{noun} {name_or_path}", table
-
-
-def _build(cls: Any, table: Any, where: str) -> Any:
-    """The dataclass `cls` from a TOML table: unknown keys, missing keys and wrong values are refused by name."""
-    if not isinstance(table, dict):
-        raise UsageError(f"{where}: found {table!r}; expected a table of keys")
-    _refuse_unknown(table, cls, where)
-    hints = get_type_hints(cls)
-    values = {}
-    for item in dataclasses.fields(cls):
-        if item.name in table:
-            values[item.name] = _value(table[item.name], hints[item.name], f"{where}: {item.name}")
-        elif item.default is dataclasses.MISSING and item.default_factory is dataclasses.MISSING:
-            raise UsageError(f"{where}: key {item.name!r} is missing")
-    return cls(**values)
-
-
-def _refuse_unknown(table: dict[str, Any], cls: Any, where: str) -> None:
-    known = [item.name for item in dataclasses.fields(cls)]
-    for key in table:
-        if key not in known:
-            raise UsageError(f"{where}: unknown key {key!r}; expected {', '.join(known)}{_hint(key, known)}")
-
-
-def _value(value: Any, hint: Any, where: str) -> Any:
-    """`value` as the type `hint` asks for; UsageError with the key's name in `where` if it is not of that type."""
-    origin = get_origin(hint)
-    if origin in (Union, UnionType):  # X | None
-        if value is None:
-            return None
-        return _value(value, next(option for option in get_args(hint) if option is not type(None)), where)
-    if origin is Literal:
-        if value in get_args(hint):
-            return value
-        expected = "one of " + ", ".join(map(str, get_args(hint))) + _hint(str(value), [str(a) for a in get_args(hint)])
-    elif origin is tuple:
-        if isinstance(value, list):
-            return tuple(_value(item, get_args(hint)[0], where) for item in value)
-        expected = "a list"
-    elif dataclasses.is_dataclass(hint):
-        return _build(hint, value, where)
-    elif hint is float and type(value) in (int, float):
-        return float(value)
-    elif type(value) is (origin or hint):
-        return value
-    else:
-        expected = {int: "a whole number", float: "a number", str: "a text", bool: "true or false"}.get(hint, "a table")
-    raise UsageError(f"{where} is {value!r}; expected {expected}")
-
-
-def _positive(table: Any, where: str, but: tuple[str, ...] = ()) -> None:
-    for item in dataclasses.fields(table):
-        value = getattr(table, item.name)
-        # what is between, rather than what is not: NaN is refused too
-        if type(value) in (int, float) and item.name not in but and not 0 < value < math.inf:
-            raise UsageError(f"{where}: {item.name} is {value}; expected a finite number above 0")
-
-
-def _hint(found: str, known: list[str]) -> str:
-    close = difflib.get_close_matches(found, known, n=1)
-    return f" (did you mean {close[0]}?)" if close else ""

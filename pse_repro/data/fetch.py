@@ -78,7 +78,9 @@ def fetch_tiny(count: int, target: Path, progress: Progress, *, source: str | No
                 arrays = first_images(counted, count, archive.files_md5, shown(archive.where))
             progress.say(f"read {amount(counted.done, size)} of the archive")
         write_tiny(target, arrays)
-    progress.say(f"the first {count:,} images of each split are in {target}")
+    progress.say(
+        f"the first {count:,} images of each split are in {target}; results call them {open_dataset(target).name}"
+    )
     return target
 
 
