@@ -44,9 +44,7 @@ def render(comparison: Comparison, format: str = "table", claims: Sequence[Claim
 
 def _claims_for_people(claims: Sequence[ClaimResult], format: str) -> list[str]:
     if claims and all(claim.seeds < 2 for claim in claims):
-        return [
-            f"claims: {len(claims)} of the study's can be tested and none decided by one seed: give --seeds 3 or more"
-        ]
+        return [f"claims: {len(claims)} could be tested, but one seed decides none of them: give --seeds 3 or more"]
     return ["", render_claims(claims, format)] if claims else []
 
 
