@@ -29,7 +29,10 @@ sigma = 3
 
 
 def command(folder: Path, out: str) -> list[str]:
-    program = [sys.executable, "-c", "from pse_repro.cli import main; main()"]
+    heed = (
+        "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)"  # shells' background jobs ignore it
+    )
+    program = [sys.executable, "-c", f"{heed}; from pse_repro.cli import main; main()"]
     return [*program, "run", str(folder / "s.toml"), "--data", str(folder / "photos"), "--out", out, "--device", "cpu"]
 
 
