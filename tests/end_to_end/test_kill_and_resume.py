@@ -29,9 +29,8 @@ sigma = 3
 
 
 def command(folder: Path, out: str) -> list[str]:
-    heed = (
-        "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)"  # shells' background jobs ignore it
-    )
+    # the background jobs of a shell's script ignore SIGINT, and so would what they start
+    heed = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)"
     program = [sys.executable, "-c", f"{heed}; from pse_repro.cli import main; main()"]
     return [*program, "run", str(folder / "s.toml"), "--data", str(folder / "photos"), "--out", out, "--device", "cpu"]
 
