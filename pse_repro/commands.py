@@ -10,6 +10,7 @@ from pse_repro.compare_runs import compare_runs, render_runs
 from pse_repro.config import Model, Protocol, Study, build_study, load_study, study_protocols
 from pse_repro.data_commands import find_data
 from pse_repro.device import Machine, choose_machine
+from pse_repro.doctor.volumes import lost_warning
 from pse_repro.errors import CellError, NotFitError, UsageError
 from pse_repro.expected import load_expected
 from pse_repro.explain import render_effects, render_switches, switch_effects
@@ -39,6 +40,7 @@ class RunOptions:
     seeds: int
     fresh: bool
     quiet: bool
+    jobs: int = 1
 
 
 def run(study_name: str, options: RunOptions, format: str, strict: bool) -> tuple[str, int]:
@@ -52,7 +54,11 @@ def run(study_name: str, options: RunOptions, format: str, strict: bool) -> tupl
         _refuse_slow(study, protocols, options, machine)
         data = find_data(options.data, study.embedded, progress)
         directory = options.out or RUNS / study.name
-        failed = run_study(study, protocols, options.seeds, data, machine, directory, progress, options.fresh)
+        if warning := lost_warning(directory):
+            progress.say(warning)
+        failed = run_study(
+            study, protocols, options.seeds, data, machine, directory, progress, options.fresh, jobs=options.jobs
+        )
         if len(failed) == len(study.models) * len(protocols) * options.seeds:
             return "no cell could be finished:\n" + "\n".join(failed.values()), 1
         comparison, claims = _comparison(directory, None), _claims(directory)

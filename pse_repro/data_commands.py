@@ -10,6 +10,7 @@ from pse_repro.data.sample import embedded_sample
 from pse_repro.data.sheet import contact_sheet
 from pse_repro.data.stl10 import Dataset, find_binaries, open_dataset
 from pse_repro.data.verify import verify as verify_files
+from pse_repro.doctor.volumes import lost_warning
 from pse_repro.errors import NotFitError
 from pse_repro.places import cache_home, data_home
 from pse_repro.progress import Progress
@@ -18,14 +19,19 @@ from pse_repro.progress import Progress
 def find_data(directory: Path | None, embedded: bool, progress: Progress) -> Dataset:
     """The images: those named, else the data folder's, else the embedded sample if `embedded` says that it will do.
 
-    A study that needs real images fetches STL-10 into a folder that is absent or empty. NotFitError where that fails,
-    and for a folder of other things.
+    The sample also stands in for an empty folder, as a container's /data is where nothing is mounted. A study that
+    needs real images fetches STL-10 into a folder that is absent or empty. NotFitError where that fails, and for a
+    folder of other things.
     """
     place = directory or data_home()
-    if embedded and directory is None and not find_binaries(place):
-        progress.say("images: the embedded sample, drawn by the kit (no --data given)")
+    nothing_named = directory is None or (place.is_dir() and _nothing_but_a_fetch(place))
+    if embedded and nothing_named and not find_binaries(place):
+        why = "no --data given" if directory is None else f"{place} is empty"
+        progress.say(f"images: the embedded sample, drawn by the kit ({why})")
         return open_dataset(embedded_sample(), name="embedded-sample")
     if not embedded and not find_binaries(place) and _nothing_but_a_fetch(place):
+        if warning := lost_warning(place):
+            progress.say(warning)
         progress.say(f"there are no images in {place}: fetching STL-10 into it (2.6 GB, 5.8 GB while unpacking)")
         try:
             fetch_archive(place, progress)

@@ -76,9 +76,10 @@ class Stage:
 
 
 class Progress:
-    """Messages and stages of a run; a context manager."""
+    """Messages and stages of a run; a context manager. `lines` asks for plain lines on a terminal, too."""
 
-    def __init__(self, quiet: bool = False) -> None:
+    def __init__(self, quiet: bool = False, lines: bool = False) -> None:
+        self.quiet = quiet
         self._console = Console(stderr=True, quiet=quiet, highlight=False, soft_wrap=True)
         bar = [BarColumn(20)] if self._console.width >= 120 else []  # a narrow terminal has room for the words alone
         columns = [
@@ -89,7 +90,7 @@ class Progress:
             ),
             _one_line("{task.fields[note]}"),
         ]
-        on_terminal = self._console.is_terminal and not quiet
+        on_terminal = self._console.is_terminal and not quiet and not lines
         self.bars = RichProgress(*columns, console=self._console, transient=True) if on_terminal else None
 
     def __enter__(self) -> Self:

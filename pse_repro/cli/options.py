@@ -69,6 +69,15 @@ PrecisionOption = Annotated[
 SeedsOption = Annotated[
     int, typer.Option("--seeds", min=1, envvar="PSE_REPRO_SEEDS", help="Independent repetitions of every model.")
 ]
+JobsOption = Annotated[
+    int,
+    typer.Option(
+        "--jobs",
+        min=1,
+        envvar="PSE_REPRO_JOBS",
+        help="Models trained side by side, in processes that share the cores or take the GPUs in turn.",
+    ),
+]
 FreshOption = Annotated[
     bool,
     typer.Option(

@@ -14,6 +14,7 @@ from pse_repro.cli.options import (
     Format,
     FormatOption,
     FreshOption,
+    JobsOption,
     OutOption,
     Precision,
     PrecisionOption,
@@ -33,11 +34,11 @@ StudyArgument = Annotated[
 
 def _run(
     study: str, data: Path | None, out: Path | None, protocol: list[str] | None, device: Device, precision: Precision,
-    seeds: int, fresh: bool, strict: bool, quiet: bool, format: Format,
+    seeds: int, jobs: int, fresh: bool, strict: bool, quiet: bool, format: Format,
 ) -> None:  # fmt: skip
     from pse_repro import commands
 
-    options = commands.RunOptions(data, out, protocol or [], device.value, precision.value, seeds, fresh, quiet)
+    options = commands.RunOptions(data, out, protocol or [], device.value, precision.value, seeds, fresh, quiet, jobs)
     text, status = commands.run(study, options, format.value, strict)
     typer.echo(text)
     raise typer.Exit(status)
@@ -57,10 +58,10 @@ def _study_command(study: str, help: str) -> Callable[..., None]:
     def command(
         data: DataOption = None, out: OutOption = None, protocol: ProtocolOption = None,
         device: DeviceOption = Device.auto, precision: PrecisionOption = Precision.fp32, seeds: SeedsOption = 1,
-        fresh: FreshOption = False, strict: StrictOption = False, quiet: QuietOption = False,
+        jobs: JobsOption = 1, fresh: FreshOption = False, strict: StrictOption = False, quiet: QuietOption = False,
         format: FormatOption = Format.table,
     ) -> None:  # fmt: skip
-        _run(study, data, out, protocol, device, precision, seeds, fresh, strict, quiet, format)
+        _run(study, data, out, protocol, device, precision, seeds, jobs, fresh, strict, quiet, format)
 
     command.__doc__ = help
     return command
@@ -72,14 +73,15 @@ BUILT_IN = {study: _study_command(study, help) for study, help in HELP.items()}
 def run_any(
     study: StudyArgument,
     data: DataOption = None, out: OutOption = None, protocol: ProtocolOption = None, device: DeviceOption = Device.auto,
-    precision: PrecisionOption = Precision.fp32, seeds: SeedsOption = 1, fresh: FreshOption = False,
-    strict: StrictOption = False, quiet: QuietOption = False, format: FormatOption = Format.table,
+    precision: PrecisionOption = Precision.fp32, seeds: SeedsOption = 1, jobs: JobsOption = 1,
+    fresh: FreshOption = False, strict: StrictOption = False, quiet: QuietOption = False,
+    format: FormatOption = Format.table,
 ) -> None:  # fmt: skip
     """Run any study, then compare, then report.
 
     Example: `pse-repro run my-study.toml --data photos --out runs/mine`
     """
-    _run(study, data, out, protocol, device, precision, seeds, fresh, strict, quiet, format)
+    _run(study, data, out, protocol, device, precision, seeds, jobs, fresh, strict, quiet, format)
 
 
 def plan(

@@ -52,7 +52,8 @@ class Dataset:
     """The three splits, where they came from, and the MD5 of each file.
 
     `name` is "stl10" for the official files, "embedded-sample" for the kit's own, else the folder's name and a short
-    fingerprint: results carry it, and only "stl10" is compared with the published numbers.
+    fingerprint: results carry it, and only "stl10" is compared with the published numbers. `place` is the folder or
+    file that another process can open them from, whole.
     """
 
     name: str
@@ -60,10 +61,11 @@ class Dataset:
     train: Split
     test: Split
     md5: dict[str, str]
+    place: Path | None = None
 
     def subset(self, subset: Subset) -> "Dataset":
         splits = {split: getattr(self, split).evenly(getattr(subset, split)) for split in SPLITS}
-        return Dataset(self.name, **splits, md5=self.md5)
+        return Dataset(self.name, **splits, md5=self.md5, place=self.place)
 
 
 def find_binaries(directory: Path) -> Path | None:
@@ -74,11 +76,11 @@ def find_binaries(directory: Path) -> Path | None:
     return None
 
 
-def open_dataset(path: Path, name: str | None = None) -> Dataset:
+def open_dataset(path: Path, name: str | None = None, md5: dict[str, str] | None = None) -> Dataset:
     """Map the five files under a folder, or read a .npz file that `fetch_tiny` made; recognise them by their MD5s.
 
-    `name` if the caller knows what they are. NotFitError for files that are missing, truncated, unreadable or empty,
-    and for labels out of range or too few.
+    `name` if the caller knows what they are, `md5` if these have been taken before. NotFitError for files that are
+    missing, truncated, unreadable or empty, and for labels out of range or too few.
     """
     if path.suffix == ".npz" and not path.is_dir():
         place, (splits, md5) = path.stem, _open_file(path)
@@ -90,12 +92,12 @@ def open_dataset(path: Path, name: str | None = None) -> Dataset:
                 "folder stl10_binary; give another folder with --data"
             )
         place = (folder.parent if folder.name == "stl10_binary" else folder).resolve().name
-        splits, md5 = _open_folder(folder)
+        splits, md5 = _open_folder(folder, md5)
     if md5 == OFFICIAL_MD5:
         name = "stl10"
     elif name is None:
         name = f"{place}-{_combined(md5)[:8]}"
-    return Dataset(name, **splits, md5=md5)
+    return Dataset(name, **splits, md5=md5, place=path.resolve())
 
 
 def stored_bytes(images_NCHW: np.ndarray) -> bytes:
@@ -129,10 +131,12 @@ def labelled(stored_NCWH: np.ndarray, labels: np.ndarray, where: str) -> Split:
     return Split(stored_NCWH, labels)
 
 
-def _open_folder(folder: Path) -> tuple[dict[str, Split], dict[str, str]]:
-    """The splits, and each file's MD5."""
+def _open_folder(folder: Path, md5: dict[str, str] | None) -> tuple[dict[str, Split], dict[str, str]]:
+    """The splits, and each file's MD5: those given, else taken now."""
     try:
         splits = {split: open_split(folder, split) for split in SPLITS}
+        if md5 is not None:
+            return splits, md5
         with ThreadPoolExecutor() as pool:
             md5 = dict(zip(OFFICIAL_MD5, pool.map(lambda file: _md5(folder / file), OFFICIAL_MD5), strict=True))
     except OSError as error:

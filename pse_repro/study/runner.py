@@ -1,6 +1,7 @@
 """A whole study: cells through an executor, one results table, and the record by which a run knows itself."""
 
 import json
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -11,13 +12,13 @@ from pse_repro import __version__
 from pse_repro.config import Protocol, Study, build_protocol, build_study
 from pse_repro.data.stl10 import Dataset
 from pse_repro.device import Machine
-from pse_repro.errors import CellError, UsageError
+from pse_repro.errors import UsageError
 from pse_repro.progress import Progress
 from pse_repro.study import store
-from pse_repro.study.address import cell_folder
 from pse_repro.study.baseline_run import baseline_rows
-from pse_repro.study.cell_run import CellRun
-from pse_repro.study.cells import expand, scope
+from pse_repro.study.cells import Cell, expand, scope
+from pse_repro.study.task import Outcome, Task, run_cell, run_task, sharing_a_checkpoint
+from pse_repro.study.workers import completed, worker_processes
 from pse_repro.tables import read_table, write_table
 
 
@@ -47,33 +48,74 @@ def run_study(
     progress: Progress,
     fresh: bool = False,
     evaluations: tuple[str, ...] | None = None,
+    jobs: int = 1,
 ) -> dict[str, str]:
     """Run or continue a study in `directory`; returns the cells that could not go on, with what was found.
 
-    `evaluations` limits what is judged now, () to nothing. results.csv is written after every cell. Errors other than a
+    `evaluations` limits what is judged now, () to nothing. `jobs` processes run cells side by side; results.csv is
+    written whenever cells are done, and is the same however many processes of one thread there are. Errors other than a
     cell's own end the run; what was done is kept.
     """
-    data = data.subset(study.subset)
+    whole, data = data, data.subset(study.subset)
     with store.locked(directory):
         store.open_run(directory, _settings(study, protocols, data, machine), fresh)
         cells = expand(study, protocols, seeds)
         failed: dict[str, str] = {}
-        tables: list[pd.DataFrame] = []
-        for number, cell in enumerate(cells, 1):
-            progress.say(f"cell {number} of {len(cells)}: {cell.name}")
-            try:
-                tables.append(CellRun(cell, data, machine, directory, progress).run(evaluations))
-            except CellError as error:
-                failed[cell.name] = str(error)
-                store.write_json(cell_folder(directory, cell) / "failed.json", {"error": str(error)})
-                progress.say(str(error))
-            _write_results(directory, tables, study, data, machine)
-        if evaluations is None:
+        tables: dict[str, pd.DataFrame] = {}
+        rows: list[pd.DataFrame] = []
+        if jobs == 1:
+            outcomes = _here(cells, data, machine, directory, progress, evaluations)
+        else:
+            outcomes = _side_by_side(cells, study, whole, machine, directory, progress, evaluations, jobs)
+        for outcome in outcomes:
+            if outcome.rows is None:
+                failed[outcome.cell.name] = outcome.error
+            else:
+                tables[outcome.cell.name] = outcome.rows
+            rows = [tables[cell.name] for cell in cells if cell.name in tables]
+            _write_results(directory, rows, study, data, machine)
+        if evaluations is None and study.baselines:
             for name in (name for name in study.baselines if name != "random"):
                 for protocol in protocols:
-                    tables.append(baseline_rows(name, protocol, study.folds, data, directory, progress))
-            _write_results(directory, tables, study, data, machine)
+                    rows.append(baseline_rows(name, protocol, study.folds, data, directory, progress))
+            _write_results(directory, rows, study, data, machine)
     return failed
+
+
+def _here(
+    cells: list[Cell],
+    data: Dataset,
+    machine: Machine,
+    directory: Path,
+    progress: Progress,
+    evaluations: tuple[str, ...] | None,
+) -> Iterator[Outcome]:
+    """The cells one after another in this process."""
+    for number, cell in enumerate(cells, 1):
+        progress.say(f"cell {number} of {len(cells)}: {cell.name}")
+        yield run_cell(cell, data, machine, directory, progress, evaluations)
+
+
+def _side_by_side(
+    cells: list[Cell],
+    study: Study,
+    data: Dataset,
+    machine: Machine,
+    directory: Path,
+    progress: Progress,
+    evaluations: tuple[str, ...] | None,
+    jobs: int,
+) -> Iterator[Outcome]:
+    """The cells in processes; those that share a pre-training in one."""
+    assert data.place is not None  # images of files: other processes open them, too
+    common = (data.place, data.name, data.md5, study.subset, machine, directory, evaluations, progress.quiet)
+    tasks = [Task(group, *common) for group in sharing_a_checkpoint(cells, directory)]
+    done = 0
+    with worker_processes(min(jobs, len(tasks))) as executor:
+        for outcomes in completed(executor, run_task, tasks):
+            done += len(outcomes)
+            progress.say(f"{done} of {len(cells)} cells done")
+            yield from outcomes
 
 
 def open_record(directory: Path) -> Record:

@@ -28,11 +28,12 @@ sigma = 3
 """
 
 
-def command(folder: Path, out: str) -> list[str]:
+def command(folder: Path, out: str, jobs: int = 1) -> list[str]:
     # the background jobs of a shell's script ignore SIGINT, and so would what they start
     heed = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)"
     program = [sys.executable, "-c", f"{heed}; from pse_repro.cli import main; main()"]
-    return [*program, "run", str(folder / "s.toml"), "--data", str(folder / "photos"), "--out", out, "--device", "cpu"]
+    study = ["run", str(folder / "s.toml"), "--data", str(folder / "photos"), "--device", "cpu"]
+    return [*program, *study, "--out", out, "--jobs", str(jobs)]
 
 
 def environment() -> dict[str, str]:
@@ -53,11 +54,13 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.mark.parametrize("jobs", [1, 2])
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGINT], ids=["killed", "interrupted"])
-def test_a_run_cut_short_continues_with_the_same_numbers(folder: Path, how: signal.Signals) -> None:
-    cut = folder / how.name
+def test_a_run_cut_short_continues_with_the_same_numbers(folder: Path, how: signal.Signals, jobs: int) -> None:
+    name = f"{how.name}-{jobs}"
+    cut = folder / name
     process = subprocess.Popen(
-        command(folder, how.name),
+        command(folder, name, jobs),
         cwd=folder,
         env=environment(),
         stdout=subprocess.DEVNULL,
@@ -69,14 +72,14 @@ def test_a_run_cut_short_continues_with_the_same_numbers(folder: Path, how: sign
         time.sleep(0.02)
     assert _saved(cut), "the run ended before it saved anything"
     process.send_signal(how)
-    said = process.communicate()[1]
+    said = process.communicate(timeout=60)[1]  # ends when every process that writes to it has ended
     if how == signal.SIGINT:
         assert process.returncode == 130
         assert "what was done is kept" in said
         assert "Traceback" not in said
     assert not (cut / "results.csv").exists()
 
-    again = subprocess.run(command(folder, how.name), cwd=folder, env=environment(), capture_output=True, text=True)
+    again = subprocess.run(command(folder, name, jobs), cwd=folder, env=environment(), capture_output=True, text=True)
     assert again.returncode == 0, again.stderr
     assert "goes on from epoch" in again.stderr
     assert (cut / "results.csv").read_bytes() == (folder / "whole/results.csv").read_bytes()

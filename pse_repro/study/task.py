@@ -1,0 +1,72 @@
+"""Cells as an independent job: one that can be sent to another process, and does not know where it runs."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+
+from pse_repro.config import Subset
+from pse_repro.data.stl10 import Dataset, open_dataset
+from pse_repro.device import Machine
+from pse_repro.errors import CellError
+from pse_repro.progress import Progress
+from pse_repro.study import store
+from pse_repro.study.address import cell_folder, model_folder
+from pse_repro.study.cell_run import CellRun
+from pse_repro.study.cells import Cell
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """A cell's rows of the results table, or why it could not go on."""
+
+    cell: Cell
+    rows: pd.DataFrame | None
+    error: str = ""
+
+
+@dataclass(frozen=True)
+class Task:
+    """Cells to run one after another in another process, and where that process finds the images and the run."""
+
+    cells: tuple[Cell, ...]
+    place: Path
+    data_name: str
+    md5: dict[str, str]
+    subset: Subset
+    machine: Machine
+    directory: Path
+    evaluations: tuple[str, ...] | None
+    quiet: bool
+
+
+def run_task(task: Task) -> list[Outcome]:
+    """The task's cells, in order; errors other than a cell's own are raised."""
+    data = open_dataset(task.place, task.data_name, task.md5).subset(task.subset)
+    progress = Progress(task.quiet, lines=True)
+    return [run_cell(cell, data, task.machine, task.directory, progress, task.evaluations) for cell in task.cells]
+
+
+def run_cell(
+    cell: Cell,
+    data: Dataset,
+    machine: Machine,
+    directory: Path,
+    progress: Progress,
+    evaluations: tuple[str, ...] | None,
+) -> Outcome:
+    """One cell, to its rows; why it could not go on also goes into its folder."""
+    try:
+        return Outcome(cell, CellRun(cell, data, machine, directory, progress).run(evaluations))
+    except CellError as error:
+        store.write_json(cell_folder(directory, cell) / "failed.json", {"error": str(error)})
+        progress.say(str(error))
+        return Outcome(cell, None, str(error))
+
+
+def sharing_a_checkpoint(cells: list[Cell], directory: Path) -> list[tuple[Cell, ...]]:
+    """The cells in groups that share a pre-training, so that no two processes do the same work or write one folder."""
+    together: dict[Path, list[Cell]] = {}
+    for cell in cells:
+        together.setdefault(model_folder(directory, cell), []).append(cell)
+    return [tuple(group) for group in together.values()]

@@ -1,0 +1,67 @@
+"""Processes that run tasks side by side: each takes its share of the cores, or a GPU of its own in turn."""
+
+import multiprocessing
+import os
+import signal
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import Executor, ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
+from multiprocessing.sharedctypes import Synchronized
+from typing import TypeVar
+
+import torch
+
+from pse_repro.errors import NotFitError
+
+Work = TypeVar("Work")
+Result = TypeVar("Result")
+
+
+@contextmanager
+def worker_processes(count: int) -> Iterator[Executor]:
+    """An executor of `count` processes, which end with this one however it ends; at once where it is interrupted."""
+    context = multiprocessing.get_context("spawn")  # a forked process cannot use CUDA
+    threads = max(1, torch.get_num_threads() // count)
+    started: Synchronized[int] = context.Value("i", 0)
+    pool = ProcessPoolExecutor(count, context, initializer=_begin, initargs=(started, threads))
+    try:
+        yield pool
+    except BaseException:
+        pool.shutdown(wait=False, cancel_futures=True)
+        for process in multiprocessing.active_children():
+            process.terminate()
+        raise
+    pool.shutdown()
+
+
+def completed(executor: Executor, function: Callable[[Work], Result], tasks: list[Work]) -> Iterator[Result]:
+    """What `function` gives for each task, as they end; NotFitError where a process died."""
+    try:
+        for future in as_completed([executor.submit(function, task) for task in tasks]):
+            yield future.result()
+    except BrokenProcessPool as error:
+        raise NotFitError(
+            "a process that trained a model died, most often for want of memory; what was done is kept: "
+            "give the same command with a smaller --jobs"
+        ) from error
+
+
+def _begin(started: "Synchronized[int]", threads: int) -> None:
+    """In a new process, before its first task."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches every process of a terminal; the parent ends this one
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+    torch.set_num_threads(threads)
+    with started.get_lock():
+        number = started.value
+        started.value += 1
+    if torch.cuda.is_available():
+        torch.cuda.set_device(number % torch.cuda.device_count())
+
+
+def _end_with_parent() -> None:
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+    parent.join()
+    os._exit(1)

@@ -1,0 +1,51 @@
+"""Cells as tasks for other processes."""
+
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from pse_repro.config import Subset
+from pse_repro.data.stl10 import open_dataset
+from pse_repro.errors import CellError
+from pse_repro.study.task import Task, run_task, sharing_a_checkpoint
+from tests.tiny import CPU, cell, protocol, write_images
+
+pytestmark = pytest.mark.usefixtures("tiny_models")
+
+
+def test_cells_that_share_a_pre_training_go_together(tmp_path: Path) -> None:
+    released, frozen_otherwise = cell(), cell(under=protocol("as-released+8"))
+    pse, clipped_otherwise = cell("pse", 3.0), cell(under=protocol(switches={"gradient_clipping": False}))
+    groups = sharing_a_checkpoint([released, pse, frozen_otherwise, clipped_otherwise], tmp_path)
+    assert groups[1:] == [(pse,), (clipped_otherwise,)]
+    assert groups[0] == (released, frozen_otherwise)
+
+
+def test_a_task_opens_the_same_images_and_gives_the_cells_in_order(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = write_images(tmp_path / "photos")
+    data = open_dataset(folder)
+    assert data.place is not None
+    cells = (cell(epochs=1), cell("pse", 3.0, epochs=1))
+    seen = []
+
+    class Recorded:
+        def __init__(self, chosen, images, *rest) -> None:  # type: ignore[no-untyped-def]
+            seen.append((chosen, images, rest))
+
+        def run(self, evaluations: tuple[str, ...] | None) -> pd.DataFrame:
+            if len(seen) == 2:
+                raise CellError("diverged")
+            return pd.DataFrame([{"value": 1.0}])
+
+    monkeypatch.setattr("pse_repro.study.task.CellRun", Recorded)
+    subset = Subset(unlabeled=30)
+    outcomes = run_task(Task(cells, data.place, data.name, data.md5, subset, CPU, tmp_path, None, True))
+    assert [outcome.cell for outcome in outcomes] == list(cells)
+    assert [outcome.error for outcome in outcomes] == ["", "diverged"]
+    assert outcomes[1].rows is None
+    assert (tmp_path / "cells" / cells[1].name / "failed.json").is_file()
+    images = seen[0][1]
+    assert (images.name, images.md5, len(images.unlabeled)) == (data.name, data.md5, 30)
