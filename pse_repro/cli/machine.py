@@ -1,5 +1,7 @@
 """Commands on the machine: doctor, bench."""
 
+from enum import StrEnum
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -8,11 +10,25 @@ from pse_repro.cli.options import (
     DataOption,
     Device,
     DeviceOption,
-    Format,
     OutOption,
+    QuietOption,
     ShortFormat,
     ShortFormatOption,
 )
+from pse_repro.errors import UsageError
+
+
+class Precisions(StrEnum):
+    fp32 = "fp32"
+    bf16 = "bf16"
+    both = "both"
+
+
+class BenchFormat(StrEnum):
+    table = "table"
+    markdown = "markdown"
+    csv = "csv"
+    json = "json"
 
 
 def doctor(
@@ -38,15 +54,48 @@ def doctor(
 
 
 def bench(
-    format: Annotated[
-        Format, typer.Option("--format", envvar="PSE_REPRO_FORMAT", help="table, markdown, csv or json.")
-    ] = Format.table,
+    rows: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--rows",
+            envvar="PSE_REPRO_ROWS",
+            help="What to measure; give it twice for two: loss, pretrain, augmentation, finetune, frozen, heads, "
+            "scaling, smoke. [default: all but smoke]",
+        ),
+    ] = None,
     device: DeviceOption = Device.auto,
+    precision: Annotated[
+        Precisions, typer.Option("--precision", envvar="PSE_REPRO_PRECISION", help="Of our path's networks.")
+    ] = Precisions.both,
+    data: DataOption = None,
+    rounds: Annotated[
+        int, typer.Option("--rounds", min=1, envvar="PSE_REPRO_ROUNDS", help="How often each row is timed.")
+    ] = 5,
+    quick: Annotated[
+        bool, typer.Option("--quick", envvar="PSE_REPRO_QUICK", help="Tiny sizes, one round: does it run at all?")
+    ] = False,
+    format: Annotated[BenchFormat, typer.Option("--format", envvar="PSE_REPRO_FORMAT")] = BenchFormat.table,
+    save: Annotated[
+        Path | None,
+        typer.Option("--save", envvar="PSE_REPRO_SAVE", help="Folder for DATE-MACHINE.json: the result as JSON."),
+    ] = None,
+    source: Annotated[
+        Path | None,
+        typer.Option("--from", envvar="PSE_REPRO_FROM", help="Measure nothing: print this saved result."),
+    ] = None,
+    quiet: QuietOption = False,
 ) -> None:
-    """Measure PSE next to straightforward forms of it, in one run.
+    """Measure the kit next to a straightforward implementation of the same work, in one run.
 
-    Example: `pse-repro bench --device cpu`
+    Example: `pse-repro bench --rows loss --rows pretrain --device cpu`
     """
     from pse_repro import bench as benchmark
 
-    typer.echo(benchmark.run(device.value, format.value))
+    if source:
+        if save:
+            raise UsageError("--from prints what was saved, --save saves what is measured; give one of them")
+        typer.echo(benchmark.render_file(source, rows or (), format.value))
+        return
+    precisions = ("fp32", "bf16") if precision == Precisions.both else (precision.value,)
+    options = benchmark.Options(rows or (), device.value, precisions, data, rounds, quick, quiet)
+    typer.echo(benchmark.bench(options, format.value, save))

@@ -119,7 +119,7 @@ class Pretraining:
         state = self.state
         while state.epoch < self.length.epochs:
             started = time.perf_counter()
-            train = self._train_epoch(state.epoch, after_batch) if self.objective.trains else {}
+            train = self.train_epoch(state.epoch, after_batch) if self.objective.trains else {}
             validation = self._validate(after_batch)
             row = {
                 "epoch": float(state.epoch),
@@ -139,7 +139,8 @@ class Pretraining:
             state.curves.append(row | {"seconds": time.perf_counter() - started})
             after_epoch(state)
 
-    def _train_epoch(self, epoch: int, after_batch: Callable[[int], None]) -> dict[str, float]:
+    def train_epoch(self, epoch: int, after_batch: Callable[[int], None]) -> dict[str, float]:
+        """One epoch from wherever the weights stand; its mean training loss."""
         autoencoder, optimizer = self.state.autoencoder.train(), self.state.optimizer
         total = torch.zeros((), device=self.machine.device)
         shuffle = generator(self.name, "shuffle", epoch)

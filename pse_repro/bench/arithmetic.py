@@ -1,0 +1,77 @@
+"""Floating-point operations of the networks, and how many a second this machine does in a large matrix product."""
+
+import statistics
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+
+import torch
+from torch import nn
+from torch.utils.flop_counter import FlopCounterMode
+
+from pse_repro.device import Machine
+from pse_repro.models import ENCODERS, LATENT_SIZES, Autoencoder, build_autoencoder, build_classifier
+
+REPEATS = 5
+_TYPES = {"fp32": torch.float32, "bf16": torch.bfloat16}
+
+
+def matrix_rates(machines: Iterable[Machine], side: int) -> dict[str, float]:
+    """Operations a second by precision, in a product of two `side` x `side` matrices: the median of REPEATS.
+
+    On a GPU float32 goes through TF32 where cuDNN's convolutions do (PyTorch's default).
+    """
+    return {machine.precision: _matrix_rate(machine, side) for machine in machines}
+
+
+def _matrix_rate(machine: Machine, side: int) -> float:
+    left, right = torch.rand(2, side, side, device=machine.device).to(_TYPES[machine.precision])
+    seconds = []
+    with _as_convolutions(machine):
+        for _ in range(1 + REPEATS):
+            machine.synchronize()
+            started = time.perf_counter()
+            left @ right
+            machine.synchronize()
+            seconds.append(time.perf_counter() - started)
+    return 2 * side**3 / statistics.median(seconds[1:])
+
+
+@contextmanager
+def _as_convolutions(machine: Machine) -> Iterator[None]:
+    """On a GPU, matrix products as precise as convolutions are."""
+    before = torch.get_float32_matmul_precision()
+    if machine.device.type == "cuda" and torch.backends.cudnn.allow_tf32:
+        torch.set_float32_matmul_precision("high")
+    try:
+        yield
+    finally:
+        torch.set_float32_matmul_precision(before)
+
+
+def autoencoder_flops(encoder: str) -> Mapping[str, int]:
+    """Operations for one image through an autoencoder: "forward", and "train" (forward and backward)."""
+    return _flops(lambda: build_autoencoder(encoder), 3, 96, 96)
+
+
+def encoder_flops(encoder: str) -> Mapping[str, int]:
+    """The same through the encoder."""
+    return _flops(ENCODERS[encoder], 3, 96, 96)
+
+
+def classifier_flops(kind: str, encoder: str) -> Mapping[str, int]:
+    """The same for one latent through the classifier."""
+    return _flops(lambda: build_classifier(kind, LATENT_SIZES[encoder]), LATENT_SIZES[encoder])
+
+
+def _flops(build: Callable[[], nn.Module], *shape: int) -> Mapping[str, int]:
+    """Counted by PyTorch, on tensors without content."""
+    with torch.device("meta"):
+        network = build()
+        inputs = torch.empty(1, *shape)
+    network.eval()  # BatchNorm of a batch of 1; it is not counted
+    with FlopCounterMode(display=False) as forward:
+        output = network(inputs)
+    with FlopCounterMode(display=False) as backward:
+        (output[1] if isinstance(network, Autoencoder) else output).sum().backward()
+    return {"forward": forward.get_total_flops(), "train": forward.get_total_flops() + backward.get_total_flops()}

@@ -1,0 +1,70 @@
+"""Pre-training steps with PSE of sigma 3: loading, forward, backward, clipping, Adam."""
+
+import itertools
+from functools import partial
+
+import torch
+from torch import nn
+
+from pse_repro.bench import straightforward as plain
+from pse_repro.bench.arithmetic import autoencoder_flops
+from pse_repro.bench.rows import Call, Group, Row, Setting, ours, straightforward
+from pse_repro.config import Model, load_protocol
+from pse_repro.data.batches import Images
+from pse_repro.data.stl10 import Split
+from pse_repro.device import Machine
+from pse_repro.errors import NotFitError
+from pse_repro.models import build_autoencoder
+from pse_repro.training.pretrain import Pretraining
+
+SIGMA = 3
+NAMES = {"cnn": "CNN", "resnet": "ResNet"}
+
+
+def group(setting: Setting) -> Group:
+    return Group(tuple(_row(setting, encoder, size) for encoder, size in setting.sizes.batch.items()))
+
+
+def _row(setting: Setting, encoder: str, size: int) -> Row:
+    steps = setting.sizes.steps
+    split = first_images(setting.data.unlabeled, (steps + 1) * size)
+    return Row(
+        f"{NAMES[encoder]}, batch of {size}",
+        "images",
+        steps * size,
+        (
+            *ours(setting, partial(our_epoch, split=split, encoder=encoder, size=size, steps=steps)),
+            straightforward(partial(_plain_epoch, setting.plain.device, split, encoder, size, steps)),
+        ),
+        steps * size * autoencoder_flops(encoder)["train"],
+    )
+
+
+def first_images(split: Split, count: int) -> Split:
+    """The first `count` images, where they are; NotFitError where there are fewer."""
+    if count > len(split):
+        raise NotFitError(
+            f"{len(split):,} unlabelled images; expected {count:,} at least: give more with --data, or other --rows"
+        )
+    return Split(split.stored_NCWH[:count], None)
+
+
+def our_epoch(
+    machine: Machine, split: Split, encoder: str, size: int, steps: int, protocol_name: str = "as-released"
+) -> Call:
+    """The kit's training on `steps` batches, which are drawn from the whole split (the rest is held out)."""
+    share = 1 - steps * size / len(split)
+    protocol = load_protocol(protocol_name, {"batch_size": size, "validation_fraction": share})
+    images = Images(split, machine.device)
+    training = Pretraining("bench", Model(encoder, "pse", SIGMA), protocol, 1, 0, images, machine)
+    epochs = itertools.count()
+    return lambda: training.train_epoch(next(epochs), lambda _: None)
+
+
+def _plain_epoch(device: torch.device, split: Split, encoder: str, size: int, steps: int) -> Call:
+    settings = load_protocol("as-released").settings
+    autoencoder: nn.Module = build_autoencoder(encoder).to(device)
+    optimizer = torch.optim.Adam(autoencoder.parameters(), lr=settings.learning_rate)
+    batches = plain.loader(plain.Pictures(split, indices=range(steps * size)), size, shuffle=True)
+    pse = plain.dense_pse(SIGMA, radius=SIGMA, mass=1 / 3)
+    return lambda: plain.pretrain_epoch(autoencoder, batches, optimizer, pse, settings.pretrain_clip_norm, device)

@@ -1,0 +1,30 @@
+"""The whole study `smoke`: pre-training and evaluation, into a folder that is deleted."""
+
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from pse_repro.bench.rows import Call, Group, Row, Setting, ours
+from pse_repro.bench.sizes import QUICK
+from pse_repro.config import Study, Subset, load_study, study_protocols
+from pse_repro.data.stl10 import Dataset
+from pse_repro.device import Machine
+from pse_repro.progress import Progress
+from pse_repro.study.runner import run_study
+
+
+def group(setting: Setting) -> Group:
+    study = load_study("smoke")
+    if setting.sizes == QUICK:
+        study = replace(study, subset=Subset(60, 20, 20), epochs=1, models=study.models[:1])
+    build = partial(_study, study=study, data=setting.data)
+    return Group((Row("study smoke", "studies", 1, ours(setting, build)),), once=True)
+
+
+def _study(machine: Machine, study: Study, data: Dataset) -> Call:
+    def call() -> None:
+        with TemporaryDirectory() as folder, Progress(quiet=True) as progress:
+            run_study(study, study_protocols(study), 1, data, machine, Path(folder), progress)
+
+    return call

@@ -1,0 +1,60 @@
+"""The most memory that a piece of work takes, beyond what there was before it."""
+
+import gc
+import weakref
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
+
+MEANING = {
+    "cpu": "bytes of tensors alive at once, from building a form to the end of its first call; images in a memory map "
+    "and what libraries use inside an operation are not counted",
+    "cuda": "torch.cuda.max_memory_allocated from building a form to the end of its first call, less what was "
+    "allocated before",
+}
+
+
+def peak_memory(work: Callable[[], object], device: torch.device) -> int:
+    """Bytes, as `MEANING` says for the device's type."""
+    if device.type == "cuda":
+        gc.collect()  # what is freed meanwhile would be taken off
+        before = torch.cuda.memory_allocated(device)
+        torch.cuda.reset_peak_memory_stats(device)
+        work()
+        torch.cuda.synchronize(device)
+        return torch.cuda.max_memory_allocated(device) - before
+    with _LiveTensors() as live:
+        work()
+    return live.peak
+
+
+class _LiveTensors(TorchDispatchMode):
+    """Adds up the storages that operations return, until they are freed."""
+
+    def __init__(self) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.bytes = self.peak = 0
+        self.known: set[int] = set()
+
+    def __torch_dispatch__(self, operation: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        returned = operation(*args, **(kwargs or {}))
+        for tensor in tree_leaves(returned):
+            if isinstance(tensor, Tensor):
+                self._add(tensor.untyped_storage())
+        return returned
+
+    def _add(self, storage: torch.UntypedStorage) -> None:
+        address = storage.data_ptr()
+        if address and address not in self.known:
+            self.known.add(address)
+            self.bytes += storage.nbytes()
+            self.peak = max(self.peak, self.bytes)
+            weakref.finalize(storage, self._subtract, address, storage.nbytes())
+
+    def _subtract(self, address: int, size: int) -> None:
+        self.known.discard(address)
+        self.bytes -= size

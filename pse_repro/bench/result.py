@@ -1,0 +1,131 @@
+"""What a bench found, as data: written and read as JSON (schemas/bench.schema.json)."""
+
+import dataclasses
+import json
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+
+from pse_repro.checked import build
+from pse_repro.errors import UsageError
+from pse_repro.files import write_bytes
+
+
+@dataclass(frozen=True)
+class Spread:
+    """Median and quartiles over the rounds."""
+
+    median: float
+    lower_quartile: float
+    upper_quartile: float
+
+    @classmethod
+    def of(cls, values: Sequence[float]) -> "Spread":
+        lower, median, upper = np.percentile(values, [25, 50, 75]).tolist()
+        return cls(median, lower, upper)
+
+
+@dataclass(frozen=True)
+class Measured:
+    """One form of one row. `speedup`: the straightforward form's time over this one's, round by round."""
+
+    group: str
+    row: str
+    form: str
+    precision: str
+    unit: str
+    count: int
+    rounds: tuple[float, ...]  # seconds of each call
+    seconds: Spread
+    warm_up_seconds: float | None  # of the first call, which is not among the rounds
+    per_second: float  # units, at the median
+    peak_memory_bytes: int | None
+    flops: int | None
+    matrix_rate_share: float | None  # operations a second, of those of a matrix product in this precision
+    speedup: Spread | None
+
+
+@dataclass(frozen=True)
+class Ratio:
+    """Our time for one unit of a row over that of another row, round by round."""
+
+    group: str
+    name: str
+    precision: str
+    value: Spread
+
+
+@dataclass(frozen=True)
+class Place:
+    """The machine; `load_average` of the last 1, 5 and 15 minutes, when the bench began."""
+
+    device: Literal["cpu", "cuda"]
+    name: str  # the GPU's, else the processor's
+    processor: str
+    cores: float
+    threads: int
+    load_average: tuple[float, ...]
+    platform: str
+
+    @property
+    def slug(self) -> str:
+        """Name and cores, fit for a file's name."""
+        return re.sub(r"[^a-z0-9]+", "-", f"{self.name} {self.cores:g} cores".lower()).strip("-")
+
+
+@dataclass(frozen=True)
+class Result:
+    """A whole bench; `date` is YYYY-MM-DD, `matrix_rates` operations a second by precision."""
+
+    date: str
+    place: Place
+    versions: dict[str, str | None]
+    git: dict[str, Any] | None
+    precisions: tuple[str, ...]
+    quick: bool  # tiny sizes, as for tests: its figures say nothing
+    data: str
+    images: dict[str, int]
+    matrix_rates: dict[str, float]
+    memory_means: str
+    rows: tuple[Measured, ...]
+    ratios: tuple[Ratio, ...]
+
+    def only(self, groups: Sequence[str]) -> "Result":
+        """The groups named; all where none is. UsageError for one that is not in it."""
+        known = list(dict.fromkeys(row.group for row in self.rows))
+        for group in groups:
+            if group not in known:
+                raise UsageError(f"rows is {group!r}; the result holds {', '.join(known)}")
+        rows = tuple(row for row in self.rows if not groups or row.group in groups)
+        ratios = tuple(ratio for ratio in self.ratios if not groups or ratio.group in groups)
+        return dataclasses.replace(self, rows=rows, ratios=ratios)
+
+    def as_json(self) -> str:
+        return json.dumps(dataclasses.asdict(self), indent=1)
+
+
+def save(result: Result, directory: Path) -> Path:
+    """Write DIRECTORY/DATE-MACHINE.json; with -2, -3, ... where there is one from that day. Returns the file."""
+    stem = f"{result.date}-{result.place.slug}"
+    path, number = directory / f"{stem}.json", 1
+    while path.exists():
+        number += 1
+        path = directory / f"{stem}-{number}.json"
+    write_bytes(path, result.as_json().encode() + b"\n")
+    return path
+
+
+def load(path: Path) -> Result:
+    """A saved result; UsageError for a file that cannot be read or holds something else."""
+    try:
+        document = json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise UsageError(f"{path} cannot be read: {error.strerror}") from error
+    except ValueError as error:
+        raise UsageError(f"{path} is not JSON; expected what `pse-repro bench --save` wrote") from error
+    result: Result = build(Result, document, str(path))
+    return result

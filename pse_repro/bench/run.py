@@ -1,0 +1,115 @@
+"""A whole bench: the machine and its matrix products, then group after group."""
+
+import os
+import platform
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from pse_repro.bench.arithmetic import matrix_rates
+from pse_repro.bench.groups import GROUPS, chosen
+from pse_repro.bench.measure import call_count, measured, ratios, time_group
+from pse_repro.bench.memory import MEANING
+from pse_repro.bench.render import render
+from pse_repro.bench.result import Measured, Place, Ratio, Result, load, save
+from pse_repro.bench.rows import Setting
+from pse_repro.bench.sizes import CPU, GPU, QUICK
+from pse_repro.data.stl10 import SPLITS, Dataset
+from pse_repro.data_commands import find_data
+from pse_repro.device import Machine, choose_machine
+from pse_repro.doctor.system import read_cpu
+from pse_repro.progress import Progress
+from pse_repro.seeding import seeded
+from pse_repro.study.provenance import provenance
+
+
+@dataclass(frozen=True)
+class Options:
+    """What to measure: groups of `rows` (none: the default ones), `precisions`, and `rounds` after the warm-up."""
+
+    rows: Sequence[str]
+    device: str
+    precisions: tuple[str, ...]
+    data: Path | None
+    rounds: int
+    quick: bool = False
+    quiet: bool = False
+
+
+def bench(options: Options, format: str, directory: Path | None) -> str:
+    """Measure, save to `directory` where there is one, and render."""
+    names = chosen(options.rows)
+    machines = tuple(choose_machine(options.device, precision) for precision in options.precisions)
+    place = _place(machines[0])  # before anything here computes
+    with Progress(options.quiet) as progress:
+        data = find_data(options.data, True, progress)
+        sizes = QUICK if options.quick else GPU if machines[0].device.type == "cuda" else CPU
+        setting = Setting(data, machines, sizes)
+        rates = matrix_rates(dict.fromkeys((*machines, setting.plain)), sizes.matrix_side)
+        rows: list[Measured] = []
+        quotients: list[Ratio] = []
+        for name in names:
+            found = _group(name, setting, 1 if options.quick else options.rounds, rates, progress)
+            rows += found[0]
+            quotients += found[1]
+        result = _result(options, place, data, machines, rates, rows, quotients)
+        if directory:
+            progress.say(f"saved: {save(result, directory)}")
+    return render(result, format)
+
+
+def render_file(path: Path, rows: Sequence[str], format: str) -> str:
+    """A saved result as text, its groups `rows` alone where they are named."""
+    return render(load(path).only(rows), format)
+
+
+def _group(
+    name: str, setting: Setting, rounds: int, rates: dict[str, float], progress: Progress
+) -> tuple[list[Measured], list[Ratio]]:
+    group, machine = GROUPS[name](setting), setting.machines[0]
+    with progress.stage(name, call_count(group, rounds), "calls") as stage, seeded("bench", name):
+        taken = time_group(group, machine, rounds, stage.advance)
+    return measured(name, taken, rates), ratios(name, group, taken)
+
+
+def _place(machine: Machine) -> Place:
+    load_average = os.getloadavg()
+    cpu, described = read_cpu(), machine.describe()
+    return Place(
+        device="cuda" if machine.device.type == "cuda" else "cpu",
+        name=str(described["name"]) if machine.device.type == "cuda" else cpu.name,
+        processor=cpu.name,
+        cores=cpu.cores,
+        threads=torch.get_num_threads(),
+        load_average=load_average,
+        platform=platform.platform(),
+    )
+
+
+def _result(
+    options: Options,
+    place: Place,
+    data: Dataset,
+    machines: tuple[Machine, ...],
+    rates: dict[str, float],
+    rows: list[Measured],
+    quotients: list[Ratio],
+) -> Result:
+    origin = provenance(data, machines[0])
+    return Result(
+        date=time.strftime("%Y-%m-%d"),
+        place=place,
+        versions=origin["versions"],
+        git=origin["git"],
+        precisions=options.precisions,
+        quick=options.quick,
+        data=data.name,
+        images={split: len(getattr(data, split)) for split in SPLITS},
+        matrix_rates=rates,
+        memory_means=MEANING[place.device],
+        rows=tuple(rows),
+        ratios=tuple(quotients),
+    )
