@@ -4,9 +4,11 @@ Source: slides "Downstream", tables "Fine-Tuning" and "Freeze Encoders"; switche
 Shapes: N images, D latent values, labels 0..9 (the files' 1..10 less one).
 """
 
-from collections.abc import Callable, Iterator
+import time
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import torch
@@ -19,43 +21,27 @@ from pse_repro.data.folds import as_text, folds
 from pse_repro.data.stl10 import Dataset
 from pse_repro.device import Machine
 from pse_repro.evaluation.encoders import held_still, per_image_normalisation
+from pse_repro.evaluation.fold_statistics import FoldStatistics
 from pse_repro.models import LATENT_SIZES, build_classifier
 from pse_repro.seeding import generator, seeded
 from pse_repro.training.classifier import Fitted, fit, predict
+from pse_repro.training.together import NoEncoder, Task, fit_together
 
 
 @dataclass(frozen=True)
 class FoldResult:
-    """One fold's classifier on the test set: probabilities (N, 10) in test_X's order, and how it was trained."""
+    """One fold's classifier on the test set: probabilities (N, 10) in test_X's order, and how it was trained.
+
+    `seconds` that it took: its own, and its share of what folds did together.
+    """
 
     probabilities_NK: np.ndarray
     fitted: Fitted
+    seconds: float
 
 
-@dataclass(frozen=True)
-class Job:
-    """What one fold starts from: its name (for its randomness), its number from 1, a fresh encoder and classifier."""
-
-    name: str
-    number: int
-    encoder: nn.Module
-    classifier: nn.Module
-    after_epoch: Callable[[int, float], None]  # told the epoch and its validation loss
-
-
-class FineTuned(nn.Module):
-    """Encoder and classifier. Switch 7: "statistics-only" runs the encoder without gradients, as released."""
-
-    def __init__(self, encoder: nn.Module, classifier: nn.Module, finetuning: str) -> None:
-        super().__init__()
-        self.encoder, self.classifier = encoder, classifier
-        self.trains_encoder = finetuning == "whole-encoder"
-
-    def forward(self, images_NCHW: Tensor) -> Tensor:
-        with nullcontext() if self.trains_encoder else torch.no_grad():
-            latent_ND = self.encoder(images_NCHW)
-        logits: Tensor = self.classifier(latent_ND)
-        return logits
+AfterEpoch = Callable[[int, int, float], None]  # told the fold's number, the epoch and its validation loss
+Tested = tuple[int, Tensor, Fitted]  # a fold's number, its probabilities on the test set, how it was trained
 
 
 class Batches:
@@ -73,70 +59,115 @@ class Batches:
         self.size, self.augment = size, augment
 
     def train(self, epoch: int) -> Iterator[tuple[Tensor, Tensor]]:
-        inputs, labels = self.train_set
-        for positions in batches(len(labels), self.size, generator(self.name, "shuffle", epoch)):
-            chosen = inputs[positions]
-            yield (chosen if self.augment is None else self.augment(chosen)), labels[positions]
+        for chosen, labels in self._batches(self.train_set, generator(self.name, "shuffle", epoch)):
+            yield (chosen if self.augment is None else self.augment(chosen)), labels
 
     def validation(self) -> Iterator[tuple[Tensor, Tensor]]:
-        inputs, labels = self.validation_set
-        for positions in batches(len(labels), self.size):
-            yield inputs[positions], labels[positions]
+        return self._batches(self.validation_set)
+
+    def _batches(
+        self, examples: tuple[Images | Tensor, Tensor], generator: torch.Generator | None = None
+    ) -> Iterator[tuple[Tensor, Tensor]]:
+        inputs, labels = examples
+        positions = list(batches(len(labels), self.size, generator))
+        order = torch.cat(positions).to(labels.device)  # at once: a GPU waits for every copy
+        if isinstance(inputs, Images):
+            chosen = (inputs[some] for some in positions)
+        else:
+            chosen = iter(inputs[order].split(self.size))
+        return zip(chosen, labels[order].split(self.size), strict=True)
 
 
 class Downstream:
-    """One evaluation of one pre-trained encoder; `fold` trains and tests the classifier of one fold."""
+    """One evaluation of one pre-trained encoder; `run` trains and tests the classifiers of the folds."""
 
     def __init__(
         self, name: str, evaluation: str, encoder_name: str, protocol: Protocol, data: Dataset, machine: Machine
     ) -> None:
         assert data.train.labels is not None  # both are labelled splits
         assert data.test.labels is not None
-        self.name, self.evaluation, self.encoder_name = name, evaluation, encoder_name
+        self.name, self.evaluation, self.encoder_name = f"{name}/{evaluation}", evaluation, encoder_name
         self.protocol, self.data, self.machine = protocol, data, machine
         self.size = protocol.settings.batch_size
         self.folds = folds(data.train.labels, protocol.settings.folds, protocol.switches.fold_order)
         self.train_labels = torch.from_numpy(data.train.labels).long().to(machine.device) - 1
         self.test_order = as_text(data.test.labels)
         self.test_images = Images(data.test, machine.device)
-        self._test_ND: Tensor | None = None  # frozen features of the test set: the same for every fold
 
-    def fold(
-        self, number: int, new_encoder: Callable[[], nn.Module], after_epoch: Callable[[int, float], None]
-    ) -> FoldResult:
-        """Fold `number` (from 1), starting from the pre-trained weights and buffers that `new_encoder` gives."""
-        name = f"{self.name}/{self.evaluation}/fold {number}"
-        with seeded(name, "initialisation"):
-            classifier = build_classifier(self.protocol.switches.classifier, LATENT_SIZES[self.encoder_name])
-        job = Job(name, number, new_encoder(), classifier.to(self.machine.device), after_epoch)
-        probabilities_NK, fitted = self._finetune(job) if self.evaluation == "finetune" else self._frozen(job)
-        return FoldResult(probabilities_NK.numpy(), fitted)
+    def run(
+        self, numbers: Sequence[int], new_encoder: Callable[[], nn.Module], after_epoch: AfterEpoch
+    ) -> Iterator[tuple[int, FoldResult]]:
+        """Each of the folds `numbers` (from 1) when it is done; what it gives does not depend on the others.
 
-    def _finetune(self, job: Job) -> tuple[Tensor, Fitted]:
-        switches = self.protocol.switches
-        train, validation = self._fold_images(job.number)
-        augment = downstream_augmentation(switches.downstream_augmentation)
-        data = Batches(job.name, train, validation, self.size, augment)
-        model = FineTuned(job.encoder, job.classifier, switches.finetuning)
-        still = nullcontext() if model.trains_encoder else held_still(job.name, job.encoder, buffers=False)
-        with still:
-            fitted = fit(job.name, model, data, self.protocol, self.machine, job.after_epoch)
-        return predict(model, self._test_batches(), self.machine), fitted
+        They start from the pre-trained weights and buffers that `new_encoder` gives. Folds that share an encoder are
+        trained together, whole encoders one after another.
+        """
+        train = self._frozen if self.evaluation == "frozen" else self._statistics_only
+        groups = [list(numbers)]
+        if self.evaluation == "finetune" and self.protocol.switches.finetuning == "whole-encoder":
+            train, groups = self._whole_encoder, [[number] for number in numbers]
+        for group in groups:
+            seconds, since = 0.0, time.monotonic()
+            tested = train(group, new_encoder(), after_epoch)
+            for done, (number, probabilities_NK, fitted) in enumerate(tested):
+                seconds += (time.monotonic() - since) / (len(group) - done)
+                yield number, FoldResult(probabilities_NK.numpy(), fitted, seconds)
+                since = time.monotonic()
 
-    def _frozen(self, job: Job) -> tuple[Tensor, Fitted]:
-        encoder = job.encoder.eval()
+    def _frozen(self, numbers: Sequence[int], encoder: nn.Module, after_epoch: AfterEpoch) -> Iterator[Tested]:
+        encoder.eval()
         # One draw of the augmentation, without its crop, for a fold's training images; none for validation (switch 8).
         augment = downstream_augmentation(self.protocol.switches.downstream_augmentation, crop=False)
-        (train, train_labels), (validation, validation_labels) = self._fold_images(job.number)
-        with held_still(job.name, encoder):
-            with seeded(job.name, "features"):
-                train_ND = self.features(encoder, train, augment)
-            validation_ND = self.features(encoder, validation)
-            if self._test_ND is None:
-                self._test_ND = self.features(encoder, self.test_images)
-            data = Batches(job.name, (train_ND, train_labels), (validation_ND, validation_labels), self.size)
-            fitted = fit(job.name, job.classifier, data, self.protocol, self.machine, job.after_epoch)
-        return predict(job.classifier, self._test_ND.split(self.size), self.machine), fitted
+        tasks = []
+        with held_still(self.name, encoder):
+            test_ND = self.features(encoder, self.test_images)
+            for number in numbers:
+                name = self._fold_name(number)
+                (train, train_labels), (validation, validation_labels) = self._fold_images(number)
+                with seeded(name, "features"):
+                    train_ND = self.features(encoder, train, augment)
+                validation_ND = self.features(encoder, validation)
+                data = Batches(name, (train_ND, train_labels), (validation_ND, validation_labels), self.size)
+                tasks.append(self._task(number, data, after_epoch))
+        for trained in fit_together(tasks, NoEncoder(len(tasks)), self.protocol, self.machine):
+            classifier = tasks[trained.position].classifier
+            probabilities_NK = predict(classifier, test_ND.split(self.size), self.machine)
+            yield numbers[trained.position], probabilities_NK, trained.fitted
+
+    def _statistics_only(self, numbers: Sequence[int], encoder: nn.Module, after_epoch: AfterEpoch) -> Iterator[Tested]:
+        tasks = [self._image_task(number, after_epoch) for number in numbers]
+        statistics = FoldStatistics(encoder, len(tasks))
+        with held_still(self.name, encoder) as check:
+            for trained in fit_together(tasks, statistics, self.protocol, self.machine):
+                check()
+                drifted = statistics.encoder_with(trained.statistics_S)
+                model = nn.Sequential(drifted, tasks[trained.position].classifier)
+                yield numbers[trained.position], self._predict(model), trained.fitted
+
+    def _whole_encoder(self, numbers: Sequence[int], encoder: nn.Module, after_epoch: AfterEpoch) -> Iterator[Tested]:
+        (number,) = numbers
+        task = self._image_task(number, after_epoch)
+        model = nn.Sequential(encoder, task.classifier)
+        fitted = fit(task.name, model, task.data, self.protocol, self.machine, task.after_epoch)
+        yield number, self._predict(model), fitted
+
+    def _image_task(self, number: int, after_epoch: AfterEpoch) -> Task:
+        augment = downstream_augmentation(self.protocol.switches.downstream_augmentation)
+        data = Batches(self._fold_name(number), *self._fold_images(number), self.size, augment)
+        return self._task(number, data, after_epoch)
+
+    def _task(self, number: int, data: Batches, after_epoch: AfterEpoch) -> Task:
+        name = self._fold_name(number)
+        with seeded(name, "initialisation"):
+            classifier = build_classifier(self.protocol.switches.classifier, LATENT_SIZES[self.encoder_name])
+        return Task(name, classifier.to(self.machine.device), data, partial(after_epoch, number))
+
+    def _fold_name(self, number: int) -> str:
+        return f"{self.name}/fold {number}"
+
+    def _predict(self, model: nn.Module) -> Tensor:
+        images = (self.test_images[positions] for positions in batches(len(self.test_images), self.size))
+        return predict(model, images, self.machine)
 
     @torch.no_grad()
     def features(self, encoder: nn.Module, images: Images, augment: Augmentation | None = None) -> Tensor:
@@ -156,6 +187,3 @@ class Downstream:
             (Images(self.data.train, device, train), self.train_labels[torch.from_numpy(train).to(device)]),
             (Images(self.data.train, device, validation), self.train_labels[torch.from_numpy(validation).to(device)]),
         )
-
-    def _test_batches(self) -> Iterator[Tensor]:
-        return (self.test_images[positions] for positions in batches(len(self.test_images), self.size))

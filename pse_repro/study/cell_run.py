@@ -162,9 +162,10 @@ class CellRun:
         labels = np.asarray(self.data.test.labels, np.int64) - 1
         by_batches = self.cell.protocol.switches.test_score == "batch-means"
         order = downstream.test_order if by_batches else None
+        self._folds(downstream, evaluation)
         probabilities, rows = [], []
         for number in range(1, self.cell.folds + 1):
-            fold = self._fold(downstream, evaluation, number)
+            fold = store.read_npz(self._fold_path(evaluation, number))
             probabilities.append(fold["probabilities"])
             values = scores(fold["probabilities"], labels, order, downstream.size) | {
                 "best_epoch": float(fold["best_epoch"])
@@ -175,28 +176,32 @@ class CellRun:
         return [{"evaluation": evaluation} | row for row in rows]
 
     def _complete(self, evaluation: str) -> bool:
-        return all(self._fold_path(evaluation, number).exists() for number in range(1, self.cell.folds + 1))
+        return not self._missing(evaluation)
+
+    def _missing(self, evaluation: str) -> list[int]:
+        numbers = range(1, self.cell.folds + 1)
+        return [number for number in numbers if not self._fold_path(evaluation, number).exists()]
 
     def _fold_path(self, evaluation: str, number: int) -> Path:
         return evaluation_folder(self.directory, self.cell, evaluation) / f"fold-{number}.npz"
 
-    def _fold(self, downstream: Downstream, evaluation: str, number: int) -> dict[str, np.ndarray]:
-        path = self._fold_path(evaluation, number)
-        if not path.exists():
-            per_epoch = len(self.data.train)  # training and validation images (or their features)
-            name = f"{self.cell.name} {evaluation} fold {number}/{self.cell.folds}"
-            total = per_epoch * self.cell.protocol.settings.downstream_max_epochs  # early stopping may end it before
-            with self.progress.stage(name, total) as stage:
+    def _folds(self, downstream: Downstream, evaluation: str) -> None:
+        """Train and test the folds that are missing; each is kept as soon as it is done."""
+        missing = self._missing(evaluation)
+        if not missing:
+            return
+        per_epoch = len(self.data.train)  # a fold's training and validation images (or their features)
+        # early stopping may end it before
+        total = len(missing) * per_epoch * self.cell.protocol.settings.downstream_max_epochs
+        which = f"fold {missing[0]}" if len(missing) == 1 else f"{len(missing)} folds"
+        with self.progress.stage(f"{self.cell.name} {evaluation}, {which}", total) as stage:
 
-                def after_epoch(epoch: int, loss: float) -> None:
-                    stage.advance(per_epoch)
-                    stage.note(f"epoch {epoch + 1}, validation {loss:.4f}")
+            def after_epoch(number: int, epoch: int, loss: float) -> None:
+                stage.advance(per_epoch)
+                stage.note(f"fold {number}, epoch {epoch + 1}, validation {loss:.4f}")
 
-                started = time.monotonic()
-                result = downstream.fold(number, self.encoder, after_epoch)
-                seconds = time.monotonic() - started
-            store.write_npz(path, **_arrays(result, self.data, seconds))
-        return store.read_npz(path)
+            for number, result in downstream.run(missing, self.encoder, after_epoch):
+                store.write_npz(self._fold_path(evaluation, number), **_arrays(result, self.data, result.seconds))
 
     def _record(self) -> None:
         """Provenance: where the cell's work lies, and the seconds that went into each part, also over several goes."""

@@ -11,8 +11,9 @@ from typing import Protocol as Interface
 
 import torch
 from torch import Tensor, nn
+from torch.optim.lr_scheduler import ReduceLROnPlateau
 
-from pse_repro.config import Protocol
+from pse_repro.config import Protocol, Settings
 from pse_repro.device import Machine
 from pse_repro.errors import CellError
 from pse_repro.seeding import seeded
@@ -35,6 +36,43 @@ class Fitted:
     validation_losses: list[float]
 
 
+class Course:
+    """How training on a fold goes: its losses by epoch, and the best epoch (from 0) so far."""
+
+    def __init__(self, name: str, patience: int) -> None:
+        self.name, self.patience = name, patience
+        self.best_epoch, self.best_loss = -1, math.inf
+        self.train_losses: list[float] = []
+        self.validation_losses: list[float] = []
+
+    def note(self, train_loss: float, validation_loss: float) -> bool:
+        """After an epoch: whether it is the best so far. CellError for a loss that is not finite."""
+        epoch = len(self.validation_losses)
+        if not (math.isfinite(validation_loss) and math.isfinite(train_loss)):
+            raise CellError(
+                f"{self.name}: loss is {train_loss} (validation {validation_loss}) in epoch {epoch}; this cell stops"
+            )
+        self.train_losses.append(train_loss)
+        self.validation_losses.append(validation_loss)
+        is_best = validation_loss < self.best_loss
+        if is_best:
+            self.best_epoch, self.best_loss = epoch, validation_loss
+        return is_best
+
+    @property
+    def is_over(self) -> bool:
+        """Early stopping: no better epoch for as long as the patience lasts."""
+        return len(self.validation_losses) - 1 - self.best_epoch >= self.patience
+
+    def fitted(self) -> Fitted:
+        return Fitted(self.best_epoch, self.train_losses, self.validation_losses)
+
+
+def reduced_on_plateau(optimizer: torch.optim.Optimizer, settings: Settings) -> ReduceLROnPlateau:
+    """The schedule of the optimizer's learning rate, to be stepped with each epoch's validation loss."""
+    return ReduceLROnPlateau(optimizer, factor=settings.plateau_factor, patience=settings.plateau_patience)
+
+
 def fit(
     name: str,
     model: nn.Module,
@@ -48,31 +86,24 @@ def fit(
     `after_epoch` is told the epoch and its validation loss. CellError for a loss that is not finite.
     """
     settings = protocol.settings
-    optimizer = torch.optim.Adam(model.parameters(), settings.learning_rate)
-    plateau = torch.optim.lr_scheduler.ReduceLROnPlateau(
-        optimizer, factor=settings.plateau_factor, patience=settings.plateau_patience
-    )
+    fused = machine.device.type == "cuda"
+    optimizer = torch.optim.Adam(model.parameters(), settings.learning_rate, fused=fused)
+    plateau = reduced_on_plateau(optimizer, settings)
     clip_norm = settings.downstream_clip_norm if protocol.switches.gradient_clipping else None
     best: dict[str, Tensor] = {}
-    best_epoch, best_loss = -1, math.inf
-    train_losses: list[float] = []
-    validation_losses: list[float] = []
+    course = Course(name, settings.stopping_patience)
     for epoch in range(settings.downstream_max_epochs):
         with seeded(name, "epoch", epoch):
-            train_losses.append(_train_epoch(model, data.train(epoch), optimizer, clip_norm, machine))
-        validation_losses.append(mean_batch_loss(model, data.validation(), machine))
-        loss = validation_losses[-1]
-        if not (math.isfinite(loss) and math.isfinite(train_losses[-1])):
-            raise CellError(f"{name}: loss is {train_losses[-1]} (validation {loss}) in epoch {epoch}; this cell stops")
-        plateau.step(loss)
-        if loss < best_loss:
+            train_loss = _train_epoch(model, data.train(epoch), optimizer, clip_norm, machine)
+        loss = mean_batch_loss(model, data.validation(), machine)
+        if course.note(train_loss, loss):
             best = {key: value.detach().clone() for key, value in model.state_dict().items()}
-            best_epoch, best_loss = epoch, loss
+        plateau.step(loss)
         after_epoch(epoch, loss)
-        if epoch - best_epoch >= settings.stopping_patience:
+        if course.is_over:
             break
     model.load_state_dict(best)
-    return Fitted(best_epoch, train_losses, validation_losses)
+    return course.fitted()
 
 
 def _train_epoch(

@@ -1,6 +1,8 @@
 """The two evaluations: what stays as it was, what changes, and which images are augmented (switches 7 to 10)."""
 
+import time
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -8,27 +10,108 @@ import torch
 from torch import Tensor, nn
 
 from pse_repro.config import Protocol
+from pse_repro.errors import CellError
 from pse_repro.evaluation import downstream
-from pse_repro.evaluation.downstream import Downstream
+from pse_repro.evaluation.downstream import Downstream, FoldResult
 from pse_repro.evaluation.encoders import fingerprint
+from pse_repro.training.classifier import fit
 from tests.tiny import CPU, TinyAutoencoder, dataset, protocol
 
 pytestmark = pytest.mark.usefixtures("tiny_models")
 
 
-def judged(evaluation: str, under: Protocol) -> tuple[nn.Module, nn.Module, downstream.FoldResult]:
+EVALUATIONS = [("finetune", "as-released"), ("finetune", "as-described"), ("frozen", "as-released")]
+
+
+def judged(evaluation: str, under: Protocol) -> tuple[nn.Module, nn.Module, FoldResult]:
     """The encoder before, the encoder after one fold, and the fold's result."""
-    torch.manual_seed(0)
-    before, after = TinyAutoencoder().encoder, TinyAutoencoder().encoder
-    after.load_state_dict(before.state_dict())
-    result = Downstream("cell", evaluation, "cnn", under, dataset(), CPU).fold(1, lambda: after, lambda *_: None)
+    before, after = pretrained(), pretrained()
+    ((_, result),) = Downstream("cell", evaluation, "cnn", under, dataset(), CPU).run([1], lambda: after, nobody)
     return before, after, result
 
 
-def test_as_released_fine_tuning_never_changes_a_weight_but_drifts_the_statistics() -> None:
+def pretrained() -> nn.Module:
+    torch.manual_seed(0)
+    return TinyAutoencoder().encoder
+
+
+def nobody(number: int, epoch: int, loss: float) -> None:
+    pass
+
+
+class StatisticsOnly(nn.Module):
+    """Switch 7 as released, for one fold: an encoder of its own that is run without gradients."""
+
+    def __init__(self, encoder: nn.Module, classifier: nn.Module) -> None:
+        super().__init__()
+        self.encoder, self.classifier = encoder, classifier
+
+    def forward(self, images_NCHW: Tensor) -> Tensor:
+        with torch.no_grad():
+            latents_ND = self.encoder(images_NCHW)
+        logits_NK: Tensor = self.classifier(latents_ND)
+        return logits_NK
+
+
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+def test_as_released_fine_tuning_equals_one_fold_at_a_time_with_an_encoder_of_its_own(precision: str) -> None:
+    machine, under = replace(CPU, precision=precision), protocol(folds=3)
+    data = dataset(train=52)  # folds of 34 and 18, 35 and 17, 35 and 17
+    evaluation = Downstream("cell", "finetune", "cnn", under, data, machine)
+    found = dict(evaluation.run([1, 2, 3], pretrained, nobody))
+    for number in (1, 2, 3):
+        task = evaluation._image_task(number, nobody)
+        model = StatisticsOnly(pretrained(), task.classifier)
+        fitted = fit(task.name, model, task.data, under, machine, task.after_epoch)
+        tolerance = 1e-4 if precision == "fp32" else 1e-2
+        assert found[number].fitted.validation_losses == pytest.approx(fitted.validation_losses, rel=tolerance)
+        assert found[number].fitted.train_losses == pytest.approx(fitted.train_losses, rel=tolerance)
+        np.testing.assert_allclose(found[number].probabilities_NK, evaluation._predict(model), atol=tolerance)
+
+
+@pytest.mark.parametrize(("evaluation", "name"), EVALUATIONS)
+def test_a_fold_does_not_depend_on_the_ones_with_it(evaluation: str, name: str) -> None:
+    under = protocol(name, folds=5)
+    told: list[tuple[int, int]] = []
+
+    def after_epoch(number: int, epoch: int, loss: float) -> None:
+        told.append((number, epoch))
+
+    found = dict(Downstream("cell", evaluation, "cnn", under, dataset(), CPU).run([1, 2, 4], pretrained, after_epoch))
+    assert sorted(told) == [(number, epoch) for number in (1, 2, 4) for epoch in range(3)]
+    assert list(found) == [1, 2, 4]
+    for number, result in found.items():
+        downstream = Downstream("cell", evaluation, "cnn", under, dataset(), CPU)
+        ((_, alone),) = downstream.run([number], pretrained, nobody)
+        assert alone.fitted == result.fitted
+        np.testing.assert_array_equal(alone.probabilities_NK, result.probabilities_NK)
+
+
+@pytest.mark.parametrize(("evaluation", "name"), EVALUATIONS)
+def test_the_folds_seconds_add_up(evaluation: str, name: str) -> None:
+    downstream = Downstream("cell", evaluation, "cnn", protocol(name), dataset(), CPU)
+    started = time.monotonic()
+    seconds = [result.seconds for _, result in downstream.run([1, 2, 3], pretrained, nobody)]
+    elapsed = time.monotonic() - started
+    assert 0.5 * elapsed < sum(seconds) <= elapsed
+    assert min(seconds) > 0.1 * elapsed
+
+
+def test_as_released_fine_tuning_changes_neither_the_weights_nor_the_statistics_of_the_shared_encoder() -> None:
     before, after, _ = judged("finetune", protocol())
-    assert fingerprint(after, buffers=False) == fingerprint(before, buffers=False)
-    assert fingerprint(after) != fingerprint(before)
+    assert fingerprint(after) == fingerprint(before)
+
+
+def test_an_encoder_that_changes_in_as_released_fine_tuning_stops_the_cell() -> None:
+    encoder = pretrained()
+
+    def disturb(number: int, epoch: int, loss: float) -> None:
+        with torch.no_grad():
+            next(encoder.parameters())[0, 0, 0, 0] += 1e-3
+
+    run = Downstream("cell", "finetune", "cnn", protocol(), dataset(), CPU).run([1, 2], lambda: encoder, disturb)
+    with pytest.raises(CellError, match="cell/finetune: the encoder's weights or buffers changed"):
+        next(run)
 
 
 def test_as_described_fine_tuning_changes_the_weights() -> None:

@@ -54,6 +54,7 @@ def test_a_second_run_trains_nothing_and_gives_the_same_rows(tmp_path: Path, mon
     first = run(tmp_path)
     monkeypatch.setattr("pse_repro.study.cell_run.Pretraining", None)
     monkeypatch.setattr("pse_repro.evaluation.downstream.fit", None)
+    monkeypatch.setattr("pse_repro.evaluation.downstream.fit_together", None)
     pd.testing.assert_frame_equal(run(tmp_path), first)
 
 
