@@ -17,6 +17,7 @@ from pse_repro.doctor.needs import (
     run_bytes,
 )
 from pse_repro.doctor.system import Folder
+from pse_repro.doctor.volumes import mount_option
 
 PYTHONS = ((3, 11), (3, 14))  # from, below: pyproject.toml's requires-python
 SAMPLE_BYTES = sum(SAMPLE_COUNTS.values()) * IMAGE_BYTES
@@ -98,6 +99,8 @@ def check_images(facts: Facts) -> Check:
         begun = f"; {amount(images.archive_bytes)} of its archive are there" if images.archive_bytes else ""
         where = f" --data {images.path}" if facts.data_named else ""
         remedy = f"pse-repro data fetch{where}: {amount(ARCHIVE_BYTES)} from ai.stanford.edu (the doctor did not try)"
+        if images.path in facts.lost:
+            remedy = f"where the host has them, {mount_option(images.path)}; where not, {remedy}"
         return Check("images", "warning", f"none in {images.path}{begun}", needed, remedy)
     sizes = ", ".join(f"{count:,} {split}" for split, count in counts.items()) or "a few"
     found = f"other images than STL-10 in {images.path}: {sizes}"
@@ -111,7 +114,7 @@ def check_data_folder(facts: Facts) -> Check:
     if not left:
         return Check("data folder", "good", f"{folder.path}: nothing is to be written there")
     why = f"{amount(left)} to fetch and unpack STL-10"
-    return _check_folder("data folder", folder, left, why, "--data (or PSE_REPRO_DATA)", REAL_IMAGES)
+    return _check_folder(facts, "data folder", folder, left, why, "--data (or PSE_REPRO_DATA)", REAL_IMAGES)
 
 
 def check_run_folder(facts: Facts) -> Check:
@@ -123,7 +126,7 @@ def check_run_folder(facts: Facts) -> Check:
     total = {study: need + (beside if study in REAL_IMAGES else 0) for study, need in needs.items()}
     blocked = tuple(study for study in STUDIES if total[study] > facts.runs.free)
     option = "--out (or PSE_REPRO_OUT)"
-    return _check_folder("run folder", facts.runs, total["full"], why, option, STUDIES, blocked)
+    return _check_folder(facts, "run folder", facts.runs, total["full"], why, option, STUDIES, blocked)
 
 
 def check_cache_folder(facts: Facts) -> Check:
@@ -131,7 +134,16 @@ def check_cache_folder(facts: Facts) -> Check:
     if facts.sample:
         return Check("cache folder", "good", f"{facts.cache.path}: the embedded sample is there")
     why = f"{amount(SAMPLE_BYTES)} for the embedded sample, which smoke draws once"
-    return _check_folder("cache folder", facts.cache, SAMPLE_BYTES, why, "XDG_CACHE_HOME", ("smoke",))
+    return _check_folder(facts, "cache folder", facts.cache, SAMPLE_BYTES, why, "XDG_CACHE_HOME", ("smoke",))
+
+
+def check_volumes(facts: Facts) -> Check | None:
+    """What a container takes with it when it ends; None where it takes nothing."""
+    if not facts.lost:
+        return None
+    names = " and ".join(str(place.absolute()) for place in facts.lost)
+    found = f"{names}: what is written there is lost with this container"
+    return Check("volumes", "warning", found, "folders of the host, for images and runs", mount_option(*facts.lost))
 
 
 def fetch_bytes(facts: Facts) -> int:
@@ -142,21 +154,33 @@ def fetch_bytes(facts: Facts) -> int:
 
 
 def _check_folder(
-    name: str, folder: Folder, need: int, why: str, option: str, uses: tuple[str, ...], blocked: tuple[str, ...] = ()
-) -> Check:
+    facts: Facts, name: str, folder: Folder, need: int, why: str, option: str, uses: tuple[str, ...],
+    blocked: tuple[str, ...] = (),
+) -> Check:  # fmt: skip
     """`uses` are the studies that write there, `blocked` those whose need is not met (all of them, if not given)."""
     what = "" if folder.exists else ", yet to be made"
     found = f"{folder.path}{what}: {amount(folder.free)} free"
     if not folder.writable:
-        remedy = f"name another folder with {option}, or get permission for this one"
+        remedy = _permission(facts, folder) or f"name another folder with {option}, or get permission for this one"
         return Check(name, "bad", f"{folder.path}{what}: this user may not write there", why, remedy, uses)
     if folder.free < need:
-        remedy = f"free {amount(need - folder.free)}, or name a folder on another disk with {option}"
+        named = f"name a folder on another disk with {option}"
+        larger = mount_option(folder.path) if folder.path in facts.lost else named
+        remedy = f"free {amount(need - folder.free)}, or {larger}"
         return Check(name, "bad", found, why, remedy, blocked or uses)
     return Check(name, "good", found, why)
 
 
-CHECKS: tuple[Callable[[Facts], Check], ...] = (
+def _permission(facts: Facts, folder: Folder) -> str:
+    """What docker must be told for a folder to be writable; empty outside of its containers, and of their like."""
+    if facts.container in ("", "apptainer"):
+        return ""
+    if folder == facts.cache:
+        return "docker run --tmpfs /tmp -e XDG_CACHE_HOME=/tmp/cache ..."
+    return mount_option(folder.path)
+
+
+CHECKS: tuple[Callable[[Facts], Check | None], ...] = (
     check_python,
     check_cpu,
     check_bf16,
@@ -165,4 +189,5 @@ CHECKS: tuple[Callable[[Facts], Check], ...] = (
     check_data_folder,
     check_run_folder,
     check_cache_folder,
+    check_volumes,
 )

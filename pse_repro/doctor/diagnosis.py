@@ -49,7 +49,8 @@ def examine(data: Path | None, out: Path | None, precision: str = "fp32") -> Dia
 
 def judge(facts: Facts) -> Diagnosis:
     """The checks, those on the GPU first, and the verdicts: a function of the facts."""
-    checks = (*gpu_checks(facts), *(check(facts) for check in CHECKS))
+    judged = (check(facts) for check in CHECKS)
+    checks = (*gpu_checks(facts), *(check for check in judged if check is not None))
     return Diagnosis(facts, checks, tuple(_verdict(study, facts, checks) for study in STUDIES))
 
 

@@ -20,6 +20,7 @@ from pse_repro.doctor.images import Images, read_images
 from pse_repro.doctor.needs import STUDIES
 from pse_repro.doctor.nvidia import Nvidia, read_nvidia
 from pse_repro.doctor.system import Cpu, Folder, Memory, read_container, read_cpu, read_folder, read_memory
+from pse_repro.doctor.volumes import lost_with_container
 from pse_repro.places import cache_home, data_home
 from pse_repro.study.estimate import STL10_IMAGES, Costs, estimate_seconds, measure
 from pse_repro.study.provenance import git_state
@@ -64,7 +65,10 @@ class Speed:
 
 @dataclass(frozen=True)
 class Facts:
-    """What was found. `data_named`: --data was given; `sample`: the embedded sample has been drawn before."""
+    """What was found. `data_named`: --data was given; `sample`: the embedded sample has been drawn before.
+
+    `lost`: the folders of images and runs that go with the container.
+    """
 
     python: str
     kit: str
@@ -84,11 +88,12 @@ class Facts:
     runs: Folder
     cache: Folder
     speed: Speed
+    lost: tuple[Path, ...] = ()
 
 
 def read_facts(data: Path | None, out: Path | None, precision: str = "fp32") -> Facts:
     """Ask the machine everything: about eight seconds, five of which measure how fast it trains."""
-    images = read_images(data or data_home())
+    images, runs = read_images(data or data_home()), out or RUNS
     sample = read_images(cache_home() / f"sample-v{SAMPLE_VERSION}")
     cpu = read_cpu()  # before anything here computes
     return Facts(
@@ -107,9 +112,10 @@ def read_facts(data: Path | None, out: Path | None, precision: str = "fp32") -> 
         data_named=data is not None,
         sample=sample.counts == SAMPLE_COUNTS,
         data=read_folder(data or data_home()),
-        runs=read_folder(out or RUNS),
+        runs=read_folder(runs),
         cache=read_folder(cache_home()),
         speed=read_speed(images, precision),
+        lost=tuple(place for place in (images.path, runs) if lost_with_container(place)),
     )
 
 

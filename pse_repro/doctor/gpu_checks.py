@@ -13,12 +13,15 @@ DRIVERS = {11: "450.80.02", 12: "525.60.13", 13: "580"}
 BF16_CAPABILITY = (8, 0)  # bfloat16 in the tensor cores since Ampere: CUDA C++ Programming Guide, Compute Capabilities
 
 # How a container is given the GPU.
-_TOOLKIT = "(the host needs nvidia-container-toolkit)"
 _PASS = {
     "apptainer": "start it with apptainer exec --nv ...",
-    "podman": f"start it with podman run --device nvidia.com/gpu=all ... {_TOOLKIT}",
+    "podman": "start it with podman run --device nvidia.com/gpu=all ... "
+    '(it answers "unresolvable CDI devices" where the host lacks nvidia-container-toolkit, or nvidia-ctk was not run)',
 }
-_PASS_DOCKER = f"start it with docker run --gpus all ... {_TOOLKIT}"
+_PASS_DOCKER = (
+    "start it with docker run --gpus all ... "
+    '(it answers "could not select device driver" where the host lacks nvidia-container-toolkit)'
+)
 _DRIVER_PAGE = "https://www.nvidia.com/drivers"
 _TORCH_PAGE = "https://pytorch.org/get-started/locally"
 _WITHOUT = "pse-repro smoke, pse-repro run pair --device cpu"
@@ -115,6 +118,8 @@ def _why_none(facts: Facts) -> tuple[str, str]:
     """Why PyTorch sees no GPU, and what to do: the first cause of the chain from hardware to PyTorch."""
     nvidia, visible = facts.nvidia, facts.environment.get("CUDA_VISIBLE_DEVICES")
     inside = _PASS.get(facts.container, _PASS_DOCKER)
+    if facts.container and (hidden := _hidden_by_runtime(facts)):
+        return hidden
     if facts.container and not (nvidia.device_files and nvidia.cuda):  # devices, and the driver's library
         if nvidia.present:
             return "the machine has an NVIDIA GPU, and this container was not given it", inside
@@ -130,6 +135,24 @@ def _why_none(facts: Facts) -> tuple[str, str]:
         return "PyTorch cannot use it with this driver", "see NVIDIA driver"
     said = facts.torch.complaint or nvidia.complaint or "it does not say why"
     return f"PyTorch sees none: {said}", "see whether nvidia-smi lists the GPU; if it does, reboot or reinstall PyTorch"
+
+
+def _hidden_by_runtime(facts: Facts) -> tuple[str, str] | None:
+    """What the container's own variables, or a reload of the host's, kept the NVIDIA container runtime from giving it.
+
+    Source: NVIDIA Container Toolkit, Specialized Configurations with Docker, and Troubleshooting.
+    """
+    visible = facts.environment.get("NVIDIA_VISIBLE_DEVICES", "all")
+    capabilities = facts.environment.get("NVIDIA_DRIVER_CAPABILITIES", "all")
+    if visible in ("", "none", "void") and not facts.nvidia.device_files:  # CDI says "void", and gives devices
+        return f"NVIDIA_VISIBLE_DEVICES={visible!r} keeps every GPU from this container", "leave it out, or give all"
+    if facts.nvidia.device_files and not facts.nvidia.cuda and not {"all", "compute"} & set(capabilities.split(",")):
+        remedy = "start it with -e NVIDIA_DRIVER_CAPABILITIES=compute,utility"
+        return f"NVIDIA_DRIVER_CAPABILITIES={capabilities!r} leaves out the driver's CUDA library", remedy
+    if facts.nvidia.device_files and "NVML: Unknown Error" in facts.nvidia.complaint:
+        found = f"this container has lost the GPU ({facts.nvidia.complaint}), as when the host's systemd was reloaded"
+        return found, "start a new container; the run continues"
+    return None
 
 
 def _driver_bad(found: str, needed: str, remedy: str) -> Check:

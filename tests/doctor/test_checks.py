@@ -17,6 +17,7 @@ from pse_repro.doctor.checks import (
     check_memory,
     check_python,
     check_run_folder,
+    check_volumes,
 )
 from pse_repro.doctor.images import Images
 from pse_repro.doctor.needs import run_bytes
@@ -26,7 +27,8 @@ NONE = Images(Path("/data"), "none")
 
 
 def test_a_good_machine_is_good_throughout() -> None:
-    found = [check(machine()) for check in checks.CHECKS]
+    found = [judged for check in checks.CHECKS if (judged := check(machine())) is not None]
+    assert len(found) == len(checks.CHECKS) - 1  # nothing is said of volumes
     assert [check.state for check in found] == ["good"] * len(found)
     assert not any(check.remedy or check.blocks for check in found)
 
@@ -161,3 +163,40 @@ def test_folders_that_may_not_be_written() -> None:
     assert home.needed == "133 MB for the embedded sample, which smoke draws once"
     assert "XDG_CACHE_HOME" in home.remedy
     assert check_cache_folder(machine(cache=closed)).state == "good"  # it was drawn before
+
+
+def test_a_container_s_folders_that_may_not_be_written_are_to_be_mounted() -> None:
+    closed = {"path": Path("/runs"), "writable": False}
+    runs = check_run_folder(machine(container="docker", runs=closed))
+    assert runs.found == "/runs: this user may not write there"
+    assert runs.remedy == 'docker run --user "$(id -u):$(id -g)" -v DIR:/runs ..., with a DIR of your own'
+    data = check_data_folder(machine(container="podman", images=NONE, data={"writable": False}))
+    assert "-v DIR:/data" in data.remedy
+    cache = check_cache_folder(machine(container="docker", sample=False, cache={"writable": False}))
+    assert cache.remedy == "docker run --tmpfs /tmp -e XDG_CACHE_HOME=/tmp/cache ..."
+    assert check_run_folder(machine(container="apptainer", runs=closed)).remedy.startswith("name another folder")
+
+
+def test_what_goes_with_a_container() -> None:
+    assert check_volumes(machine(container="docker")) is None
+    places = (Path("/data"), Path("/runs"))
+    check = check_volumes(machine(container="docker", lost=places))
+    assert check is not None
+    assert (check.state, check.blocks) == ("warning", ())
+    assert check.found == "/data and /runs: what is written there is lost with this container"
+    assert check.remedy.startswith('docker run --user "$(id -u):$(id -g)" -v DIR:/data -v DIR:/runs ...')
+
+
+def test_images_that_a_container_was_not_given() -> None:
+    check = check_images(machine(container="docker", images=NONE, lost=(Path("/data"),)))
+    assert check.remedy.startswith("where the host has them, docker run --user")
+    assert "; where not, pse-repro data fetch --data /data: 2.6 GB" in check.remedy
+    kept = check_images(machine(container="docker", images=NONE))
+    assert kept.remedy.startswith("pse-repro data fetch")
+
+
+def test_a_full_disk_under_a_container() -> None:
+    full = machine(container="docker", runs={"path": Path("/runs"), "free": 0}, lost=(Path("/runs"),))
+    assert check_run_folder(full).remedy.endswith("-v DIR:/runs ..., with a DIR of your own")
+    mounted = check_run_folder(replace(full, lost=()))
+    assert mounted.remedy.endswith("name a folder on another disk with --out (or PSE_REPRO_OUT)")

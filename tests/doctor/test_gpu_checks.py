@@ -146,6 +146,51 @@ def test_a_container_in_which_no_gpu_can_be_seen() -> None:
     assert "Without: pse-repro smoke" in check.remedy
 
 
+@pytest.mark.parametrize(("kind", "answer"), [("docker", "could not select device driver"),
+                                              ("podman", "unresolvable CDI devices")])  # fmt: skip
+def test_an_engine_without_the_container_toolkit_is_known_by_its_answer(kind: str, answer: str) -> None:
+    assert (
+        f'"{answer}" where the host lacks nvidia-container-toolkit'
+        in check_gpu(without_gpu(container=kind, nvidia=Nvidia())).remedy
+    )
+
+
+@pytest.mark.parametrize("visible", ["", "none", "void"])
+def test_a_container_told_to_see_no_gpu(visible: str) -> None:
+    environment = {"NVIDIA_VISIBLE_DEVICES": visible}
+    check = check_gpu(without_gpu(container="docker", nvidia=Nvidia(), environment=environment))
+    assert check.found == f"NVIDIA_VISIBLE_DEVICES={visible!r} keeps every GPU from this container"
+    assert check.remedy == "leave it out, or give all"
+    outside = check_gpu(without_gpu(nvidia=Nvidia(), environment=environment))
+    assert outside.found == "no NVIDIA GPU in this machine"  # it means something in containers alone
+    by_cdi = check_gpu(without_gpu(container="docker", environment=environment))
+    assert "NVIDIA_VISIBLE_DEVICES" not in by_cdi.found
+
+
+def test_a_container_that_was_given_the_device_without_cuda() -> None:
+    environment = {"NVIDIA_VISIBLE_DEVICES": "all", "NVIDIA_DRIVER_CAPABILITIES": "utility"}
+    partly = without_gpu(container="docker", nvidia=replace(DRIVEN, cuda=""), environment=environment)
+    assert check_gpu(partly).found == "NVIDIA_DRIVER_CAPABILITIES='utility' leaves out the driver's CUDA library"
+    assert check_gpu(partly).remedy == "start it with -e NVIDIA_DRIVER_CAPABILITIES=compute,utility"
+    enough = replace(partly, environment={"NVIDIA_DRIVER_CAPABILITIES": "compute,utility"})
+    assert "--gpus all" in check_gpu(enough).remedy
+
+
+def test_a_container_that_lost_its_gpu_while_it_ran() -> None:
+    said = "Failed to initialize NVML: Unknown Error"
+    check = check_gpu(without_gpu(container="docker", nvidia=replace(DRIVEN, names=(), complaint=said)))
+    assert check.found.startswith(f"this container has lost the GPU ({said})")
+    assert check.remedy == "start a new container; the run continues"
+
+
+def test_a_driver_on_a_container_s_host_that_is_too_old() -> None:
+    facts = without_gpu(container="docker", torch=CUDA_13, nvidia=replace(DRIVEN, driver="535.54.03", cuda="12.2"))
+    assert driver(facts).found == (
+        "535.54.03, which supports CUDA 12.2 and older; PyTorch 2.15.0 was built for CUDA 13.0"
+    )  # fmt: skip
+    assert driver(facts).remedy.startswith("on the host, install a newer NVIDIA driver")
+
+
 @pytest.mark.parametrize(("visible", "hides"), [("", True), ("-1", True), ("1", True), ("none", True), ("0", False),
                                                 ("GPU-5ebe9f43", False), ("0,7", False), ("7,0", True)])  # fmt: skip
 def test_cuda_visible_devices_that_hides_every_gpu(visible: str, hides: bool) -> None:
