@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from pse_repro import __version__
-from pse_repro.cli import data, machine, results, studies
+from pse_repro.cli import data, figures, machine, results, runs, studies
 
 PANELS: dict[str, dict[str, Callable[..., None]]] = {
     "Runs": {
@@ -16,8 +16,15 @@ PANELS: dict[str, dict[str, Callable[..., None]]] = {
         "plan": studies.plan,
         "pretrain": studies.pretrain,
         "evaluate": studies.evaluate,
+        "status": runs.status,
     },
-    "Results": {"compare": results.compare, "explain": results.explain, "report": results.report},
+    "Results": {
+        "compare": results.compare,
+        "explain": results.explain,
+        "report": results.report,
+        "export": runs.export,
+        "demo": figures.demo,
+    },
     "Images and machine": {"doctor": machine.doctor, "bench": machine.bench},
 }
 DATA_COMMANDS: dict[str, Callable[..., None]] = {

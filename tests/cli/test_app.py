@@ -14,7 +14,7 @@ from pse_repro import cli
 from tests.cli.conftest import Run
 
 RUNS = ("smoke", "quick", "full", "run", "plan", "pretrain", "evaluate")
-COMMANDS = (*RUNS, "compare", "explain", "report", "doctor", "bench", "data")
+COMMANDS = (*RUNS, "status", "compare", "explain", "report", "export", "demo", "doctor", "bench", "data")
 DATA_COMMANDS = ("fetch", "verify", "info", "sample")
 EVERY = [*((name,) for name in COMMANDS if name != "data"), *(("data", name) for name in DATA_COMMANDS)]
 

@@ -74,3 +74,18 @@ def test_explain_tells_the_switches_and_what_they_did(run: Run, tmp_path: Path) 
     status, out, err = run("explain", "run", "--format", "json")
     assert status == 0, err
     assert {effect["protocol"] for effect in json.loads(out)["effects"]} == {"as-released"}
+
+
+def test_an_archive_is_as_good_as_its_run(run: Run, tmp_path: Path) -> None:
+    store_run(tmp_path / "run", study(), data={"name": "photos", "md5": {"test_X.bin": "0"}})
+    assert run("export", "run", "--out", "run.zip")[0] == 0
+    assert run("compare", "run.zip")[:2] == run("compare", "run")[:2]
+    assert run("explain", "run.zip")[:2] == run("explain", "run")[:2]
+    for first, second in (("run", "run.zip"), ("run.zip", "run")):
+        status, out, err = run("compare", first, "--against", second)
+        assert status == 0, err
+        assert f"first {first}, second {second}, the same test images" in out
+        assert ", 0 within, 0 outside, 0 only in the first" in out
+    status, _, err = run("report", "run.zip")
+    assert status == 2
+    assert "with its report inside" in err

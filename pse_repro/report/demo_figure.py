@@ -1,0 +1,143 @@
+"""The demo's figure: as wide as a README on GitHub, on a white ground of its own; no pyplot, no global state.
+
+Laid out in inches from the top left corner. An image pixel is a whole number of the PNG's.
+"""
+
+import io
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
+from torch import Tensor
+
+from pse_repro.errors import NotFitError, UsageError
+from pse_repro.files import write_bytes
+from pse_repro.report.plots import COLOURS, SCREEN_DPI
+
+if TYPE_CHECKING:
+    from pse_repro.report.demo import Damage, Demo
+
+METADATA: dict[str, dict[str, str | None]] = {  # no dates, no versions
+    ".png": {"Software": None}, ".svg": {"Date": None}, ".pdf": {"CreationDate": None, "Producer": None}
+}  # fmt: skip
+DPI = 240  # 3 pixels to one of a 96-pixel image that is PANEL wide
+WIDTH, HEIGHT = 900 / SCREEN_DPI, 4.1
+PANEL = 1.2
+COLUMNS = (0.1, 1.5, 2.8, 4.1, 5.45, 6.8, 8.1)  # left edges: image, Y, R, R * K, losses, gradients of MSE and PSE
+ROWS = (1.0, 2.45)  # upper edges: blob, noise
+HEADER, ABOVE, FOOT = 0.76, 0.05, 3.75  # the headers' feet, titles above panels, the colours' scales
+SMALL, LARGE = 8.5, 12.5  # points
+MAP = "magma_r"  # falls evenly in lightness: read without colour, and what is near 0 is seen
+MSE_COLOUR, PSE_COLOUR = "#767676", COLOURS[2]
+
+
+def check_kind(path: Path) -> None:
+    """UsageError unless its suffix is one that can be drawn."""
+    if path.suffix.lower() not in METADATA:
+        raise UsageError(f"the figure's file is {path}; expected a name that ends in {', '.join(METADATA)}: give --out")
+
+
+def write(figure: Figure, path: Path) -> None:
+    """By atomic rename; NotFitError where it cannot be written."""
+    kind = path.suffix.lower()
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format=kind[1:], metadata=METADATA[kind])
+    try:
+        write_bytes(path, buffer.getvalue())
+    except OSError as error:
+        reason = error.strerror or error
+        raise NotFitError(f"{path} cannot be written ({reason}); give another file with --out") from error
+
+
+def digits(value: float) -> str:
+    """Three significant ones, on the figure as in the table."""
+    return f"{value:#.3g}".rstrip(".")
+
+
+def draw(demo: "Demo") -> Figure:
+    """Above the blob, below the noise; in each row what MSE and PSE see, what they come to, and how hard each pulls."""
+    figure = Figure(figsize=(WIDTH, HEIGHT), dpi=DPI, facecolor="white")
+    _headline(figure, demo)
+    _panel(figure, COLUMNS[0], sum(ROWS) / 2, demo.image)
+    _text(figure, COLUMNS[0], sum(ROWS) / 2 - ABOVE, "image X")
+    pair = (demo.blob, demo.noise)
+    errors = max(float(_mean(damage.residual).max()) for damage in pair)
+    pulls = max(float(_mean(gradient).max()) for damage in pair for gradient in _gradients(damage))
+    names = (f"blob: {demo.wrong} wrong pixels side by side", f"noise: {demo.wrong} wrong pixels, scattered")
+    for top, name, damage in zip(ROWS, names, pair, strict=True):
+        _text(figure, COLUMNS[1], top - ABOVE, name, weight="bold")
+        _panel(figure, COLUMNS[1], top, damage.reconstruction)
+        for left, values in zip(COLUMNS[2:4], (damage.residual, damage.density), strict=True):
+            _panel(figure, left, top, values, errors)
+        _losses(figure, top, damage, max(demo.blob.mse, demo.noise.mse))
+        for left, values in zip(COLUMNS[5:], _gradients(damage), strict=True):
+            _panel(figure, left, top, values, pulls)
+    _scale(figure, COLUMNS[2:4], errors, "error (the image: 0 to 1)")
+    _scale(figure, COLUMNS[5:], pulls, "size of the gradient")
+    return figure
+
+
+def _headline(figure: Figure, demo: "Demo") -> None:
+    """What is to be seen, in one line; what each column is, in two."""
+    line = f"Equal MSE; gathered errors have {digits(demo.pse_ratio)} times the PSE of scattered ones"
+    figure.text(0.5, 1 - 0.22 / HEIGHT, line, fontsize=LARGE, weight="bold", ha="center", va="center")
+    headers = (
+        "reconstruction\nY",
+        "residual\nR = |Y \u2212 X|",
+        f"density R \u2217 K,\nsigma {demo.sigma:g} pixels",
+        "MSE: mean of R\u00b2\nPSE: of (R \u2217 K)\u00b2",
+        "gradient of MSE\n|\u2202MSE / \u2202Y|",
+        "gradient of PSE\n|\u2202PSE / \u2202Y|",
+    )
+    for left, header in zip(COLUMNS[1:], headers, strict=True):
+        _text(figure, left, HEADER, header)
+
+
+def _losses(figure: Figure, top: float, damage: "Damage", most: float) -> None:
+    """A bar each, as long as the loss, with its value above."""
+    axes = _axes(figure, COLUMNS[4], top, PANEL, PANEL)
+    axes.set(xlim=(0, most), ylim=(0, 1))
+    bars = ((0.55, "MSE", damage.mse, MSE_COLOUR), (0.05, "PSE", damage.pse, PSE_COLOUR))
+    for foot, name, value, colour in bars:
+        axes.add_patch(Rectangle((0, foot), value, 0.2, color=colour, linewidth=0))
+        axes.text(0, foot + 0.24, f"{name} {digits(value)}", fontsize=SMALL + 1, va="bottom", weight="bold")
+
+
+def _panel(figure: Figure, left: float, top: float, values: Tensor, most: float | None = None) -> None:
+    """An image (3, H, W) in its colours; with `most`, a map's mean size over the channels, from 0 to `most`."""
+    axes = _axes(figure, left, top, PANEL, PANEL)
+    if most is None:
+        axes.imshow(values.permute(1, 2, 0).numpy(), interpolation="nearest")
+    else:
+        axes.imshow(_mean(values).numpy(), MAP, interpolation="nearest", vmin=0, vmax=most)
+
+
+def _scale(figure: Figure, lefts: tuple[float, ...], most: float, label: str) -> None:
+    """The colours of the panels above, from 0 to `most`."""
+    axes = _axes(figure, lefts[0], FOOT, lefts[-1] + PANEL - lefts[0], 0.1)
+    axes.imshow(np.linspace(0, 1, 256)[None], MAP, aspect="auto")
+    for x, text, align in ((0, "0", "left"), (0.5, label, "center"), (1, digits(most), "right")):
+        axes.text(x, -0.5, text, fontsize=SMALL, ha=align, va="top", transform=axes.transAxes)
+
+
+def _axes(figure: Figure, left: float, top: float, width: float, height: float) -> Axes:
+    """Without ticks and frame, in inches from the top left corner."""
+    axes = figure.add_axes((left / WIDTH, 1 - (top + height) / HEIGHT, width / WIDTH, height / HEIGHT))
+    axes.set_axis_off()
+    return axes
+
+
+def _text(figure: Figure, left: float, foot: float, text: str, weight: str = "normal") -> None:
+    figure.text(left / WIDTH, 1 - foot / HEIGHT, text, fontsize=SMALL, weight=weight, va="bottom")
+
+
+def _gradients(damage: "Damage") -> tuple[Tensor, Tensor]:
+    return damage.mse_gradient, damage.pse_gradient
+
+
+def _mean(values: Tensor) -> Tensor:
+    """Size, as a mean over the channels: (C, H, W) to (H, W)."""
+    return values.abs().mean(0)
