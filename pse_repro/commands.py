@@ -20,6 +20,7 @@ from pse_repro.render import render
 from pse_repro.report.page import write_report
 from pse_repro.study.address import stored_seeds
 from pse_repro.study.estimate import estimate_seconds
+from pse_repro.study.export import is_archive, opened
 from pse_repro.study.plan import make_plan, render_plan
 from pse_repro.study.runner import open_record, read_results, run_study
 from pse_repro.study.store import newest_run
@@ -54,7 +55,7 @@ def run(study_name: str, options: RunOptions, format: str, strict: bool) -> tupl
         _refuse_slow(study, protocols, options, machine)
         data = find_data(options.data, study.embedded, progress)
         directory = options.out or RUNS / study.name
-        if warning := lost_warning(directory):
+        if warning := lost_warning(options.out or RUNS):
             progress.say(warning)
         failed = run_study(
             study, protocols, options.seeds, data, machine, directory, progress, options.fresh, jobs=options.jobs
@@ -117,12 +118,15 @@ def plan(study_name: str, protocol_names: list[str], device: str, precision: str
 def compare(target: Path | None, against: str | None, format: str, strict: bool, junit: Path | None) -> tuple[str, int]:
     """Compare a run or a table with expected values, or a run with another; returns text and exit status."""
     target = target or newest_run(RUNS)
-    if against and (Path(against) / "run.json").is_file():
-        if junit:
-            raise UsageError("--junit is of expected values; leave it out where two runs are compared")
-        runs = compare_runs(target, Path(against))
-        return render_runs(runs, format), runs.exit_status
-    comparison, claims = _comparison(target, against), _claims(target)
+    other = Path(against) if against and _is_run(Path(against)) else None
+    if other and junit:
+        raise UsageError("--junit is of expected values; leave it out where two runs are compared")
+    with opened(target) as ours:
+        if other:
+            with opened(other) as theirs:
+                runs = replace(compare_runs(ours, theirs), first=str(target), second=str(other))
+            return render_runs(runs, format), runs.exit_status
+        comparison, claims = _comparison(ours, against), _claims(ours)
     if junit:
         write_junit(comparison, junit, claims, strict)
     return render(comparison, format, claims), _exit_status(comparison, claims, strict)
@@ -132,14 +136,22 @@ def explain(run_directory: Path | None, format: str) -> str:
     """The fourteen switches in words or, given a run, what those that it turned did."""
     if run_directory is None:
         return render_switches(format)
-    record = open_record(run_directory)
-    return render_effects(switch_effects(run_directory, record), f"{record.data['name']}, {record.study.scale}", format)
+    with opened(run_directory) as directory:
+        record = open_record(directory)
+        effects = switch_effects(directory, record)
+    return render_effects(effects, f"{record.data['name']}, {record.study.scale}", format)
 
 
 def report(run_directory: Path | None) -> Path:
     """Write a run's report again; returns the page's path."""
     directory = run_directory or newest_run(RUNS)
+    if is_archive(directory):
+        raise UsageError(f"{directory} is an archive with its report inside; unpack it, or to write it anew, too")
     return write_report(directory, _comparison(directory, None), _claims(directory))
+
+
+def _is_run(path: Path) -> bool:
+    return (path / "run.json").is_file() or is_archive(path)
 
 
 def _claims(target: Path) -> list[ClaimResult]:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from pse_repro.study.cells import Cell
+from pse_repro.study.store import read_json
 from pse_repro.training.pretrain import Length
 
 _FINETUNE = ("finetuning", "classifier", "downstream_augmentation", "fold_order", "gradient_clipping")
@@ -31,6 +32,13 @@ def stored_seeds(run_directory: Path) -> range:
     found = [re.search(r"-seed(\d+)$", path.name) for path in run_directory.glob("cells/*/*")]
     found += [re.search(r"-seed(\d+)-[0-9a-f]{8}$", path.name) for path in run_directory.glob("models/*")]
     return range(max((int(match[1]) + 1 for match in found if match), default=0))
+
+
+def asked_seeds(run_directory: Path) -> int:
+    """How many seeds a run was asked for last, or has begun, whichever is more; 1 at least."""
+    path = run_directory / "asked.json"
+    asked = int(read_json(path)["seeds"]) if path.exists() else 1
+    return max(1, asked, len(stored_seeds(run_directory)))
 
 
 def model_folder(run_directory: Path, cell: Cell) -> Path:

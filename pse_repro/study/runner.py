@@ -59,6 +59,7 @@ def run_study(
     whole, data = data, data.subset(study.subset)
     with store.locked(directory):
         store.open_run(directory, _settings(study, protocols, data, machine), fresh)
+        store.write_json(directory / "asked.json", {"seeds": seeds, "jobs": jobs})
         cells = expand(study, protocols, seeds)
         failed: dict[str, str] = {}
         tables: dict[str, pd.DataFrame] = {}

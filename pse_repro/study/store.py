@@ -1,6 +1,7 @@
 """The run store: a directory a run, a folder a cell, every file by atomic rename, nothing unpickled.
 
 RUN/run.json                       study, protocols, data, precision, device: a run of other settings is refused
+RUN/asked.json                     how many seeds were asked for last; more can be, of the same run
 RUN/results.csv                    the long table of all cells
 RUN/cells/PROTOCOL/MODEL-seedN/    one cell: provenance.json, or failed.json where it could not go on
 RUN/models/MODEL-seedN-HASH/       one pre-training, shared by the cells it serves (address.py)

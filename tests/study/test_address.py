@@ -9,9 +9,10 @@ import pytest
 
 from pse_repro.config import load_protocol
 from pse_repro.progress import Progress
-from pse_repro.study.address import EVALUATION_SWITCHES, cell_folder, evaluation_folder, model_folder
+from pse_repro.study.address import EVALUATION_SWITCHES, asked_seeds, cell_folder, evaluation_folder, model_folder
 from pse_repro.study.cell_run import CellRun
 from pse_repro.study.cells import Cell
+from pse_repro.study.store import write_json
 from pse_repro.switches import all_switches
 from tests.tiny import CPU, cell, dataset, protocol
 
@@ -82,3 +83,12 @@ def test_what_is_shared_is_done_once_and_what_is_not_is_done_anew(
 
 def _values(rows: pd.DataFrame, evaluation: str) -> list[float]:
     return [float(value) for value in rows[rows["evaluation"] == evaluation]["value"]]
+
+
+def test_the_seeds_of_a_run_are_those_asked_for_or_begun_whichever_are_more(tmp_path: Path) -> None:
+    assert asked_seeds(tmp_path) == 1
+    (tmp_path / "models" / "cnn-mse-seed1-0123abcd").mkdir(parents=True)
+    assert asked_seeds(tmp_path) == 2
+    for asked, expected in ((1, 2), (5, 5)):
+        write_json(tmp_path / "asked.json", {"seeds": asked, "jobs": 1})
+        assert asked_seeds(tmp_path) == expected

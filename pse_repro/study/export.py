@@ -1,0 +1,241 @@
+"""The results archive: a run in one file, without its weights unless asked; the same run gives the same bytes.
+
+NAME/ in it is a run directory with three things added: README.txt and a comparison, which the caller words, and
+SHA256SUMS, which lists every other file (`sha256sum -c SHA256SUMS` checks them). The sums show damage, not forgery: an
+archive is treated as a stranger's, whoever made it.
+"""
+
+import errno
+import gzip
+import hashlib
+import io
+import os
+import shutil
+import stat
+import tarfile
+import tempfile
+import zipfile
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, Any
+
+from pse_repro.errors import KitError, NotFitError, UsageError
+
+SUFFIXES = (".tar.gz", ".tgz", ".zip")
+SUMS = "SHA256SUMS"
+_RESULTS = ("run.json", "results.csv", "report.*", "figures/*", "cells/*/*/*.json", "baselines/*/*.npz")
+_MODELS = ("models/*/*.json", "models/*/*.csv", "models/*/*.npz", "models/*/*/*.npz")
+_WEIGHTS = ("models/*/*.safetensors",)
+_ZIP_DATE = (1980, 1, 1, 0, 0, 0)  # the earliest that a ZIP can hold
+_ZIP_MAGIC, _GZIP_MAGIC = b"PK\x03\x04", b"\x1f\x8b"
+_BLOCK = 1 << 20  # bytes
+_MOST_TIMES, _MOST_MORE = 100, 1 << 20  # an archive may unpack to so many times its size, plus so many bytes
+_MOST_MEMBER = 512  # bytes that each member counts as beside its content
+_DISK_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EROFS, errno.EIO)  # not the archive's fault
+
+Add = Callable[[str, bytes], None]
+Member = tuple[str, IO[bytes]]
+
+
+def write_archive(directory: Path, target: Path, documents: Mapping[str, str], weights: bool = False) -> Path:
+    """Write the run and `documents` (text by file name) to `target`, whole or not at all; returns it.
+
+    A file that vanishes meanwhile, as a state does when its pre-training ends, is left out. UsageError where the
+    target's name is neither .tar.gz nor .zip.
+    """
+    if not target.name.endswith(SUFFIXES):
+        raise UsageError(f"{target} is neither .tar.gz nor .zip; give --out a file of such a name, or a folder")
+    top = directory.resolve().name
+    sums = []
+    with _whole(target) as file, _adding(file, target) as add:
+        for name in sorted({*_files(directory, weights), *documents}):
+            try:
+                content = documents[name].encode() if name in documents else (directory / name).read_bytes()
+            except FileNotFoundError:
+                continue
+            sums.append(f"{hashlib.sha256(content).hexdigest()}  {name}\n")
+            add(f"{top}/{name}", content)
+        add(f"{top}/{SUMS}", "".join(sums).encode())
+    return target
+
+
+@contextmanager
+def opened(path: Path) -> Iterator[Path]:
+    """A run directory or table as it is; of an archive the run inside, unpacked and checked, until the context ends.
+
+    NotFitError where an archive is damaged, holds what may not be unpacked (a link, a device, a path that leads out, a
+    file that SHA256SUMS does not list, far more than its size lets expect), or holds no run.
+    """
+    if not is_archive(path):
+        yield path
+        return
+    with tempfile.TemporaryDirectory(prefix="pse-repro-") as temporary:
+        yield _unpacked(path, Path(temporary).resolve())
+
+
+def is_archive(path: Path) -> bool:
+    """Whether a file is an archive by its name or its first bytes."""
+    if not path.is_file():
+        return False
+    with path.open("rb") as file:
+        return path.name.endswith(SUFFIXES) or file.read(4).startswith((_ZIP_MAGIC, _GZIP_MAGIC))
+
+
+def _files(directory: Path, weights: bool) -> list[str]:
+    """The run's own files, by their paths in it; not what else lies there, nor what is just being written."""
+    patterns = (*_RESULTS, *_MODELS, *(_WEIGHTS if weights else ()))
+    found = (path for pattern in patterns for path in directory.glob(pattern))
+    return [path.relative_to(directory).as_posix() for path in found if path.is_file() and path.name[0] != "."]
+
+
+@contextmanager
+def _whole(path: Path) -> Iterator[IO[bytes]]:
+    """A file that appears at `path` when the context ends well, and else not at all."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        with temporary.open("wb") as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    except OSError as error:
+        if error.errno and not error.filename:  # a full disk does not say which file it was
+            error.filename = str(path)
+        raise
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def _adding(file: IO[bytes], target: Path) -> Iterator[Add]:
+    """What adds a file to the archive, with times, owners and modes that are always the same."""
+    if target.name.endswith(".zip"):
+        with zipfile.ZipFile(file, "w") as archive:
+
+            def add_to_zip(name: str, content: bytes) -> None:
+                info = zipfile.ZipInfo(name, _ZIP_DATE)
+                info.compress_type, info.create_system = zipfile.ZIP_DEFLATED, 3  # made on Unix, whatever this is
+                info.external_attr = (stat.S_IFREG | 0o644) << 16
+                archive.writestr(info, content)
+
+            yield add_to_zip
+        return
+    with gzip.GzipFile("", "wb", fileobj=file, mtime=0) as plain, tarfile.open(fileobj=plain, mode="w") as tar:
+
+        def add_to_tar(name: str, content: bytes) -> None:
+            info = tarfile.TarInfo(name)  # time 0, owner 0, mode 644
+            info.size = len(content)
+            tar.addfile(info, io.BytesIO(content))
+
+        yield add_to_tar
+
+
+def _unpacked(archive: Path, folder: Path) -> Path:
+    """Unpack into `folder`, which is empty, and check; returns the run directory."""
+    found: dict[str, str] = {}
+    most = min(_MOST_TIMES * archive.stat().st_size + _MOST_MORE, shutil.disk_usage(folder).free)
+    try:
+        with archive.open("rb") as file:
+            members = _zip_members if file.read(2) == _ZIP_MAGIC[:2] else _tar_members
+            file.seek(0)
+            for name, content in members(file, archive, most):
+                found[name] = _write(content, _inside(folder, name, archive), name, archive)
+    except Exception as error:  # a damaged archive raises many kinds
+        if isinstance(error, KitError) or getattr(error, "errno", None) in _DISK_ERRORS:
+            raise
+        raise _refused(archive, " ".join(f"{type(error).__name__}: {error}".split())) from error
+    tops = {name.partition("/")[0] for name in found}
+    top = tops.pop() if tops else ""
+    if tops or f"{top}/run.json" not in found or f"{top}/{SUMS}" not in found:
+        raise _refused(archive, f"expected one folder with run.json and {SUMS}")
+    _check_sums(folder / top, {name.removeprefix(f"{top}/"): sha256 for name, sha256 in found.items()}, archive)
+    return folder / top
+
+
+def _tar_members(file: IO[bytes], archive: Path, most: int) -> Iterator[Member]:
+    with gzip.GzipFile(fileobj=file) as plain:
+        bounded: Any = _Bounded(plain, most, archive)
+        with tarfile.open(fileobj=bounded, mode="r|") as tar:
+            for member in tar:
+                if member.isdir():
+                    continue
+                content = tar.extractfile(member) if member.isreg() and not member.issparse() else None
+                if content is None:
+                    raise _refused(archive, f"{member.name[:80]!r} is a link, a device or the like")
+                yield member.name, content
+
+
+class _Bounded:
+    """A stream that refuses to give more than `most` bytes, headers and padding included."""
+
+    def __init__(self, stream: gzip.GzipFile, most: int, archive: Path) -> None:
+        self._stream, self._left, self._archive = stream, most, archive
+
+    def read(self, size: int) -> bytes:
+        content = self._stream.read(min(size, self._left + 1))
+        self._left -= len(content)
+        if self._left < 0:
+            raise _too_large(self._archive)
+        return content
+
+
+def _zip_members(file: IO[bytes], archive: Path, most: int) -> Iterator[Member]:
+    with zipfile.ZipFile(file) as opened_zip:
+        infos = opened_zip.infolist()
+        if sum(info.file_size + _MOST_MEMBER for info in infos) > most:
+            raise _too_large(archive)
+        for info in infos:
+            if info.is_dir():
+                continue
+            if stat.S_IFMT(info.external_attr >> 16) not in (0, stat.S_IFREG):
+                raise _refused(archive, f"{info.filename[:80]!r} is a link, a device or the like")
+            with opened_zip.open(info) as content:
+                yield info.filename, content
+
+
+def _inside(folder: Path, name: str, archive: Path) -> Path:
+    """Where a member goes; NotFitError where that is not inside `folder`."""
+    parts = name.split("/")
+    plain = name.isprintable() and "\\" not in name and all(0 < len(part.encode()) < 256 for part in parts)
+    if not plain or not (folder / name).resolve().is_relative_to(folder) or {".", ".."} & set(parts):
+        raise _refused(archive, f"the path {name[:80]!r} leads elsewhere")
+    return folder / name
+
+
+def _write(content: IO[bytes], path: Path, name: str, archive: Path) -> str:
+    """Copy to a new file; returns its SHA-256."""
+    digest = hashlib.sha256()
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with path.open("xb") as file:
+            while block := content.read(_BLOCK):
+                digest.update(block)
+                file.write(block)
+    except (FileExistsError, NotADirectoryError) as error:
+        raise _refused(archive, f"{name[:80]!r} is in it twice") from error
+    return digest.hexdigest()
+
+
+def _check_sums(run: Path, found: dict[str, str], archive: Path) -> None:
+    del found[SUMS]
+    lines = [line.partition("  ") for line in (run / SUMS).read_text("utf-8", "replace").splitlines()]
+    listed = {name: sha256 for sha256, _, name in lines}
+    for name in sorted(found.keys() | listed.keys()):
+        if name not in listed:
+            raise _refused(archive, f"{name!r} is not listed in {SUMS}")
+        if name not in found:
+            raise _refused(archive, f"{name[:80]!r} is listed in {SUMS} and is not there")
+        if found[name] != listed[name]:
+            raise _refused(archive, f"{name!r} has another SHA-256 than {SUMS} says")
+
+
+def _too_large(archive: Path) -> NotFitError:
+    return _refused(archive, f"it unpacks to over {_MOST_TIMES} times its size, or to more than there is room for")
+
+
+def _refused(archive: Path, why: str) -> NotFitError:
+    return NotFitError(
+        f"{archive} is no results archive that can be trusted ({why}); get it again, or make it anew: pse-repro export"
+    )

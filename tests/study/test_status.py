@@ -1,0 +1,263 @@
+"""What a run is doing, as its directory says: nothing is written there, and nothing is taken from a run."""
+
+import json
+import os
+import shutil
+import time
+from dataclasses import asdict
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from pse_repro.errors import UsageError
+from pse_repro.study import store
+from pse_repro.study.address import cell_folder, evaluation_folder, model_folder
+from pse_repro.study.cells import Cell
+from pse_repro.study.runner import read_results
+from pse_repro.study.status import is_held, read_status, render_status
+from pse_repro.study.work import TimeLeft
+from tests.report.stored import store_run, study
+from tests.study.test_work import write_state
+
+LONG_AGO = 1_000_000_000.0
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Path:
+    return tmp_path / "run"
+
+
+def stored(run: Path, seeds: int = 1, **changes: object) -> list[Cell]:
+    """A finished run that was begun long ago; its cells."""
+    cells = store_run(run, study(**changes), seeds)
+    for path in run.rglob("*"):
+        os.utime(path, (LONG_AGO + 60, LONG_AGO + 60))
+    os.utime(run / "run.json", (LONG_AGO, LONG_AGO))
+    return cells
+
+
+def undo(run: Path, *cells: Cell) -> None:
+    """As if these cells had not begun; those that share a pre-training with others are given together."""
+    for cell in cells:
+        shutil.rmtree(cell_folder(run, cell))
+        shutil.rmtree(model_folder(run, cell), ignore_errors=True)
+
+
+def text(run: Path) -> str:
+    return render_status(read_status(run), "table")
+
+
+def working(run: Path) -> list[tuple[str, str, int, int]]:
+    with store.locked(run):
+        return [(each.cell, each.phase, each.done, each.total) for each in read_status(run).working]
+
+
+def test_a_run_that_is_done(run: Path) -> None:
+    cells = stored(run)
+    found = read_status(run)
+    assert (found.state, found.cells, found.done, found.failed, found.working) == ("complete", 2, 2, {}, [])
+    assert (found.left.seconds, found.began) == (0.0, LONG_AGO)
+    assert {result.cell for result in found.results} == {cell.name for cell in cells}
+    assert "2 done, 0 failed, 0 to go" in text(run)
+    assert "left" not in text(run)
+
+
+def test_the_results_are_those_of_the_table(run: Path) -> None:
+    cells = stored(run)
+    os.utime(cell_folder(run, cells[0]) / "provenance.json", (LONG_AGO + 99, LONG_AGO + 99))
+    table = read_results(run)
+    rows = table[table["fold"].eq("ensemble") & table["metric"].eq("top1") & table["objective"].eq("mse")]
+    expected = dict(zip(rows["evaluation"], rows["value"], strict=True))
+    newest = read_status(run).results[0]
+    assert (newest.cell, newest.top1, newest.written) == (cells[0].name, expected, LONG_AGO + 99)
+
+
+def test_a_run_that_was_stopped(run: Path) -> None:
+    _, second = stored(run)
+    undo(run, second)
+    found = read_status(run)
+    assert (found.state, found.done, found.working) == ("stopped", 1, [])
+    assert found.left.seconds is None  # the stored folds say no seconds
+    assert "the command that made it continues it" in text(run)
+
+
+def test_baselines_on_pixels_are_part_of_a_run(run: Path) -> None:
+    """Both protocols have the same folds, so two folds of each baseline are all; switch 11 has others."""
+    stored(run, baselines=("pixels", "pca", "random"), protocols=("as-released", "as-described"))
+    found = read_status(run)
+    assert (found.state, found.done, found.cells, found.baseline_folds) == ("stopped", 6, 6, 4)
+    stored(run, baselines=("pixels", "pca"), protocols=("as-released", "as-described"))
+    assert "and the baselines on pixels: 4 folds to go" in text(run)
+    for name in ("pixels", "pca"):
+        for number in (1, 2):
+            store.write_npz(run / "baselines" / f"{name}-as-text-5" / f"fold-{number}.npz", x=np.zeros(1))
+    assert (read_status(run).state, read_status(run).baseline_folds) == ("complete", 0)
+    stored(run, baselines=("pixels",), protocols=("as-released+11",))
+    assert (read_status(run).state, read_status(run).baseline_folds) == ("stopped", 2)
+
+
+def test_a_model_that_is_pre_trained_alone_is_not_done(run: Path) -> None:
+    first, _ = stored(run)
+    shutil.rmtree(evaluation_folder(run, first, "frozen"))
+    assert read_status(run).done == 1
+
+
+def test_a_run_without_anything_yet(run: Path) -> None:
+    cells = stored(run)
+    undo(run, *cells)
+    (run / "results.csv").unlink()
+    with store.locked(run):
+        found = read_status(run)
+    assert (found.state, found.done, found.results) == ("running", 0, [])
+    assert [each.cell for each in found.working] == [cells[0].name]
+    assert found.left == TimeLeft(None, 0.0, ("finetune cnn statistics-only", "frozen cnn", "pretrain cnn"))
+
+
+def test_phases_of_the_cell_in_progress(run: Path) -> None:
+    _, second = stored(run)
+    undo(run, second)
+    assert working(run) == [(second.name, "pretrain", 0, 5)]
+    folds = [evaluation_folder(run, second, "finetune") / f"fold-{number}.npz" for number in (1, 2)]
+    folds += [evaluation_folder(run, second, "frozen") / f"fold-{number}.npz" for number in (1, 2)]
+    store.write_json(model_folder(run, second) / "pretrain.json", {"seconds": 3.0})
+    seen = []
+    for path in folds:
+        seen += working(run)
+        store.write_npz(path, seconds=np.array(1.0))
+    phases = [("finetune", 0, 2), ("finetune", 1, 2), ("frozen", 0, 2), ("frozen", 1, 2)]
+    assert seen == [(second.name, *phase) for phase in phases]
+    assert working(run) == [(second.name, "finish", 0, 0)]
+
+
+def test_epochs_and_their_seconds_come_from_the_state(run: Path) -> None:
+    _, second = stored(run, epochs=9)
+    undo(run, second)
+    write_state(run, second, [10.0, 20.0])
+    assert working(run) == [(second.name, "pretrain", 2, 9)]
+    with store.locked(run):
+        assert f"now      {second.name}: pretrain, 2 of 9 epochs, 15 s each" in text(run)
+
+
+def test_side_by_side_every_cell_that_is_run_is_shown_and_no_other(run: Path) -> None:
+    """Two protocols that share the pre-training: the second's cells wait for the first's, in the same process."""
+    protocols = ("as-released", "as-released+7")
+    first, second, *_ = cells = stored(run, epochs=9, protocols=protocols)
+    undo(run, *cells)
+    write_state(run, first, [1.0])
+    assert [name for name, *_ in working(run)] == [first.name]
+    write_state(run, second, [1.0])
+    assert [name for name, *_ in working(run)] == [first.name, second.name]
+    os.utime(model_folder(run, second) / "state.safetensors", (1.0, 1.0))  # of an earlier go
+    assert [name for name, *_ in working(run)] == [first.name]
+
+
+def test_side_by_side_a_group_goes_on_with_its_next_cell(run: Path) -> None:
+    """The second model's cells go ahead of the first model's, whose pre-training takes longer."""
+    first, second, _, second_again = stored(run, epochs=9, protocols=("as-released", "as-released+7"))
+    now = time.time()
+    for cell in (first, second_again):
+        shutil.rmtree(cell_folder(run, cell))
+    shutil.rmtree(model_folder(run, first))
+    shutil.rmtree(evaluation_folder(run, second_again, "finetune"))
+    for path in (cell_folder(run, second) / "provenance.json", model_folder(run, second) / "pretrain.json"):
+        os.utime(path, (now, now))
+    write_state(run, first, [1.0])
+    assert working(run) == [(first.name, "pretrain", 1, 9), (second_again.name, "finetune", 0, 2)]
+
+
+def test_one_after_another_a_pre_training_that_waits_for_its_second_cell_is_not_in_progress(run: Path) -> None:
+    *_, first_again, second_again = stored(run, protocols=("as-released", "as-released+7"))
+    for cell in (first_again, second_again):
+        shutil.rmtree(cell_folder(run, cell))
+        shutil.rmtree(evaluation_folder(run, cell, "finetune"))
+    now = time.time()
+    for path in run.glob("models/*/pretrain.json"):
+        os.utime(path, (now, now))  # in this go
+    assert working(run) == [(first_again.name, "finetune", 0, 2)]
+
+
+def test_a_failure_counts_until_it_is_tried_again(run: Path) -> None:
+    first, second = stored(run)
+    undo(run, second)
+    path = cell_folder(run, second) / "failed.json"
+    store.write_json(path, {"error": "cnn-pse-3: validation_loss is nan in epoch 3"})
+    found = read_status(run)
+    assert (found.state, list(found.failed)) == ("failed", [second.name])
+    assert f"failed   {second.name}: cnn-pse-3: validation_loss is nan in epoch 3"[:79] in text(run)
+    with store.locked(run):
+        assert list(read_status(run).failed) == [second.name]
+        os.utime(path, (LONG_AGO - 1, LONG_AGO - 1))
+        assert read_status(run).failed == {}
+        assert [each.cell for each in read_status(run).working] == [second.name]
+    assert first.name not in read_status(run).failed
+
+
+def test_the_lock_is_seen_and_left_alone(run: Path) -> None:
+    assert is_held(run) is False  # there is no such directory
+    with store.locked(run):
+        assert is_held(run) is True
+        assert is_held(run) is True
+    assert is_held(run) is False
+    with store.locked(run):  # asking took nothing away
+        assert is_held(run) is True
+
+
+def test_where_locks_cannot_be_tested_it_says_so(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def unsupported(*_: object) -> None:
+        raise OSError(37, "No locks available")
+
+    cells = stored(run)
+    (run / ".lock").touch()
+    monkeypatch.setattr("fcntl.flock", unsupported)
+    assert read_status(run).state == "complete"
+    undo(run, cells[1])
+    assert read_status(run).state == "unknown"
+    assert "cannot tell whether a process holds it" in text(run)
+
+
+def test_nothing_is_written(run: Path) -> None:
+    _, second = stored(run)
+    undo(run, second)
+    write_state(run, second, [1.0])
+
+    def seen() -> dict[Path, tuple[int, int, int]]:
+        facts = {path: path.stat() for path in [run, *run.rglob("*")]}
+        return {path: (fact.st_mtime_ns, fact.st_ctime_ns, fact.st_size) for path, fact in facts.items()}
+
+    with store.locked(run):
+        before = seen()
+        text(run)
+        assert seen() == before
+
+
+def test_one_screen_of_80_columns_however_much_there_is(tmp_path: Path) -> None:
+    run = tmp_path / ("a-long-name" * 9)
+    protocols = ("as-released", *(f"as-released+{number}" for number in range(1, 9)))
+    cells = stored(run, seeds=2, protocols=protocols, epochs=9)
+    broken = {model_folder(run, cell): cell for cell in cells[8:]}
+    for number, cell in enumerate(broken.values()):
+        undo(run, cell)
+        if number % 2:
+            store.write_json(cell_folder(run, cell) / "failed.json", {"error": "no " * 99})
+        else:
+            write_state(run, cell, [1.0])
+    with store.locked(run):
+        lines = text(run).splitlines()
+        assert len(read_status(run).working) > 6
+    assert len(lines) <= 24
+    assert max(map(len, lines)) <= 80
+    assert any(line.strip().startswith("and ") for line in lines)
+
+
+def test_what_is_no_run_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="is not a run directory"):
+        read_status(tmp_path)
+
+
+def test_counts_add_up_and_the_json_holds_them_all(run: Path) -> None:
+    stored(run, seeds=2)
+    found = read_status(run)
+    assert (found.seeds, found.cells) == (2, 4)
+    assert found.done + len(found.failed) <= found.cells
+    assert set(asdict(found)) == set(json.loads(render_status(found, "json")))
