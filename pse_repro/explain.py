@@ -6,7 +6,7 @@ the protocol it was turned from. Gaps are of the same test images, so their inte
 
 import json
 import textwrap
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -22,6 +22,17 @@ from pse_repro.study.runner import Record
 from pse_repro.switches import Switch, all_switches
 
 BASE = "as-released"
+EFFECTS_HEADER = (
+    "protocol",
+    "turned",
+    "evaluation",
+    "seeds",
+    "MSE %",
+    "PSE %",
+    "PSE - MSE",
+    "its change",
+    "MSE's change",
+)
 
 
 @dataclass(frozen=True)
@@ -136,20 +147,29 @@ def render_effects(effects: list[Effect], data: str, format: str) -> str:
     """What each switch did in a run on `data`; `format` is table, markdown or json (schemas/effects.schema.json)."""
     if format == "json":
         return json.dumps({"data": data, "effects": [_plain(effect) for effect in effects]}, indent=1, allow_nan=False)
-    titles = {switch.number: switch.title for switch in all_switches()}
-    header = ["protocol", "turned", "evaluation", "seeds", "MSE %", "PSE %", "PSE - MSE", "its change", "MSE's change"]
-    rows = []
-    for effect in effects:
-        several = f"{len(effect.switches)} switches"
-        turned = titles[effect.switches[0]] if len(effect.switches) == 1 else several if effect.switches else "-"
-        rows.append([
-            effect.protocol, turned, effect.evaluation, str(effect.seeds), f"{effect.mse_top1:.2f}",
-            f"{effect.pse_top1:.2f}", _points(effect.gap), _points(effect.gap_change), _points(effect.mse_change),
-        ])  # fmt: skip
     pairs = " and ".join(dict.fromkeys(effect.pair for effect in effects))
-    table = tabulate(rows, header, "pipe" if format == "markdown" else "simple", disable_numparse=True)
+    style = "pipe" if format == "markdown" else "simple"
+    table = tabulate(effect_rows(effects), EFFECTS_HEADER, style, disable_numparse=True)
     unit = "ensemble top-1; differences in percentage points with 95 % intervals over seeds and test images"
     return f"{table}\n\n{pairs}, on {data}: {unit}; changes are against {BASE}"
+
+
+def effect_rows(effects: Sequence[Effect]) -> list[list[str]]:
+    """A row of EFFECTS_HEADER for each."""
+    return [
+        [
+            effect.protocol, turned_words(effect), effect.evaluation, str(effect.seeds), f"{effect.mse_top1:.2f}",
+            f"{effect.pse_top1:.2f}", _points(effect.gap), _points(effect.gap_change), _points(effect.mse_change),
+        ]
+        for effect in effects
+    ]  # fmt: skip
+
+
+def turned_words(effect: Effect) -> str:
+    """The switch that a protocol turned, by its title; their number where there are several."""
+    if len(effect.switches) != 1:
+        return f"{len(effect.switches)} switches" if effect.switches else "-"
+    return next(switch.title for switch in all_switches() if switch.number == effect.switches[0])
 
 
 def _points(interval: Interval | None) -> str:

@@ -33,28 +33,35 @@ def peak_memory(work: Callable[[], object], device: torch.device) -> int:
 
 
 class _LiveTensors(TorchDispatchMode):
-    """Adds up the storages that operations return, until they are freed."""
+    """Adds up the storages that operations make, until they are freed.
+
+    What operations are given and none has made (a memory map, tensors from before) is not counted, nor are views of it.
+    """
 
     def __init__(self) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self.bytes = self.peak = 0
-        self.known: set[int] = set()
+        self.sizes: dict[int, int] = {}  # of the storages alive, by address; 0 for those that are not counted
 
     def __torch_dispatch__(self, operation: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        for storage in _storages((args, kwargs)):
+            self._add(storage, 0)
         returned = operation(*args, **(kwargs or {}))
-        for tensor in tree_leaves(returned):
-            if isinstance(tensor, Tensor):
-                self._add(tensor.untyped_storage())
+        for storage in _storages(returned):
+            self._add(storage, storage.nbytes())
         return returned
 
-    def _add(self, storage: torch.UntypedStorage) -> None:
+    def _add(self, storage: torch.UntypedStorage, size: int) -> None:
         address = storage.data_ptr()
-        if address and address not in self.known:
-            self.known.add(address)
-            self.bytes += storage.nbytes()
+        if address and address not in self.sizes:
+            self.sizes[address] = size
+            self.bytes += size
             self.peak = max(self.peak, self.bytes)
-            weakref.finalize(storage, self._subtract, address, storage.nbytes())
+            weakref.finalize(storage, self._subtract, address)
 
-    def _subtract(self, address: int, size: int) -> None:
-        self.known.discard(address)
-        self.bytes -= size
+    def _subtract(self, address: int) -> None:
+        self.bytes -= self.sizes.pop(address, 0)
+
+
+def _storages(values: Any) -> list[torch.UntypedStorage]:
+    return [value.untyped_storage() for value in tree_leaves(values) if isinstance(value, Tensor)]

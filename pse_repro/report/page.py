@@ -15,9 +15,11 @@ import pandas as pd
 from pse_repro.claims import ClaimResult
 from pse_repro.compare import Comparison
 from pse_repro.config import Protocol, Settings, Switches
+from pse_repro.explain import Effect, switch_effects
 from pse_repro.files import write_bytes
 from pse_repro.report import contents, plots, tables
 from pse_repro.report.contents import Run
+from pse_repro.report.effects import effects_figure, effects_table, effects_words
 from pse_repro.report.plots import Curve, Detail, Drawing, Score
 from pse_repro.study import store
 from pse_repro.study.cells import Cell
@@ -52,6 +54,7 @@ def write_report(directory: Path, comparison: Comparison, claims: Sequence[Claim
     page = _contents(run, comparison) | {"claims": tables.claims(claims)}
     for picture in [
         *page["bars"],
+        *page["effect_figures"],
         *page["curves"],
         *(picture for _, pictures in page["sheets"] for picture in pictures),
     ]:
@@ -66,6 +69,7 @@ def _contents(run: Run, comparison: Comparison) -> dict[str, Any]:
     trained = [cell for cell in run.cells if run.model_file(cell, "reconstructions.npz").is_file()]
     pictured = [cell for cell in trained if cell.seed == min(each.seed for each in trained)][:SHOWN_CELLS]
     detail = Detail.of(len(pictured))
+    effects = switch_effects(run.directory, run.record)
     return {
         "study": run.record.study.name,
         "verdict": contents.verdict(comparison),
@@ -76,6 +80,8 @@ def _contents(run: Run, comparison: Comparison) -> dict[str, Any]:
         "scores": tables.score_tables(run, comparison),
         "baselines": tables.baseline_table(run),
         "bars": _scores(run, comparison),
+        "effects": effects_table(effects),
+        "effect_figures": _effects(effects),
         "comparison": tables.comparison_table(comparison),
         "folded_rows": FOLDED_ROWS,
         "source": comparison.expected.source,
@@ -106,6 +112,12 @@ def _scores(run: Run, comparison: Comparison) -> list[Picture]:
     )
     alt = f"Test top-1 accuracy of the ensembles in percent, with each fold's and the published ones. {words}."
     return [Picture("scores.png", alt, plots.scores_figure(panels))]
+
+
+def _effects(effects: Sequence[Effect]) -> list[Picture]:
+    """What each protocol did, where there are several."""
+    figure = effects_figure(effects)
+    return [] if figure is None else [Picture("switches.png", effects_words(effects), figure)]
 
 
 def _curves(run: Run, protocol: Protocol) -> list[Picture]:

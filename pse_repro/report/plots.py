@@ -20,6 +20,7 @@ IMAGE_DPI = 72  # an image's pixels an inch of a sheet
 BACKGROUND = "#f4f3ef"  # neutral: reads on a light and on a dark page
 # Okabe and Ito's colours, without the yellow: told apart with any colour vision; dashes tell the second seven apart.
 COLOURS = ("#000000", "#D55E00", "#0072B2", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
+MOST_COLUMNS = 4  # of panels side by side
 _GAP = 4  # pixels between two images of a sheet
 _SHEET_SIGMA = 3.0  # where the model has none of its own, as in the pre-training curves
 
@@ -67,11 +68,13 @@ class Score:
 
 def scores_figure(panels: Mapping[str, Sequence[Score]]) -> Drawing:
     """Top-1 accuracy by model, one panel an entry: a bar for the ensemble, dots for folds, a diamond for the paper."""
-    figure = Figure(figsize=(max(4.3, 2.15 * len(panels)), 3.4), dpi=CURVES_DPI, facecolor=BACKGROUND)
+    columns = min(len(panels), MOST_COLUMNS)
+    rows = -(-len(panels) // columns)
+    figure = Figure(figsize=(max(4.3, 2.15 * columns), 3.4 * rows), dpi=CURVES_DPI, facecolor=BACKGROUND)
     figure.set_layout_engine("constrained", w_pad=0.12, h_pad=0.08)
     shared = None
     for number, (name, scores) in enumerate(panels.items(), 1):
-        axes = shared = figure.add_subplot(1, len(panels), number, facecolor="white", sharey=shared)
+        axes = shared = figure.add_subplot(rows, columns, number, facecolor="white", sharey=shared)
         places = np.arange(len(scores))
         for place, score in zip(places, scores, strict=True):
             colour = COLOURS[2] if "PSE" in score.model else "#8a8a8a"
@@ -81,10 +84,10 @@ def scores_figure(panels: Mapping[str, Sequence[Score]]) -> Drawing:
         axes.axhline(10, color="black", linewidth=0.8, linestyle=":")  # chance
         axes.set_xticks(places, [score.model for score in scores], rotation=30, ha="right", fontsize=8)
         axes.set_title(name, fontsize=9)
-        axes.tick_params(axis="y", labelsize=8, labelleft=number == 1)
-        if number == 1:
+        axes.tick_params(axis="y", labelsize=8, labelleft=number % columns == 1 % columns)
+        if number % columns == 1 % columns:
             axes.set_ylabel("test top-1 %", fontsize=9)
-    return _png(figure)
+    return as_png(figure)
 
 
 def curves_figure(title: str, panels: Mapping[str, Sequence[Curve]], log: bool) -> Drawing:
@@ -114,7 +117,7 @@ def curves_figure(title: str, panels: Mapping[str, Sequence[Curve]], log: bool) 
         axes.set_ylabel("validation loss")
         axes.grid(True, which="both", color="#dddddd", linewidth=0.6)
     figure.legend(handles.values(), handles, loc="outside lower center", ncols=min(4, len(handles)), frameon=False)
-    return _png(figure)
+    return as_png(figure)
 
 
 def reconstruction_sheet(
@@ -164,10 +167,10 @@ def _sheet(rows: Sequence[Sequence[np.ndarray]], labels: Sequence[str], detail: 
     axes.set_axis_off()
     for i, label in enumerate(labels):
         axes.text(-1.5 * _GAP, i * step_y + height / 2, label, ha="right", va="center", fontsize=8)
-    return _png(figure)
+    return as_png(figure)
 
 
-def _png(figure: Figure) -> Drawing:
+def as_png(figure: Figure) -> Drawing:
     """The figure as PNG: the same bytes for the same data (no date, no version)."""
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png", facecolor=BACKGROUND, metadata={"Software": None})

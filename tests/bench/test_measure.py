@@ -5,6 +5,7 @@ from functools import partial
 
 import pytest
 import torch
+from torch import Tensor
 
 from pse_repro.bench.arithmetic import autoencoder_flops, classifier_flops, encoder_flops, matrix_rates
 from pse_repro.bench.measure import call_count, measured, ratios, time_group
@@ -76,6 +77,15 @@ def test_peak_memory_counts_what_lives_at_once_and_no_views() -> None:
         return second[:10] + second.view(2, -1).sum()
 
     assert peak_memory(work, CPU.device) == pytest.approx(8 * MEBIBYTE, rel=1e-3)
+
+
+def test_peak_memory_leaves_out_what_was_there_before_and_its_views() -> None:
+    before = torch.zeros(MEBIBYTE)
+
+    def work() -> Tensor:
+        return before[10:].view(-1)[:1000].clone()
+
+    assert peak_memory(work, CPU.device) == 4000
 
 
 def test_peak_memory_counts_the_backward_pass() -> None:

@@ -231,6 +231,18 @@ def test_two_protocols_stand_side_by_side_and_long_comparisons_are_folded(tmp_pa
     assert "classifiers-as-described.png" in {path.name for path in (tmp_path / "figures").iterdir()}
 
 
+def test_many_protocols_are_told_by_what_they_turn(tmp_path: Path) -> None:
+    turned = ("as-released", "as-described", "as-released+7", "as-released+8", "as-released+9")
+    store_run(tmp_path, replace(study(), protocols=turned))
+    page = report(tmp_path)
+    switches = {row[0]: row[1:] for row in page.table("switch", "as-released")}
+    assert switches["7. finetuning"] == ["statistics-only", "whole-encoder: as-described, as-released+7"]
+    assert switches["10. downstream_augmentation"] == ["high", "same"]
+    frozen = [row[1] for row in page.table("protocol", "turned") if row[2] == "frozen"]
+    assert frozen == ["-", "9 switches", "fine-tuning", "frozen features", "classifier"]
+    assert (tmp_path / "figures" / "switches.png").is_file()
+
+
 def test_a_run_without_pse_has_no_sheets_of_slide_10_and_the_same_bytes_again(tmp_path: Path) -> None:
     store_run(tmp_path, study(models=(Model("cnn", "mse"),)))
     report(tmp_path)
