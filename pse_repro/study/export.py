@@ -9,7 +9,6 @@ import errno
 import gzip
 import hashlib
 import io
-import os
 import shutil
 import stat
 import tarfile
@@ -21,6 +20,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from pse_repro.errors import KitError, NotFitError, UsageError
+from pse_repro.files import written_whole
 
 SUFFIXES = (".tar.gz", ".tgz", ".zip")
 SUMS = "SHA256SUMS"
@@ -48,7 +48,7 @@ def write_archive(directory: Path, target: Path, documents: Mapping[str, str], w
         raise UsageError(f"{target} is neither .tar.gz nor .zip; give --out a file of such a name, or a folder")
     top = directory.resolve().name
     sums = []
-    with _whole(target) as file, _adding(file, target) as add:
+    with written_whole(target) as file, _adding(file, target) as add:
         for name in sorted({*_files(directory, weights), *documents}):
             try:
                 content = documents[name].encode() if name in documents else (directory / name).read_bytes()
@@ -87,25 +87,6 @@ def _files(directory: Path, weights: bool) -> list[str]:
     patterns = (*_RESULTS, *_MODELS, *(_WEIGHTS if weights else ()))
     found = (path for pattern in patterns for path in directory.glob(pattern))
     return [path.relative_to(directory).as_posix() for path in found if path.is_file() and path.name[0] != "."]
-
-
-@contextmanager
-def _whole(path: Path) -> Iterator[IO[bytes]]:
-    """A file that appears at `path` when the context ends well, and else not at all."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        with temporary.open("wb") as file:
-            yield file
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-    except OSError as error:
-        if error.errno and not error.filename:  # a full disk does not say which file it was
-            error.filename = str(path)
-        raise
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 @contextmanager
