@@ -1,7 +1,7 @@
 """Two runs of the kit, cell by cell: is the first what the second was, and do they differ by more than chance.
 
-Values are means over seeds. Where both runs were judged on the same test images, the ensembles' top-1 is compared image
-by image (pse_repro.statistics), for the seeds that both have. Tolerances are those of published numbers.
+Values are means over the seeds that both runs have of a cell. Where both were judged on the same test images, the
+ensembles' top-1 is compared image by image (pse_repro.statistics). Tolerances are those of published numbers.
 """
 
 import html
@@ -47,8 +47,7 @@ class RunsComparison:
 def compare_runs(first: Path, second: Path) -> RunsComparison:
     """Join the results of two run directories; UsageError where one is not a run or has no results."""
     records = open_record(first), open_record(second)
-    means = [_means(read_results(directory)) for directory in (first, second)]
-    joined = means[0].merge(means[1], on=KEY, how="outer", suffixes=("_first", "_second"))
+    joined = _joined(read_results(first), read_results(second))
     same = _test_images(records[0]) == _test_images(records[1]) is not None
     stored = (Predictions(first, records[0]), Predictions(second, records[1])) if same else None
     tolerances = load_expected("slides")
@@ -56,9 +55,17 @@ def compare_runs(first: Path, second: Path) -> RunsComparison:
     return RunsComparison(str(first), str(second), same, pd.DataFrame(rows, columns=list(COLUMNS)))
 
 
-def _means(results: pd.DataFrame) -> pd.DataFrame:
-    grouped = results.groupby(KEY, sort=False)["value"]
-    return grouped.agg(value=lambda values: values.mean(skipna=False), seeds="size").reset_index()
+def _joined(first: pd.DataFrame, second: pd.DataFrame) -> pd.DataFrame:
+    """Each cell's mean value in either run and the number of its seeds; NaN where a run does not have the cell."""
+    by_seed = first.merge(second, on=[*KEY, "seed"], how="outer", suffixes=("_first", "_second"), indicator=True)
+    is_common = by_seed["_merge"] == "both"
+    has_common = is_common.groupby([by_seed[column] for column in KEY]).transform("any")
+    parts = []
+    for name, side in (("first", "left_only"), ("second", "right_only")):
+        grouped = by_seed[is_common | (~has_common & (by_seed["_merge"] == side))].groupby(KEY, sort=False)
+        mean = grouped[f"value_{name}"].agg(lambda values: values.mean(skipna=False))
+        parts.append(pd.DataFrame({f"value_{name}": mean, f"seeds_{name}": grouped.size()}))
+    return parts[0].merge(parts[1], on=KEY, how="outer").reset_index()
 
 
 def _test_images(record: Record) -> tuple[str, int | None] | None:

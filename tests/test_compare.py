@@ -70,7 +70,7 @@ def test_other_tables_reproduce_themselves(name: str) -> None:
 
 
 def test_a_changed_a_missing_and_an_extra_value_each_show() -> None:
-    results = shifted(published(), 0, 2.01)
+    results = shifted(published(), 0, 3.01)
     extra = results.iloc[[13]].assign(sigma="7")
     comparison = compare(pd.concat([results.drop(index=5), extra], ignore_index=True), SLIDES)
     counts = comparison.summary()

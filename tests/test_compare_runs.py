@@ -89,6 +89,22 @@ def test_other_test_images_are_not_paired_and_other_cells_are_said(tmp_path: Pat
     assert "other test images" in render_runs(comparison, "table")
 
 
+def test_runs_of_other_protocols_and_seeds_are_compared_in_what_both_have(tmp_path: Path) -> None:
+    several = study(protocols=("as-released", "as-described"))
+    store_run(tmp_path / "several", several, seeds=3)
+    store_run(tmp_path / "one", study(protocols=("as-released",)), seeds=1)
+    results = read_table(tmp_path / "several" / "results.csv")
+    for first, second in (("several", "one"), ("one", "several")):
+        rows = compare_runs(tmp_path / first, tmp_path / second).rows
+        alone = rows["protocol"] == "as-described"
+        assert set(rows.loc[alone, "verdict"]) == {f"only in the {'first' if first == 'several' else 'second'}"}
+        assert set(rows.loc[~alone, "seeds"]) == {1}
+    ours = results[results["seed"].eq("0") & results["protocol"].eq("as-released")]
+    kept = rows.loc[~alone].merge(ours, on=["encoder", "objective", "sigma", "evaluation", "fold", "metric"])
+    assert len(kept) == (~alone).sum()
+    assert kept["second"].tolist() == pytest.approx(kept["value"].tolist())  # of seed 0, not of all three
+
+
 @pytest.mark.parametrize("format", FORMATS)
 def test_every_format_tells_it(runs: tuple[Path, Path], format: str) -> None:
     move(runs[0], 9, evaluation="frozen", metric="loss")

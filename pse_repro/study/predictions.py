@@ -51,9 +51,9 @@ class Predictions:
         return model in self._models and evaluation in self._evaluations
 
     def complete(self, protocol: str, model: str, evaluation: str, seed: int) -> bool:
-        """Are all folds of that evaluation there (of "pretrain": is the pre-training done)."""
-        cell = self._cells[protocol, model, seed]
-        return all(path.is_file() for path in self._paths(cell, evaluation))
+        """Are all folds of that evaluation there (of "pretrain": the checkpoint); False for a cell not of the run."""
+        cell = self._cells.get((protocol, model, seed))
+        return cell is not None and all(path.is_file() for path in self._paths(cell, evaluation))
 
     def correct(self, protocol: str, model: str, evaluation: str, seed: int) -> Correct:
         """Top-1 correctness in test_X's order; the ensemble averages the folds' probabilities.
