@@ -1,75 +1,96 @@
-"""How far a run is: rich's bars on a terminal, plain lines elsewhere; both on standard error."""
+"""How far a run is: a live view on a terminal, plain lines elsewhere; both on standard error."""
 
+import math
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Protocol, Self
 
 from rich.console import Console
-from rich.progress import BarColumn, ProgressColumn, Task, TextColumn, TimeRemainingColumn
-from rich.progress import Progress as RichProgress
-from rich.table import Column
+from rich.live import Live
 from rich.text import Text
 
+from pse_repro.errors import KitError
+from pse_repro.live import Outlook, duration, rate, thinned, view
+from pse_repro.now import Now, now_folder, read_nows, remove_now, write_now
+
+__all__ = ["Outlook", "Progress", "Scalars", "Stage", "duration", "rate"]
+
 LINE_SECONDS = 10.0  # between two plain lines of one stage
+FILE_SECONDS = 1.0  # between two times that a process says in its file what it does
+OUTLOOK_SECONDS = 15.0  # between two estimates for the study: one of 64 cells takes 0.1 s of a processor
+VIEWS_A_SECOND = 2.0
+KEPT_LOSSES = 120
 
 
-def rate(per_second: float, unit: str) -> str:
-    """For people: 1,234 images/s, 12.3 MB/s."""
-    return f"{per_second / 1e6:,.1f} MB/s" if unit == "bytes" else f"{per_second:,.0f} {unit}/s"
+class Scalars(Protocol):
+    """Where the values of epochs go, beside the view."""
 
-
-class Rate(ProgressColumn):
-    """Images, or megabytes, a second."""
-
-    def render(self, task: Task) -> Text:
-        return Text(rate(task.speed, task.fields["unit"]) if task.speed else "")
-
-
-def _one_line(text: str, least: int = 1) -> TextColumn:
-    """A column that is cut, not wrapped, but never under `least` characters."""
-    return TextColumn(text, table_column=Column(no_wrap=True, overflow="ellipsis", min_width=least))
+    def add(self, phase: str, epoch: int, values: Mapping[str, float]) -> None: ...
 
 
 class Stage:
     """One stretch of work, counted in images or bytes (`total` at most); `note` says how it goes."""
 
-    def __init__(self, progress: "Progress", name: str, total: int, unit: str) -> None:
-        self._progress, self.name, self.total, self.unit = progress, name, total, unit
+    def __init__(self, progress: "Progress", name: str, total: int, unit: str, epochs: int | None) -> None:
+        self._progress, self.name, self.total, self.unit, self._epochs = progress, name, total, unit, epochs
         self._done, self._note = 0, ""
+        self._losses: dict[int, list[float]] = {}  # of each epoch
         self._started = self._last_line = time.monotonic()
-        self._bar = progress.bars.add_task(name, total=total, note="", unit=unit) if progress.bars else None
 
     def advance(self, count: int) -> None:
         self._done += count
-        if self._progress.bars and self._bar is not None:
-            self._progress.bars.advance(self._bar, count)
-        elif time.monotonic() - self._last_line > LINE_SECONDS:
+        self._progress.publish()
+        if self._progress.in_lines and time.monotonic() - self._last_line > LINE_SECONDS:
             self._last_line = time.monotonic()
             self._progress.say(self._line())
 
     def note(self, text: str) -> None:
         self._note = text
-        if self._progress.bars and self._bar is not None:
-            self._progress.bars.update(self._bar, note=text)
+
+    def measure(self, epoch: int, values: Mapping[str, float]) -> None:
+        """After an epoch (from 0), what its curves have; a fold's as "fold-2/validation_loss".
+
+        Epochs of an earlier go may be told again: they are shown, and logged once.
+        """
+        if epoch < max(self._losses, default=0):  # the next fold begins
+            self._losses = {}
+        losses = [value for name, value in values.items() if name.endswith("validation_loss")]
+        self._losses[epoch] = [*self._losses.get(epoch, []), *losses]
+        self._progress.measured(self.name, epoch, values)
+        self._progress.publish()
+
+    def now(self, cell: str) -> Now:
+        """How it stands, as a stage of that cell."""
+        losses = list(self._losses.items())  # the view's thread reads what this one's writes
+        means = [sum(values) / len(values) if values else None for _, values in losses]
+        known = max((epoch + 1 for epoch, _ in losses), default=None if self._epochs is None else 0)
+        return Now(
+            cell=cell,
+            phase=_phase(self.name, cell),
+            done=self._done,
+            total=self.total,
+            unit=self.unit,
+            seconds=time.monotonic() - self._started,
+            epochs_done=known,
+            epochs=self._epochs,
+            losses=tuple(thinned(means, KEPT_LOSSES)),
+            note=self._note,
+        )
 
     def _line(self) -> str:
-        speed = self._done / max(time.monotonic() - self._started, 1e-9)
-        left = (self.total - self._done) / speed
-        share = f"{self._done / self.total:.0%}, {rate(speed, self.unit)}, at most {duration(left)} left"
-        return f"{self.name}: {share}{self._noted()}"
+        now = self.now("")
+        left = duration(now.seconds_left or 0.0)
+        share = f"{self._done / self.total:.0%}, {rate(now.per_second, self.unit)}, at most {left} left"
+        outlook = self._progress.outlook()
+        return f"{self.name}: {share}{self._noted()}" + (f"; study: {outlook}" if outlook else "")
 
     def _noted(self) -> str:
         return f"; {self._note}" if self._note else ""
 
-    def drop(self) -> None:
-        """End without a word: it came to nothing, and an error says so."""
-        if self._progress.bars and self._bar is not None:
-            self._progress.bars.remove_task(self._bar)
-
     def close(self) -> None:
-        self.drop()
         seconds = time.monotonic() - self._started
         speed = rate(self._done / max(seconds, 1e-9), self.unit)
         self._progress.say(f"{self.name}: done in {duration(seconds)}, {speed}{self._noted()}")
@@ -81,46 +102,96 @@ class Progress:
     def __init__(self, quiet: bool = False, lines: bool = False) -> None:
         self.quiet = quiet
         self._console = Console(stderr=True, quiet=quiet, highlight=False, soft_wrap=True)
-        bar = [BarColumn(20)] if self._console.width >= 120 else []  # a narrow terminal has room for the words alone
-        columns = [
-            *(_one_line("{task.description}"), *bar, _one_line("{task.percentage:.0f}%", 4)),
-            *(
-                Rate(Column(no_wrap=True, min_width=12)),
-                TimeRemainingColumn(compact=True, table_column=Column(min_width=5)),
-            ),
-            _one_line("{task.fields[note]}"),
-        ]
-        on_terminal = self._console.is_terminal and not quiet and not lines
-        self.bars = RichProgress(*columns, console=self._console, transient=True) if on_terminal else None
+        self.on_terminal = self._console.is_terminal and not self._console.is_dumb_terminal and not (quiet or lines)
+        self.in_lines = not (quiet or self.on_terminal)
+        self._stage: Stage | None = None
+        self._cell = ""
+        self._scalars: Scalars | None = None
+        self._folder: Path | None = None  # where processes say what they do
+        self._ask: Callable[[], Outlook] | None = None
+        self._outlook: Outlook | None = None
+        self._asked = self._written = -math.inf
+        self._live = Live(  # last: it asks for its first view at once
+            console=self._console, refresh_per_second=VIEWS_A_SECOND, transient=True, get_renderable=self._render
+        )
 
     def __enter__(self) -> Self:
-        if self.bars:
-            self.bars.start()
+        if self.on_terminal:
+            self._live.start()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self.bars:
-            self.bars.stop()
+        self._live.stop()
 
     def say(self, text: str) -> None:
         self._console.print(f"{time.strftime('%H:%M:%S')} {text}", markup=False)
 
     @contextmanager
-    def stage(self, name: str, total: int, unit: str = "images") -> Iterator[Stage]:
-        stage = Stage(self, name, total, unit)
+    def stage(self, name: str, total: int, unit: str = "images", epochs: int | None = None) -> Iterator[Stage]:
+        """A stretch of work; `epochs`, if it has so many, those of an earlier go included."""
+        stage = self._stage = Stage(self, name, total, unit, epochs)
+        self.publish(at_once=True)
         try:
             yield stage
-        except BaseException:
-            stage.drop()
-            raise
+        finally:  # where an error comes through, that says what there is to say
+            self._stage = None
         stage.close()
+        self.publish(at_once=True)
+
+    @contextmanager
+    def study(self, run_directory: Path, ask: Callable[[], Outlook] | None = None) -> Iterator[None]:
+        """While a study runs there; `ask`, which may take a moment, says how far it is as a whole."""
+        self._folder, self._ask, self._outlook, self._asked = now_folder(run_directory), ask, None, -math.inf
+        try:
+            yield
+        finally:
+            self._folder = self._ask = self._outlook = None
+
+    @contextmanager
+    def cell(self, name: str, scalars: Scalars | None = None) -> Iterator[None]:
+        """While this process is at a cell: other processes can see it, and `scalars` gets what its stages measure."""
+        self._cell, self._scalars = name, scalars
+        self.publish(at_once=True)
+        try:
+            yield
+        finally:
+            self._cell, self._scalars = "", None
+            if self._folder:
+                remove_now(self._folder)
+
+    def publish(self, at_once: bool = False) -> None:
+        """Say in this process's file what it does, if it is at a cell and has not said so just before."""
+        if self._folder and self._cell and (at_once or time.monotonic() - self._written > FILE_SECONDS):
+            self._written = time.monotonic()
+            write_now(self._folder, self._now())
+
+    def measured(self, stage: str, epoch: int, values: Mapping[str, float]) -> None:
+        if self._scalars:
+            self._scalars.add(_phase(stage, self._cell), epoch, values)
+
+    def outlook(self, anew: bool = False) -> Outlook | None:
+        """For the study, as of some seconds ago at most; None where there is none."""
+        ask = self._ask
+        if ask and (anew or time.monotonic() - self._asked > OUTLOOK_SECONDS):
+            self._asked = time.monotonic()
+            with suppress(KitError, OSError):  # a file of the run is damaged: who needs it says so
+                self._outlook = ask()
+        return self._outlook
+
+    def _now(self) -> Now:
+        stage = self._stage
+        return stage.now(self._cell) if stage else Now(self._cell)
+
+    def _render(self) -> Text:
+        """The view; called by a thread of its own, so that what it reads may change any time."""
+        folder = self._folder
+        nows = [] if folder is None else read_nows(folder, remove_stale=True)
+        if self._stage and not self._cell:
+            nows = [self._now(), *nows]
+        return view(self.outlook(), nows, self._console.width, self._console.height)
 
 
-def duration(seconds: float) -> str:
-    """For people: 45 s, 12 min, 3.5 h, 12 days."""
-    for unit, length, most, digits in (("s", 1, 100, 0), ("min", 60, 100, 0), ("h", 3600, 72, 1)):
-        if seconds < most * length:
-            return f"{seconds / length:.{digits}f} {unit}"
-    return f"{seconds / 86400:,.0f} days"
+def _phase(stage: str, cell: str) -> str:
+    return stage.removeprefix(cell).lstrip()

@@ -2,22 +2,25 @@
 
 import json
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
 from pse_repro import __version__
-from pse_repro.config import Protocol, Study, build_protocol, build_study
+from pse_repro.config import Protocol, Study, build_protocol, build_study, evaluations_of
 from pse_repro.data.stl10 import Dataset
 from pse_repro.device import Machine
 from pse_repro.errors import UsageError
+from pse_repro.live import Outlook
+from pse_repro.now import kept_while_running
 from pse_repro.progress import Progress
 from pse_repro.study import store
 from pse_repro.study.baseline_run import baseline_rows
 from pse_repro.study.cells import Cell, expand, scope
 from pse_repro.study.task import Outcome, Task, run_cell, run_task, sharing_a_checkpoint
+from pse_repro.study.work import modified, survey
 from pse_repro.study.workers import completed, worker_processes
 from pse_repro.tables import read_table, write_table
 
@@ -49,38 +52,65 @@ def run_study(
     fresh: bool = False,
     evaluations: tuple[str, ...] | None = None,
     jobs: int = 1,
+    log_to: str | None = None,
 ) -> dict[str, str]:
     """Run or continue a study in `directory`; returns the cells that could not go on, with what was found.
 
     `evaluations` limits what is judged now, () to nothing. `jobs` processes run cells side by side; results.csv is
-    written whenever cells are done, and is the same however many processes of one thread there are. Errors other than a
-    cell's own end the run; what was done is kept.
+    written whenever cells are done, and is the same however many processes of one thread there are. `log_to` is where
+    the epochs' values go as well (training/scalars.py). Errors other than a cell's own end the run; what was done is
+    kept.
     """
     whole, data = data, data.subset(study.subset)
     with store.locked(directory):
+        study = study if fresh else _with_recorded_evaluations(study, directory)
+        cells = expand(study, protocols, seeds)
+        _ = [cell.length for cell in cells]  # UsageError for too small a budget, before there is a record of it
         store.open_run(directory, _settings(study, protocols, data, machine), fresh)
         store.write_json(directory / "asked.json", {"seeds": seeds, "jobs": jobs})
-        cells = expand(study, protocols, seeds)
         failed: dict[str, str] = {}
         tables: dict[str, pd.DataFrame] = {}
         rows: list[pd.DataFrame] = []
-        if jobs == 1:
-            outcomes = _here(cells, data, machine, directory, progress, evaluations)
-        else:
-            outcomes = _side_by_side(cells, study, whole, machine, directory, progress, evaluations, jobs)
-        for outcome in outcomes:
-            if outcome.rows is None:
-                failed[outcome.cell.name] = outcome.error
+        began = modified(directory / "run.json")
+
+        def outlook() -> Outlook:
+            return survey(directory, cells, began, evaluations).outlook
+
+        with kept_while_running(directory), progress.study(directory, outlook):
+            if jobs == 1:
+                outcomes = _here(cells, data, machine, directory, progress, evaluations, log_to)
             else:
-                tables[outcome.cell.name] = outcome.rows
-            rows = [tables[cell.name] for cell in cells if cell.name in tables]
-            _write_results(directory, rows, study, data, machine)
-        if evaluations is None and study.baselines:
-            for name in (name for name in study.baselines if name != "random"):
-                for protocol in protocols:
-                    rows.append(baseline_rows(name, protocol, study.folds, data, directory, progress))
-            _write_results(directory, rows, study, data, machine)
+                outcomes = _side_by_side(cells, study, whole, machine, directory, progress, evaluations, jobs, log_to)
+            for outcome in outcomes:
+                if outcome.rows is None:
+                    failed[outcome.cell.name] = outcome.error
+                else:
+                    tables[outcome.cell.name] = outcome.rows
+                rows = [tables[cell.name] for cell in cells if cell.name in tables]
+                _write_results(directory, rows, study, data, machine)
+            if evaluations is None and study.baselines:
+                rows += _baselines(study, protocols, data, directory, progress)
+                _write_results(directory, rows, study, data, machine)
     return failed
+
+
+def _with_recorded_evaluations(study: Study, directory: Path) -> Study:
+    """The study with the evaluations that the run in `directory`, if there is one, has had before."""
+    if not (directory / "run.json").is_file():
+        return study
+    return replace(study, evaluations=evaluations_of(open_record(directory).study, study.evaluations))
+
+
+def _baselines(
+    study: Study, protocols: list[Protocol], data: Dataset, directory: Path, progress: Progress
+) -> list[pd.DataFrame]:
+    """Those on pixels; the untrained encoders are cells."""
+    return [
+        baseline_rows(name, protocol, study.folds, data, directory, progress)
+        for name in study.baselines
+        if name != "random"
+        for protocol in protocols
+    ]
 
 
 def _here(
@@ -90,11 +120,12 @@ def _here(
     directory: Path,
     progress: Progress,
     evaluations: tuple[str, ...] | None,
+    log_to: str | None,
 ) -> Iterator[Outcome]:
     """The cells one after another in this process."""
     for number, cell in enumerate(cells, 1):
-        progress.say(f"cell {number} of {len(cells)}: {cell.name}")
-        yield run_cell(cell, data, machine, directory, progress, evaluations)
+        progress.say(f"cell {number} of {len(cells)}: {cell.name}{_left(progress)}")
+        yield run_cell(cell, data, machine, directory, progress, evaluations, log_to)
 
 
 def _side_by_side(
@@ -106,17 +137,27 @@ def _side_by_side(
     progress: Progress,
     evaluations: tuple[str, ...] | None,
     jobs: int,
+    log_to: str | None,
 ) -> Iterator[Outcome]:
-    """The cells in processes; those that share a pre-training in one."""
+    """The cells in processes; those that share a pre-training in one. A live view shows them, else they say lines."""
     assert data.place is not None  # images of files: other processes open them, too
-    common = (data.place, data.name, data.md5, study.subset, machine, directory, evaluations, progress.quiet)
+    quiet = progress.quiet or progress.on_terminal
+    common = (data.place, data.name, data.md5, study.subset, machine, directory, evaluations, quiet, log_to)
     tasks = [Task(group, *common) for group in sharing_a_checkpoint(cells, directory)]
     done = 0
     with worker_processes(min(jobs, len(tasks))) as executor:
         for outcomes in completed(executor, run_task, tasks):
             done += len(outcomes)
-            progress.say(f"{done} of {len(cells)} cells done")
+            if progress.on_terminal:
+                for outcome in outcomes:
+                    progress.say(outcome.error or f"{outcome.cell.name}: done")
+            progress.say(f"{done} of {len(cells)} cells done{_left(progress)}")
             yield from outcomes
+
+
+def _left(progress: Progress) -> str:
+    outlook = progress.outlook(anew=True)
+    return f"; for the study {outlook.left}" if outlook else ""
 
 
 def open_record(directory: Path) -> Record:

@@ -1,77 +1,22 @@
 """What a run is doing, read from its directory by another process, which writes nothing there.
 
-A run leaves a file for each part of its work, so what is done is exact, and what is in progress is known by the epoch
-(as of the last saved state) or the fold.
+A run leaves a file for each part of its work, so what is done is exact. Of what is in progress its processes say in
+their own files (pse_repro.now) how far it is; where they do not, it is known by the epoch (as of the last saved state)
+or the fold.
 """
 
-import json
 import time
-from collections.abc import Iterator
-from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from pse_repro.errors import UsageError
-from pse_repro.progress import duration
-from pse_repro.study.address import asked_seeds, cell_folder
+from pse_repro.now import Now, now_folder, read_nows
+from pse_repro.study.address import asked_seeds
 from pse_repro.study.cells import Cell, expand
 from pse_repro.study.runner import open_record, read_results
-from pse_repro.study.work import (
-    PRETRAIN,
-    Part,
-    TimeLeft,
-    baseline_folds_to_go,
-    cell_parts,
-    modified,
-    read_json,
-    time_left,
-)
+from pse_repro.study.status_text import MOST_LATEST, Result, Status, Working, render_status
+from pse_repro.study.work import Part, Survey, baseline_folds_to_go, modified, survey
 
-COLUMNS = 80  # of the terminal that it fits
-_MOST_LINES = {"now": 6, "failed": 3, "latest": 4}
-_BAR = 40  # characters
-
-
-@dataclass(frozen=True)
-class Working:
-    """A cell in progress: `done` of `total` epochs (phase pretrain) or folds; `seconds_each` of those, if recorded."""
-
-    cell: str
-    phase: str  # pretrain, the name of an evaluation, or finish
-    done: int
-    total: int
-    seconds_each: float | None
-
-
-@dataclass(frozen=True)
-class Result:
-    """A cell in the results table: ensemble top-1 in percent by evaluation; `written`, a time in seconds."""
-
-    cell: str
-    top1: dict[str, float]
-    written: float
-
-
-@dataclass(frozen=True)
-class Status:
-    """`cells` is done + failed + to go (in progress or not begun); `began` is when the run was started or continued.
-
-    `baseline_folds` are those to go of the baselines on pixels, which come after the cells.
-    """
-
-    run: str
-    study: str
-    conditions: str
-    state: str  # running, complete, failed, stopped, or unknown where locks cannot be tested
-    began: float
-    now: float
-    seeds: int
-    cells: int
-    done: int
-    failed: dict[str, str]
-    working: list[Working]
-    baseline_folds: int
-    left: TimeLeft
-    results: list[Result]
+__all__ = ["Result", "Status", "Working", "is_held", "read_status", "render_status"]
 
 
 def read_status(directory: Path) -> Status:
@@ -80,33 +25,24 @@ def read_status(directory: Path) -> Status:
     seeds = asked_seeds(directory)
     cells = {cell.name: cell for cell in expand(record.study, record.protocols, seeds)}
     began = modified(directory / "run.json")  # written again whenever the run is continued
-    parts = {name: cell_parts(directory, cell) for name, cell in cells.items()}
-    ended = {name: modified(cell_folder(directory, cell) / "provenance.json") for name, cell in cells.items()}
-    done = [name for name in cells if ended[name] and all(part.complete for part in parts[name])]
-    failed = {}
-    for name in (name for name in cells if name not in done):
-        path = cell_folder(directory, cells[name]) / "failed.json"
-        if modified(path) > (began if running else 0):  # an earlier failure is tried again
-            failed[name] = str(read_json(path).get("error", "no reason recorded"))
-    to_go = [name for name in cells if name not in done and name not in failed]
-    working = _working(to_go, parts, ended, began) if running else []
+    found = survey(directory, cells.values(), began if running else None)
+    nows = {now.cell: now for now in read_nows(now_folder(directory))} if running else {}
     baseline_folds = baseline_folds_to_go(directory, record.study, record.protocols)
-    everything, wanted = ([part for name in names for part in parts[name]] for names in (cells, to_go))
     return Status(
         run=str(directory),
         study=record.study.name,
         conditions=f"{record.study.scale}; {record.data['name']}, {record.device}, {record.precision}",
-        state="running" if running else _rest(bool(to_go or baseline_folds), bool(failed), running),
+        state="running" if running else _rest(bool(found.to_go or baseline_folds), bool(found.failed), running),
         began=began,
         now=time.time(),
         seeds=seeds,
         cells=len(cells),
-        done=len(done),
-        failed=failed,
-        working=working,
+        done=len(found.done),
+        failed=found.failed,
+        working=_working(found, nows, began) if running else [],
         baseline_folds=baseline_folds,
-        left=time_left(everything, wanted, began if running else None),
-        results=_results(directory, cells, ended),
+        left=found.left,
+        results=_results(directory, cells, found.ended),
     )
 
 
@@ -137,12 +73,19 @@ def _rest(to_go: bool, failed: bool, running: bool | None) -> str:
     return "failed" if failed else "complete"
 
 
-def _working(to_go: list[str], parts: dict[str, list[Part]], ended: dict[str, float], began: float) -> list[Working]:
-    """The cells in progress: the first to go; where several processes run cells, those that are known to be run.
+def _working(found: Survey, nows: dict[str, Now], began: float) -> list[Working]:
+    """The cells in progress, in the study's order: as their processes say or, where none does, as their files do."""
+    named = [name for name in found.parts if name in nows] or _written_last(found, began)
+    return [_current(name, found.parts[name], nows.get(name)) for name in named]
+
+
+def _written_last(found: Survey, began: float) -> list[str]:
+    """The first cell to go; where several processes run cells, those that are known to be run.
 
     Cells that share a pre-training are run one after another by one process. There are several processes if something
     was written that is of cells behind the first to go alone.
     """
+    to_go, parts, ended = found.to_go, found.parts, found.ended
     if not to_go:
         return []
     names = list(parts)
@@ -157,17 +100,16 @@ def _working(to_go: list[str], parts: dict[str, list[Part]], ended: dict[str, fl
         latest[group] = max(latest.get(group, 0.0), written, ended[name])
         if name in to_go:
             first.setdefault(group, name)
-    found = [name for group, name in first.items() if latest[group] > began] if several else to_go[:1]
-    return [_current(name, parts[name]) for name in found]
+    return [name for group, name in first.items() if latest[group] > began] if several else to_go[:1]
 
 
-def _current(name: str, parts: list[Part]) -> Working:
+def _current(name: str, parts: list[Part], now: Now | None) -> Working:
     """The phase of a cell's first part that is not complete."""
     phase = next((part.phase for part in parts if not part.complete), "finish")
     of_phase = [part for part in parts if part.phase == phase]
     done, seconds = sum(part.done for part in of_phase), sum(part.seconds for part in of_phase)
     total = sum(part.total for part in of_phase)
-    return Working(name, phase, done, total, seconds / done if done and seconds else None)
+    return Working(name, phase, done, total, seconds / done if done and seconds else None, now)
 
 
 def _results(directory: Path, cells: dict[str, Cell], ended: dict[str, float]) -> list[Result]:
@@ -183,75 +125,4 @@ def _results(directory: Path, cells: dict[str, Cell], ended: dict[str, float]) -
         top1.setdefault(key, {})[row["evaluation"]] = row["value"]
     keys = {name: tuple(map(str, cell.key.values())) for name, cell in cells.items()}
     found = sorted((name for name in cells if keys[name] in top1), key=lambda name: ended[name], reverse=True)
-    return [Result(name, top1[keys[name]], ended[name]) for name in found[: _MOST_LINES["latest"]]]
-
-
-def render_status(status: Status, format: str) -> str:
-    """`format` is table, for one screen of a terminal, or json (schemas/status.schema.json)."""
-    if format == "json":
-        return json.dumps(asdict(status), indent=1, allow_nan=False)
-    return "\n".join(line if len(line) <= COLUMNS else line[: COLUMNS - 1] + "…" for line in _lines(status))
-
-
-def _lines(status: Status) -> Iterator[str]:
-    share = status.done / status.cells
-    yield f"run      {_cut(status.run)}"
-    yield f"study    {status.study}, {status.conditions}"
-    yield f"state    {_state(status)}"
-    to_go = status.cells - status.done - len(status.failed)
-    counts = f"{status.done} done, {len(status.failed)} failed, {to_go} to go"
-    yield f"cells    {counts}; seeds: {status.seeds}"
-    yield f"         {'#' * round(_BAR * share):.<{_BAR}} {share:.0%}"
-    if to_go:
-        yield f"left     {_left(status)}"
-    if status.baseline_folds:
-        yield f"         and the baselines on pixels: {status.baseline_folds} folds to go"
-    working = [f"{each.cell}: {_phase(each)}" for each in status.working]
-    results = [f"{_clock(result)} {result.cell}: {_scores(result)}" for result in status.results]
-    failed = [f"{name}: {error}" for name, error in status.failed.items()]
-    for title, lines in (("now", working), ("failed", failed), ("latest", results)):
-        for number, line in enumerate(lines[: _MOST_LINES[title]]):
-            yield f"{'' if number else title:<9}{line}"
-        if len(lines) > _MOST_LINES[title]:
-            yield f"         and {len(lines) - _MOST_LINES[title]} more"
-
-
-def _state(status: Status) -> str:
-    began = time.strftime("%Y-%m-%d %H:%M", time.localtime(status.began))
-    return {
-        "running": f"running since {began} ({duration(status.now - status.began)})",
-        "complete": "complete; no process holds it",
-        "failed": "ended, with cells that could not go on; no process holds it",
-        "stopped": "stopped, no process holds it; the command that made it continues it",
-    }.get(status.state, "unknown: this system cannot tell whether a process holds it")
-
-
-def _left(status: Status) -> str:
-    left = status.left
-    if left.seconds is not None:
-        continued = "" if status.state == "running" else ", once continued"
-        return f"about {duration(left.seconds)} for these seeds{continued}"
-    least = f", at least {duration(left.at_least)}" if left.at_least else ""
-    return f"unknown{least}; not done once yet: {', '.join(left.unknown)}"
-
-
-def _phase(working: Working) -> str:
-    if working.phase == "finish":
-        return "finishing"
-    unit = "epochs" if working.phase == PRETRAIN else "folds"
-    each = "" if working.seconds_each is None else f", {duration(working.seconds_each)} each"
-    return f"{working.phase}, {working.done} of {working.total} {unit}{each}"
-
-
-def _clock(result: Result) -> str:
-    return time.strftime("%H:%M", time.localtime(result.written))
-
-
-def _scores(result: Result) -> str:
-    return ", ".join(f"{evaluation} {value:.2f} %" for evaluation, value in result.top1.items()) or "not judged"
-
-
-def _cut(path: str) -> str:
-    """The end of a long path says more than its beginning."""
-    room = COLUMNS - 9
-    return path if len(path) <= room else "…" + path[1 - room :]
+    return [Result(name, top1[keys[name]], ended[name]) for name in found[:MOST_LATEST]]

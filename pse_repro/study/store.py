@@ -104,7 +104,8 @@ def locked(directory: Path) -> Iterator[None]:
 def open_run(directory: Path, settings: dict[str, Any], fresh: bool) -> None:
     """Make a run directory, or continue one of the same settings; UsageError names the first setting that differs.
 
-    `fresh` moves an earlier run aside (to NAME-before-TIME); it never deletes one. The caller holds the lock.
+    Evaluations may be added to a run. `fresh` moves an earlier run aside (to NAME-before-TIME); it never deletes one.
+    The caller holds the lock.
     """
     for leftover in directory.rglob(".*.part"):  # of a process killed while writing
         leftover.unlink()
@@ -119,7 +120,7 @@ def open_run(directory: Path, settings: dict[str, Any], fresh: bool) -> None:
             shutil.move(path, aside / path.name)
     if record.exists():
         earlier = read_json(record)
-        difference = first_difference(earlier, settings)
+        difference = first_difference(_identity(earlier), _identity(settings))
         if difference is not None:
             key, before, now = difference
             raise UsageError(
@@ -127,6 +128,12 @@ def open_run(directory: Path, settings: dict[str, Any], fresh: bool) -> None:
                 "give another --out, or --fresh to set the earlier run aside"
             )
     write_json(record, settings)
+
+
+def _identity(settings: dict[str, Any]) -> dict[str, Any]:
+    """The settings that make a run another one: all but the evaluations."""
+    study = {key: value for key, value in settings.get("study", {}).items() if key != "evaluations"}
+    return settings | {"study": study}
 
 
 def first_difference(before: Any, now: Any, key: str = "") -> tuple[str, Any, Any] | None:

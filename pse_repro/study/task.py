@@ -1,6 +1,6 @@
 """Cells as an independent job: one that can be sent to another process, and does not know where it runs."""
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import pandas as pd
@@ -14,6 +14,7 @@ from pse_repro.study import store
 from pse_repro.study.address import cell_folder, model_folder
 from pse_repro.study.cell_run import CellRun
 from pse_repro.study.cells import Cell
+from pse_repro.training.scalars import open_scalars
 
 
 @dataclass(frozen=True)
@@ -38,13 +39,16 @@ class Task:
     directory: Path
     evaluations: tuple[str, ...] | None
     quiet: bool
+    log_to: str | None = None
 
 
 def run_task(task: Task) -> list[Outcome]:
     """The task's cells, in order; errors other than a cell's own are raised."""
     data = open_dataset(task.place, task.data_name, task.md5).subset(task.subset)
     progress = Progress(task.quiet, lines=True)
-    return [run_cell(cell, data, task.machine, task.directory, progress, task.evaluations) for cell in task.cells]
+    common = (data, task.machine, task.directory, progress, task.evaluations, task.log_to)
+    with progress.study(task.directory):
+        return [run_cell(cell, *common) for cell in task.cells]
 
 
 def run_cell(
@@ -54,14 +58,31 @@ def run_cell(
     directory: Path,
     progress: Progress,
     evaluations: tuple[str, ...] | None,
+    log_to: str | None = None,
 ) -> Outcome:
-    """One cell, to its rows; why it could not go on also goes into its folder."""
+    """One cell, to its rows; why it could not go on also goes into its folder. `log_to`: training/scalars.py."""
     try:
-        return Outcome(cell, CellRun(cell, data, machine, directory, progress).run(evaluations))
+        with (
+            open_scalars(log_to, directory, cell.name, _parameters(cell)) as scalars,
+            progress.cell(cell.name, scalars),
+        ):
+            return Outcome(cell, CellRun(cell, data, machine, directory, progress).run(evaluations))
     except CellError as error:
         store.write_json(cell_folder(directory, cell) / "failed.json", {"error": str(error)})
         progress.say(str(error))
         return Outcome(cell, None, str(error))
+
+
+def _parameters(cell: Cell) -> dict[str, object]:
+    """What the cell is trained with, for the logs."""
+    groups = {
+        "model": asdict(cell.model),
+        "pretrain": asdict(cell.length),
+        "switches": asdict(cell.protocol.switches),
+        "settings": asdict(cell.protocol.settings),
+    }
+    named = {f"{group}.{name}": value for group, values in groups.items() for name, value in values.items()}
+    return {"protocol": cell.protocol.name, "seed": cell.seed} | named
 
 
 def sharing_a_checkpoint(cells: list[Cell], directory: Path) -> list[tuple[Cell, ...]]:

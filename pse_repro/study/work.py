@@ -16,11 +16,11 @@ import numpy as np
 
 from pse_repro.config import Protocol, Study
 from pse_repro.errors import NotFitError
+from pse_repro.live import Outlook
 from pse_repro.objectives import OBJECTIVES
 from pse_repro.study import store
-from pse_repro.study.address import evaluation_folder, model_folder
-from pse_repro.study.cells import Cell
-from pse_repro.training.pretrain import Length
+from pse_repro.study.address import cell_folder, evaluation_folder, model_folder
+from pse_repro.study.cells import WITHOUT_FOLDS, Cell
 
 _MOST_HEADER = 100_000_000  # bytes: safetensors' own limit
 PRETRAIN = "pretrain"
@@ -28,7 +28,7 @@ PRETRAIN = "pretrain"
 
 @dataclass(frozen=True)
 class Part:
-    """A pre-training, `done` of whose `total` epochs are done, or one fold of an evaluation.
+    """A pre-training, `done` of whose `total` epochs are done, or one fold of an evaluation (all of one without folds).
 
     `kind` is what the cost of an epoch or a fold depends on most. `seconds` are those recorded of what is done (0.0:
     none), `written` is when the part last wrote something (a time in seconds, 0.0: not yet).
@@ -56,6 +56,46 @@ class TimeLeft:
     unknown: tuple[str, ...]
 
 
+@dataclass(frozen=True)
+class Survey:
+    """What there is of each cell, by its name; `ended` is a time in seconds (0.0: not yet), `failed` says why."""
+
+    parts: dict[str, list[Part]]
+    ended: dict[str, float]
+    done: list[str]
+    failed: dict[str, str]
+    to_go: list[str]
+    left: TimeLeft
+
+    @property
+    def outlook(self) -> Outlook:
+        return Outlook(len(self.parts), len(self.done), len(self.failed), self.left.seconds, self.left.at_least)
+
+
+def survey(
+    directory: Path, cells: Iterable[Cell], since: float | None, evaluations: tuple[str, ...] | None = None
+) -> Survey:
+    """Look through a run; `since` is when the process that runs now began (None: there is none), `evaluations` (None:
+    all) are those that it is to do.
+
+    Raises:
+        NotFitError: a file is damaged.
+    """
+    parts, ended, done, failed = {}, {}, [], {}
+    for cell in cells:
+        folder, name = cell_folder(directory, cell), cell.name
+        wanted = cell_parts(directory, cell)
+        parts[name] = [part for part in wanted if evaluations is None or part.phase in (PRETRAIN, *evaluations)]
+        ended[name] = modified(folder / "provenance.json")
+        if ended[name] and all(part.complete for part in parts[name]):
+            done.append(name)
+        elif modified(folder / "failed.json") > (since or 0.0):  # an earlier failure is tried again
+            failed[name] = str(read_json(folder / "failed.json").get("error", "no reason recorded"))
+    to_go = [name for name in parts if name not in done and name not in failed]
+    everything, rest = ([part for name in names for part in parts[name]] for names in (parts, to_go))
+    return Survey(parts, ended, done, failed, to_go, time_left(everything, rest, since))
+
+
 def cell_parts(directory: Path, cell: Cell) -> list[Part]:
     """The cell's parts in the order in which they are done.
 
@@ -67,6 +107,9 @@ def cell_parts(directory: Path, cell: Cell) -> list[Part]:
     for evaluation in cell.evaluations:
         folder = evaluation_folder(directory, cell, evaluation)
         kind = f"{evaluation} {encoder}" + (f" {tuning}" if evaluation == "finetune" else "")
+        if evaluation in WITHOUT_FOLDS:
+            parts.append(_whole(folder / "measures.json", evaluation, kind))
+            continue
         parts += [_fold(folder / f"fold-{number}.npz", evaluation, kind) for number in range(1, cell.folds + 1)]
     return parts
 
@@ -112,7 +155,7 @@ def _pace(parts: Iterable[Part], since: float) -> float:
 
 
 def _pretraining(folder: Path, cell: Cell) -> Part:
-    total = Length.of(cell.model, cell.protocol, cell.epochs).epochs
+    total = cell.length.epochs
     kind = f"{'pretrain' if OBJECTIVES[cell.model.objective].trains else 'untrained'} {cell.model.encoder}"
     path, state = folder / "pretrain.json", folder / "state.safetensors"
     done, seconds = 0, 0.0
@@ -122,6 +165,12 @@ def _pretraining(folder: Path, cell: Cell) -> Part:
     if record := read_json(path):
         done, seconds, written = total, float(record["seconds"]), modified(path)
     return Part(path, PRETRAIN, kind, total, done, seconds, written)
+
+
+def _whole(path: Path, evaluation: str, kind: str) -> Part:
+    """An evaluation without folds, which is done when its file is there."""
+    record = read_json(path)
+    return Part(path, evaluation, kind, 1, int(bool(record)), float(record.get("seconds", 0.0)), modified(path))
 
 
 def _fold(path: Path, evaluation: str, kind: str) -> Part:

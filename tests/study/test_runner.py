@@ -8,6 +8,7 @@ import pytest
 
 from pse_repro.config import Model, Protocol, Study
 from pse_repro.errors import UsageError
+from pse_repro.now import now_folder, read_nows
 from pse_repro.objectives.pse import PSE
 from pse_repro.progress import Progress
 from pse_repro.study.runner import open_record, read_results, run_study
@@ -33,6 +34,25 @@ def test_results_carry_their_conditions_and_the_record_comes_back(tmp_path: Path
     assert record.protocols == [protocol(downstream_max_epochs=1)]
 
 
+def test_while_it_runs_others_can_see_it_and_afterwards_nothing_is_left(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[tuple[str, str]] = []
+    publish = Progress.publish
+
+    def look(progress: Progress, at_once: bool = False) -> None:
+        publish(progress, at_once)
+        outlook = progress.outlook(anew=True)
+        said = [now.cell for now in read_nows(now_folder(tmp_path))]
+        seen.append((said[0] if said else "", f"{outlook.done} of {outlook.cells}" if outlook else ""))
+
+    monkeypatch.setattr(Progress, "publish", look)
+    run(tmp_path)
+    names = ("as-released/cnn-mse-seed0", "as-released/cnn-pse-3-seed0")
+    assert {(name, done) for name, done in seen if name} == {(names[0], "0 of 2"), (names[1], "1 of 2")}
+    assert not now_folder(tmp_path).exists()
+
+
 def test_seeds_can_be_added_to_a_run_and_keep_the_first_ones(tmp_path: Path) -> None:
     run(tmp_path)
     before = read_results(tmp_path)
@@ -50,10 +70,8 @@ def test_two_protocols_stand_side_by_side(tmp_path: Path) -> None:
 
 
 def test_a_cell_that_diverges_is_recorded_and_the_others_go_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    forward = PSE.forward
-    monkeypatch.setattr(
-        PSE, "forward", lambda self, *images: forward(self, *images) * (math.nan if self.criterion.sigma == 4 else 1)
-    )
+    loss = PSE.loss
+    monkeypatch.setattr(PSE, "loss", lambda self, *of: loss(self, *of) * (math.nan if self.setup.sigma == 4 else 1))
     failed = run(tmp_path, replace(STUDY, models=(Model("cnn", "pse", 4.0), Model("cnn", "pse", 3.0))))
     assert list(failed) == ["as-released/cnn-pse-4-seed0"]
     assert "train_loss is nan in epoch 0" in failed["as-released/cnn-pse-4-seed0"]
@@ -65,6 +83,28 @@ def test_other_settings_are_refused(tmp_path: Path) -> None:
     run(tmp_path)
     with pytest.raises(UsageError, match=r"study.folds = 1, and now it is 2"):
         run(tmp_path, replace(STUDY, folds=2))
+
+
+def evaluations(folder: Path) -> set[str]:
+    return set(read_results(folder)["evaluation"]) - {"pretrain"}
+
+
+def test_a_run_keeps_the_evaluations_that_it_had_and_fresh_begins_without_them(tmp_path: Path) -> None:
+    one = replace(STUDY, models=STUDY.models[:1], evaluations=("knn",))
+    folder = tmp_path / "run"
+    run(folder, one)
+    before = read_results(folder)
+    linear = replace(one, evaluations=("linear",))
+    assert run(folder, linear) == {}
+    assert open_record(folder).study.evaluations == ("knn", "linear")
+    assert evaluations(folder) == {"knn", "linear"}
+    assert run(folder, one) == {}  # fewer than it has had
+    after = read_results(folder)
+    assert evaluations(folder) == {"knn", "linear"}
+    assert after[after["evaluation"] != "linear"]["value"].tolist() == before["value"].tolist()
+    run_study(linear, [protocol()], 1, dataset(), CPU, folder, Progress(quiet=True), fresh=True)
+    assert open_record(folder).study.evaluations == ("linear",)
+    assert evaluations(folder) == {"linear"}
 
 
 def test_what_is_no_run_is_refused(tmp_path: Path) -> None:

@@ -5,12 +5,15 @@ import os
 import shutil
 import time
 from dataclasses import asdict
+from importlib.resources import files
 from pathlib import Path
 
+import jsonschema
 import numpy as np
 import pytest
 
 from pse_repro.errors import UsageError
+from pse_repro.now import Now, now_folder
 from pse_repro.study import store
 from pse_repro.study.address import cell_folder, evaluation_folder, model_folder
 from pse_repro.study.cells import Cell
@@ -19,7 +22,9 @@ from pse_repro.study.status import is_held, read_status, render_status
 from pse_repro.study.work import TimeLeft
 from tests.report.stored import store_run, study
 from tests.study.test_work import write_state
+from tests.test_now import dead_process, written_by
 
+SCHEMA = json.loads((files("pse_repro") / "schemas" / "status.schema.json").read_text(encoding="utf-8"))
 LONG_AGO = 1_000_000_000.0
 
 
@@ -175,6 +180,49 @@ def test_one_after_another_a_pre_training_that_waits_for_its_second_cell_is_not_
     for path in run.glob("models/*/pretrain.json"):
         os.utime(path, (now, now))  # in this go
     assert working(run) == [(first_again.name, "finetune", 0, 2)]
+
+
+def test_what_processes_say_of_themselves_counts_more_than_what_they_wrote(run: Path) -> None:
+    """Two processes in their first epochs: no file of the run tells yet that there is a second."""
+    first, second = stored(run, epochs=9)
+    undo(run, first, second)
+    for pid, cell, losses in ((os.getpid(), second, (0.4, 0.2)), (os.getppid(), first, ())):
+        said = Now(cell.name, "pre-train", 300, 900, "images", 10.0, len(losses), 9, losses)
+        written_by(now_folder(run), pid, said)
+    assert [(name, phase) for name, phase, *_ in working(run)] == [(first.name, "pretrain"), (second.name, "pretrain")]
+    with store.locked(run):
+        lines = text(run).splitlines()
+        jsonschema.validate(json.loads(render_status(read_status(run), "json")), SCHEMA)
+    at = lines.index(f"now      {first.name}: pre-train, epoch 1 of 9")
+    assert lines[at + 1] == "           ━━━━━━━─────────────  33%  30 images/s  at most 20 s left"
+    assert lines[at + 2 : at + 5 : 2] == [
+        f"         {second.name}: pre-train, epoch 3 of 9",
+        "           █▁ validation loss 0.2",
+    ]
+    assert read_status(run).working == []  # no process holds the run: what they said is of the past
+
+
+def test_dead_processes_and_torn_files_say_nothing(run: Path) -> None:
+    first, second = stored(run, epochs=9)
+    undo(run, first, second)
+    written_by(now_folder(run), dead_process(), Now(second.name, "pre-train", 1, 2))
+    (now_folder(run) / "1.json").write_text('{"pid": 1, "mach')
+    assert working(run) == [(first.name, "pretrain", 0, 9)]
+    with store.locked(run):
+        assert read_status(run).working[0].live is None
+
+
+def test_many_processes_have_a_line_each(run: Path) -> None:
+    cells = stored(run, seeds=3, epochs=9)
+    undo(run, *cells)
+    store.write_json(run / "asked.json", {"seeds": 3})
+    for number, cell in enumerate(cells[:5]):
+        path = written_by(now_folder(run), os.getpid(), Now(cell.name, "pre-train", 300, 900, "images", 10.0, 1, 9))
+        path.rename(path.with_name(f"{number}.json"))
+    with store.locked(run):
+        lines = text(run).splitlines()
+    assert sum(line.endswith("pre-train, epoch 2 of 9, 33%, at most 20 s left") for line in lines) == 5
+    assert max(map(len, lines)) <= 80
 
 
 def test_a_failure_counts_until_it_is_tried_again(run: Path) -> None:

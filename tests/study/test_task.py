@@ -1,5 +1,7 @@
 """Cells as tasks for other processes."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pandas as pd
@@ -8,8 +10,10 @@ import pytest
 from pse_repro.config import Subset
 from pse_repro.data.stl10 import open_dataset
 from pse_repro.errors import CellError
-from pse_repro.study.task import Task, run_task, sharing_a_checkpoint
-from tests.tiny import CPU, cell, protocol, write_images
+from pse_repro.progress import Progress
+from pse_repro.study.cells import Cell
+from pse_repro.study.task import Task, run_cell, run_task, sharing_a_checkpoint
+from tests.tiny import CPU, cell, dataset, protocol, write_images
 
 pytestmark = pytest.mark.usefixtures("tiny_models")
 
@@ -20,6 +24,41 @@ def test_cells_that_share_a_pre_training_go_together(tmp_path: Path) -> None:
     groups = sharing_a_checkpoint([released, pse, frozen_otherwise, clipped_otherwise], tmp_path)
     assert groups[1:] == [(pse,), (clipped_otherwise,)]
     assert groups[0] == (released, frozen_otherwise)
+
+
+def test_a_cell_s_epochs_go_to_its_log_with_what_it_is_trained_with(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened: list[tuple[object, ...]] = []
+    logged: list[tuple[str, int, object]] = []
+
+    class Log:
+        def add(self, phase: str, epoch: int, values: object) -> None:
+            logged.append((phase, epoch, values))
+
+    class Measured:
+        def __init__(self, chosen: Cell, images: object, machine: object, folder: Path, progress: Progress) -> None:
+            self.progress = progress
+
+        def run(self, evaluations: tuple[str, ...] | None) -> pd.DataFrame:
+            with self.progress.stage(f"{cell().name} pre-train", 10) as stage:
+                stage.measure(0, {"train_loss": 1.0})
+            return pd.DataFrame()
+
+    @contextmanager
+    def open_log(*arguments: object) -> Iterator[Log]:
+        opened.append(arguments)
+        yield Log()
+
+    monkeypatch.setattr("pse_repro.study.task.CellRun", Measured)
+    monkeypatch.setattr("pse_repro.study.task.open_scalars", open_log)
+    run_cell(cell(), dataset(), CPU, tmp_path, Progress(quiet=True), None, "tensorboard")
+    assert logged == [("pre-train", 0, {"train_loss": 1.0})]
+    ((log_to, directory, name, parameters),) = opened
+    assert (log_to, directory, name) == ("tensorboard", tmp_path, cell().name)
+    assert isinstance(parameters, dict)
+    expected = {"model.objective": "mse", "pretrain.epochs": 2, "settings.batch_size": 8, "seed": 0}
+    assert expected.items() <= parameters.items()
 
 
 def test_a_task_opens_the_same_images_and_gives_the_cells_in_order(

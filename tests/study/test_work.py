@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 from pse_repro.config import load_protocol
 from pse_repro.errors import NotFitError
 from pse_repro.study import store, work
-from pse_repro.study.address import evaluation_folder, model_folder
+from pse_repro.study.address import cell_folder, evaluation_folder, model_folder
 from pse_repro.study.cells import Cell, expand
-from pse_repro.study.work import Part, cell_parts, time_left
+from pse_repro.study.work import Part, cell_parts, survey, time_left
 from tests.report.stored import store_cell, study
 
 DATA: dict[str, object] = {"name": "stl10", "md5": {}}
@@ -61,6 +61,13 @@ def test_a_pre_training_that_is_done_and_its_folds(tmp_path: Path) -> None:
     assert [part.complete for part in found] == [True, False, True, False, False]
 
 
+def test_an_evaluation_without_folds_is_done_with_its_one_file(tmp_path: Path) -> None:
+    cell = replace(CELL, evaluations=("cluster",))
+    assert counts(cell_parts(tmp_path, cell))[1:] == [("cluster", 0, 1, 0.0)]
+    store.write_json(evaluation_folder(tmp_path, cell, "cluster") / "measures.json", {"metrics": {}, "seconds": 4.0})
+    assert counts(cell_parts(tmp_path, cell))[1:] == [("cluster", 1, 1, 4.0)]
+
+
 def test_folds_that_say_no_seconds_are_done_all_the_same(tmp_path: Path) -> None:
     store_cell(tmp_path, CELL, 0, DATA, 8)
     assert [(part.complete, part.seconds) for part in cell_parts(tmp_path, CELL)[1:]] == [(True, 0.0)] * 4
@@ -101,6 +108,18 @@ def test_kinds_tell_apart_what_costs_differently() -> None:
     frozen = ["frozen cnn"] * 2
     assert released == ["pretrain cnn", *["finetune cnn statistics-only"] * 2, *frozen]
     assert described == ["pretrain cnn", *["finetune cnn whole-encoder"] * 2, *frozen]
+
+
+def test_a_survey_counts_only_the_evaluations_that_are_to_be_done(tmp_path: Path) -> None:
+    store.write_json(model_folder(tmp_path, CELL) / "pretrain.json", {"metrics": {}, "seconds": 80.0})
+    store.write_json(cell_folder(tmp_path, CELL) / "provenance.json", {})
+    for evaluations, done in (((), 1), (("frozen",), 0), (None, 0)):
+        found = survey(tmp_path, [CELL, DESCRIBED], None, evaluations)
+        assert (found.outlook.cells, found.outlook.done, found.outlook.failed) == (2, done, 0)
+    store.write_json(cell_folder(tmp_path, DESCRIBED) / "failed.json", {"error": "diverged"})
+    found = survey(tmp_path, [CELL, DESCRIBED], None, ())
+    assert (found.failed, found.to_go) == ({DESCRIBED.name: "diverged"}, [])
+    assert (found.outlook.seconds, found.outlook.failed) == (0.0, 1)
 
 
 def part(name: str, kind: str, total: int, done: int, seconds: float, written: float = 0.0) -> Part:

@@ -1,0 +1,141 @@
+"""What a run is doing: what there is to say of it, and how that is said on one screen, or to a program."""
+
+import json
+import time
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+
+from pse_repro.live import cut, duration, now_lines
+from pse_repro.now import Now
+from pse_repro.study.work import PRETRAIN, TimeLeft
+
+COLUMNS = 80  # of the terminal that it fits
+MOST_LATEST = 4
+_MOST_LINES = {"now": 6, "failed": 3, "latest": MOST_LATEST}
+_MOST_WHOLE = 2  # processes at work that have several lines each
+_MARGIN = 9  # columns, for titles
+_BAR = 40  # columns
+
+
+@dataclass(frozen=True)
+class Working:
+    """A cell in progress: `done` of `total` epochs (phase pretrain) or folds; `seconds_each` of those, if recorded.
+
+    `live` is what the process that is at it says, if it says something.
+    """
+
+    cell: str
+    phase: str  # pretrain, the name of an evaluation, or finish
+    done: int
+    total: int
+    seconds_each: float | None
+    live: Now | None = None
+
+
+@dataclass(frozen=True)
+class Result:
+    """A cell in the results table: ensemble top-1 in percent by evaluation; `written`, a time in seconds."""
+
+    cell: str
+    top1: dict[str, float]
+    written: float
+
+
+@dataclass(frozen=True)
+class Status:
+    """`cells` is done + failed + to go (in progress or not begun); `began` is when the run was started or continued.
+
+    `baseline_folds` are those to go of the baselines on pixels, which come after the cells.
+    """
+
+    run: str
+    study: str
+    conditions: str
+    state: str  # running, complete, failed, stopped, or unknown where locks cannot be tested
+    began: float
+    now: float
+    seeds: int
+    cells: int
+    done: int
+    failed: dict[str, str]
+    working: list[Working]
+    baseline_folds: int
+    left: TimeLeft
+    results: list[Result]
+
+
+def render_status(status: Status, format: str) -> str:
+    """`format` is table, for one screen of a terminal, or json (schemas/status.schema.json)."""
+    if format == "json":
+        return json.dumps(asdict(status), indent=1, allow_nan=False)
+    return "\n".join(cut(line, COLUMNS) for line in _lines(status))
+
+
+def _lines(status: Status) -> Iterator[str]:
+    share = status.done / status.cells
+    yield f"run      {_cut(status.run)}"
+    yield f"study    {status.study}, {status.conditions}"
+    yield f"state    {_state(status)}"
+    to_go = status.cells - status.done - len(status.failed)
+    counts = f"{status.done} done, {len(status.failed)} failed, {to_go} to go"
+    yield f"cells    {counts}; seeds: {status.seeds}"
+    yield f"         {'#' * round(_BAR * share):.<{_BAR}} {share:.0%}"
+    if to_go:
+        yield f"left     {_left(status)}"
+    if status.baseline_folds:
+        yield f"         and the baselines on pixels: {status.baseline_folds} folds to go"
+    working = [line for each in status.working for line in _working(each, short=len(status.working) > _MOST_WHOLE)]
+    results = [f"{_clock(result)} {result.cell}: {_scores(result)}" for result in status.results]
+    failed = [f"{name}: {error}" for name, error in status.failed.items()]
+    for title, lines in (("now", working), ("failed", failed), ("latest", results)):
+        for number, line in enumerate(lines[: _MOST_LINES[title]]):
+            yield f"{'' if number else title:<{_MARGIN}}{line}"
+        if len(lines) > _MOST_LINES[title]:
+            yield f"         and {len(lines) - _MOST_LINES[title]} more"
+
+
+def _state(status: Status) -> str:
+    began = time.strftime("%Y-%m-%d %H:%M", time.localtime(status.began))
+    return {
+        "running": f"running since {began} ({duration(status.now - status.began)})",
+        "complete": "complete; no process holds it",
+        "failed": "ended, with cells that could not go on; no process holds it",
+        "stopped": "stopped, no process holds it; the command that made it continues it",
+    }.get(status.state, "unknown: this system cannot tell whether a process holds it")
+
+
+def _left(status: Status) -> str:
+    left = status.left
+    if left.seconds is not None:
+        continued = "" if status.state == "running" else ", once continued"
+        return f"about {duration(left.seconds)} for these seeds{continued}"
+    least = f", at least {duration(left.at_least)}" if left.at_least else ""
+    return f"unknown{least}; not done once yet: {', '.join(left.unknown)}"
+
+
+def _working(working: Working, short: bool) -> list[str]:
+    if working.live is not None and working.live.phase:
+        return now_lines(working.live, COLUMNS - _MARGIN, short)
+    return [f"{working.cell}: {_phase(working)}"]
+
+
+def _phase(working: Working) -> str:
+    if working.phase == "finish":
+        return "finishing"
+    unit = "epochs" if working.phase == PRETRAIN else "folds"
+    each = "" if working.seconds_each is None else f", {duration(working.seconds_each)} each"
+    return f"{working.phase}, {working.done} of {working.total} {unit}{each}"
+
+
+def _clock(result: Result) -> str:
+    return time.strftime("%H:%M", time.localtime(result.written))
+
+
+def _scores(result: Result) -> str:
+    return ", ".join(f"{evaluation} {value:.2f} %" for evaluation, value in result.top1.items()) or "not judged"
+
+
+def _cut(path: str) -> str:
+    """The end of a long path says more than its beginning."""
+    room = COLUMNS - _MARGIN
+    return path if len(path) <= room else "…" + path[1 - room :]

@@ -1,0 +1,101 @@
+"""Where the values of each epoch go beside the run's own files: TensorBoard, if it is asked for and installed.
+
+Under RUN/tensorboard/CELL, scalars are named by phase, fold and curve: pre-train/train_loss,
+finetune/fold-2/validation_loss; their step is the epoch, from 0.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+from pse_repro.errors import UsageError
+
+TENSORBOARD = "tensorboard"
+PARAMETERS = "hyper-parameters"
+FLUSH_SECONDS = 10  # what a process that is killed loses at most
+NOT_CURVES = ("epoch", "steps")
+
+
+class TensorBoard:
+    """Scalars by epoch, and the hyper-parameters as a table, in the folder of a cell.
+
+    A point that the folder has is not written again: a run that was killed does some epochs twice. Nothing is written
+    before the first point.
+    """
+
+    def __init__(self, folder: Path, parameters: Mapping[str, object]) -> None:
+        from torch.utils.tensorboard import SummaryWriter
+
+        self._folder, self._parameters = folder, parameters
+        self._open = SummaryWriter
+        self._writer: SummaryWriter | None = None
+        self._points: defaultdict[str, set[int]] = defaultdict(set)
+
+    def add(self, phase: str, epoch: int, values: Mapping[str, float]) -> None:
+        """An epoch's values by name. Of `phase`, what stands before a comma counts: "finetune, 2 folds"."""
+        if self._writer is None:
+            self._points = stored_points(self._folder)
+            self._writer = self._open(str(self._folder), flush_secs=FLUSH_SECONDS)
+            if not self._points:
+                self._writer.add_text(PARAMETERS, _table(self._parameters), 0)
+        for name, value in values.items():
+            tag = f"{phase.split(',')[0]}/{name}"
+            if name not in NOT_CURVES and epoch not in self._points[tag]:
+                self._points[tag].add(epoch)
+                self._writer.add_scalar(tag, value, epoch)
+
+    def close(self) -> None:
+        if self._writer is not None:
+            self._writer.close()
+
+
+def require(log_to: str | None) -> None:
+    """UsageError where TensorBoard is asked for and not installed."""
+    if log_to == TENSORBOARD:
+        try:
+            import torch.utils.tensorboard  # noqa: F401
+        except ImportError:
+            raise UsageError(
+                "--log-to tensorboard needs the package tensorboard, which is not installed; "
+                "install it with: pip install 'pse-repro[tensorboard]'"
+            ) from None
+
+
+@contextmanager
+def open_scalars(
+    log_to: str | None, run_directory: Path, cell: str, parameters: Mapping[str, object]
+) -> Iterator[TensorBoard | None]:
+    """Where the cell's values go: "tensorboard", or nowhere (None).
+
+    Raises:
+        UsageError: TensorBoard is not installed.
+    """
+    if log_to is None:
+        yield None
+        return
+    require(log_to)
+    scalars = TensorBoard(run_directory / TENSORBOARD / cell, parameters)
+    try:
+        yield scalars
+    finally:
+        scalars.close()
+
+
+def stored_points(folder: Path) -> defaultdict[str, set[int]]:
+    """The steps of each scalar in a folder of event files; a torn one counts as far as it goes."""
+    from tensorboard.backend.event_processing.event_accumulator import SCALARS, EventAccumulator
+
+    found: defaultdict[str, set[int]] = defaultdict(set)
+    if folder.is_dir():
+        stored = EventAccumulator(str(folder), size_guidance={SCALARS: 0}).Reload()
+        for tag in stored.Tags()[SCALARS]:
+            found[tag] = {event.step for event in stored.Scalars(tag)}
+    return found
+
+
+def _table(parameters: Mapping[str, object]) -> str:
+    """Markdown."""
+    return "| name | value |\n| --- | --- |\n" + "\n".join(
+        f"| {name} | {value} |" for name, value in parameters.items()
+    )
