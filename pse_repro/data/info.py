@@ -16,7 +16,8 @@ from typing import Any
 import numpy as np
 
 from pse_repro.data.folds import folds
-from pse_repro.data.stl10 import SPLITS, Dataset, Split
+from pse_repro.data.sample import CLASS_NAMES
+from pse_repro.data.stl10 import SPLITS, Dataset, Split, find_binaries, open_split
 from pse_repro.progress import Progress, Stage
 
 GREY_THOUSANDTHS = (299, 587, 114)  # of R, G, B in a grey value: ITU-R BT.601, as integers so that sums are exact
@@ -127,6 +128,14 @@ def class_names(split: Split) -> tuple[str, ...]:
         text = ""
     names = tuple(line.strip() for line in text.splitlines() if line.strip())
     return names if len(names) == 10 else tuple(f"class {label}" for label in range(1, 11))
+
+
+def names_of(data: Dataset) -> tuple[str, ...]:
+    """The ten classes' names: STL-10's for its files and for the sample, else the folder's, or numbers."""
+    if data.name in ("stl10", "embedded-sample"):
+        return CLASS_NAMES
+    folder = None if data.place is None else find_binaries(data.place)  # a part of a split is not mapped from there
+    return class_names(data.test if folder is None else open_split(folder, "test"))
 
 
 def _split_info(data: Dataset, name: str, measured: Statistics) -> dict[str, Any]:

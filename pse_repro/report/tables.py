@@ -2,23 +2,21 @@
 
 import math
 from collections.abc import Hashable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import dataclass, field
 from typing import Any
 
 import pandas as pd
 
 from pse_repro.claims import ALIGN, HEADER, ClaimResult, claims_table, table_notes
 from pse_repro.compare import PERCENTAGES, Comparison, model_name, printed_percent
-from pse_repro.config import Model, Protocol, Settings, Switches
+from pse_repro.config import Model, Protocol
 from pse_repro.expected import load_expected
 from pse_repro.progress import duration
 from pse_repro.render import comparison_cells, notes_of, shown_number
 from pse_repro.report.contents import NONE, Run, key, label
-from pse_repro.report.plots import Score
 from pse_repro.study.cells import Cell
 
 EVALUATIONS = {"finetune": "Fine-tuning", "frozen": "Frozen features"}
-SIDE_BY_SIDE = 4  # protocols that have a column each
 
 
 @dataclass(frozen=True)
@@ -38,16 +36,20 @@ def pretraining_table(run: Run) -> Table:
     for cell in run.cells:
         metrics = run.pretrained(cell).get("metrics")
         if metrics:
-            values = [shown_number(metrics[name], name) for name in ("best_epoch", "validation_loss", "validation_mse")]
+            names = ("best_epoch", "validation_loss", "validation_mse", "validation_accuracy")
+            values = [shown_number(metrics[name], name) if name in metrics else NONE for name in names]
             rows.append([run.title(cell), *values])
-    return Table("Lowest validation loss", ("model", "best epoch", "own loss", "MSE there"), "lrrr", rows)
+    header: tuple[str, ...] = ("model", "kept epoch", "own loss", "MSE there", "own task's accuracy %")
+    if all(row[-1] == NONE for row in rows):
+        header, rows = header[:-1], [row[:-1] for row in rows]
+    return Table("Validation at the kept epoch", header, "l" + "r" * (len(header) - 1), rows)
 
 
 def score_tables(run: Run, comparison: Comparison) -> list[Table]:
-    """A table for each protocol and evaluation that has scores, a row a model (means over seeds)."""
+    """A table for each protocol and evaluation of the study that has scores, a row a model (means over seeds)."""
     tables = []
     for protocol in run.record.protocols:
-        for evaluation in run.record.study.evaluations:
+        for evaluation in EVALUATIONS:
             part = _where(run.results, protocol=protocol.name, evaluation=evaluation)
             if len(part):
                 tables.append(_score_table(run, comparison, part, protocol, evaluation))
@@ -130,21 +132,6 @@ def _frozen_slides() -> str:
     return f"{frozen['value'].min():.2f} to {frozen['value'].max():.2f}"
 
 
-def top1_scores(run: Run, comparison: Comparison, protocol: Protocol, evaluation: str) -> list[Score]:
-    """Each judged model's top-1 accuracies, for the figure."""
-    top1 = _where(run.results, protocol=protocol.name, evaluation=evaluation, metric="top1")
-    expected = _where(comparison.rows, protocol=protocol.name, evaluation=evaluation, fold="ensemble", metric="top1")
-    scores = []
-    for model in run.models:
-        own, published = _where(top1, **key(model)), _where(expected, **key(model))["expected"]
-        of_ensemble = own["fold"] == "ensemble"
-        if of_ensemble.any():
-            values = own["value"]
-            found = float(published.iloc[0]) if len(published) else math.nan
-            scores.append(Score(label(model), values[of_ensemble].tolist(), values[~of_ensemble].tolist(), found))
-    return scores
-
-
 def _published(rows: pd.DataFrame) -> str:
     if not len(rows):
         return NONE
@@ -211,37 +198,6 @@ def _state(run: Run, cell: Cell) -> str:
     return "; ".join(["pre-trained", *lacking]) if lacking else "done"
 
 
-def protocol_table(run: Run, part: type[Switches] | type[Settings]) -> Table:
-    """The protocols' switches (numbered) or settings side by side, with a mark where they differ.
-
-    Of many protocols the first stands alone, and beside each value is said which others have another.
-    """
-    plural, several = part.__name__.lower(), len(run.record.protocols) > 1
-    tables = [asdict(getattr(protocol, plural)) for protocol in run.record.protocols]
-    rows = []
-    for place, item in enumerate(fields(part), 1):
-        values = [_plain(table[item.name]) for table in tables]
-        name = f"{place}. {item.name}" if part is Switches else item.name
-        if len(values) > SIDE_BY_SIDE:
-            rows.append([name, values[0], _others(values, run.record.protocols) or "same"])
-        else:
-            rows.append([name, *values, *(["differs" if len(set(values)) > 1 else "same"] if several else [])])
-    names = [protocol.name for protocol in run.record.protocols]
-    if len(names) > SIDE_BY_SIDE:
-        names, several = names[:1], True
-    header = ("switch" if part is Switches else "setting", *names, *(["compared"] if several else []))
-    return Table(plural.capitalize(), header, "l" * len(header), rows)
-
-
-def _others(values: Sequence[str], protocols: Sequence[Protocol]) -> str:
-    """Values that differ from the first, each with the protocols that have it."""
-    found: dict[str, list[str]] = {}
-    for value, protocol in zip(values, protocols, strict=True):
-        if value != values[0]:
-            found.setdefault(value, []).append(protocol.name)
-    return "; ".join(f"{value}: {', '.join(names)}" for value, names in found.items())
-
-
 def _where(table: pd.DataFrame, **columns: str) -> pd.DataFrame:
     for column, value in columns.items():
         table = table[table[column] == value]
@@ -250,9 +206,3 @@ def _where(table: pd.DataFrame, **columns: str) -> pd.DataFrame:
 
 def _shown(value: float, metric: str, sign: str = "") -> str:
     return NONE if math.isnan(value) else shown_number(value, metric, sign)
-
-
-def _plain(value: object) -> str:
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    return f"{value:g}" if isinstance(value, float) else str(value)

@@ -1,7 +1,8 @@
-"""Runs stored by hand, in the layout of `pse_repro.study.store`: small arrays, nothing trained."""
+"""Runs stored by hand, in the layout of `pse_repro.study.store`: small arrays, nothing trained. Their page, read."""
 
 import json
 from dataclasses import asdict, replace
+from html.parser import HTMLParser
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,7 @@ from pse_repro.compare import Comparison, compare
 from pse_repro.config import Model, Study, load_protocol, load_study
 from pse_repro.expected import load_expected
 from pse_repro.files import write_bytes
+from pse_repro.report.page import write_report
 from pse_repro.study import store
 from pse_repro.study.address import cell_folder, evaluation_folder, model_folder
 from pse_repro.study.cells import Cell, expand
@@ -20,6 +22,7 @@ from pse_repro.tables import write_table
 DATA = {"name": "stl10", "md5": {}}
 MODELS = (Model("cnn", "mse"), Model("cnn", "pse", 3.0))
 EPOCHS = 5
+IMAGES = 20  # test images that the stored classifiers judge
 
 
 def study(**changes: object) -> Study:
@@ -58,15 +61,17 @@ def store_cell(directory: Path, cell: Cell, number: int, data: dict[str, object]
         "git": None,
         "device": {"name": "a machine"},
         "seconds": {"pretrain": 3.0, "frozen/fold-1": 4.0},
+        "folders": {"pretrain": folder.relative_to(directory).as_posix()},
     }
-    note |= {"data": data | {"images": {"test": 8}}, "peak_memory_bytes": 2**30, "finished": "2026-01-01T00:00:00+0000"}
+    images_of = {"images": {"test": IMAGES}}
+    note |= {"data": data | images_of, "peak_memory_bytes": 2**30, "finished": "2026-01-01T00:00:00+0000"}
     store.write_json(cell_folder(directory, cell) / "provenance.json", note)
     rows = [cell.key | {"evaluation": "pretrain", "fold": "", "metric": "validation_mse", "value": losses[-1]}]
     for evaluation in cell.evaluations:
         for fold in [*map(str, range(1, cell.folds + 1)), "ensemble"]:
             if fold != "ensemble":
                 arrays = {"validation_losses": 2 - losses, "best_epoch": np.array(0)}
-                arrays |= {"probabilities": random.dirichlet(np.ones(10), 20), "labels": np.arange(20) % 10 + 1}
+                arrays |= {"probabilities": random.dirichlet(np.ones(10), IMAGES), "labels": np.arange(IMAGES) % 10 + 1}
                 store.write_npz(evaluation_folder(directory, cell, evaluation) / f"fold-{fold}.npz", **arrays)
             for metric, scale in (("top1", 50.0), ("top2", 70.0), ("top4", 90.0), ("loss", 1.4)):
                 key = {"evaluation": evaluation, "fold": fold, "metric": metric}
@@ -81,3 +86,49 @@ def comparison(directory: Path) -> Comparison:
     columns = ["protocol", "encoder", "objective", "sigma", "seed", "evaluation", "fold", "metric", "value"]
     results = pd.read_csv(path, dtype={"sigma": str}) if path.exists() else pd.DataFrame(columns=columns)
     return compare(results, load_expected(record.study.expected), scope=record.scope)
+
+
+def report(directory: Path) -> "Page":
+    """Write a run's report, without claims, and read it."""
+    path = write_report(directory, comparison(directory))
+    assert path == directory / "report.html"
+    return Page(path.read_text(encoding="utf-8"))
+
+
+class Page(HTMLParser):
+    """A report's tags with their attributes, its text, and its tables as rows of text (a line a part of the cell)."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.tags: list[tuple[str, dict[str, str | None]]] = []
+        self.tables: list[list[list[str]]] = []
+        self.text = ""
+        self._in_cell = False
+        self.feed(text)
+
+    def handle_starttag(self, tag: str, attributes: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, dict(attributes)))
+        if tag == "table":
+            self.tables.append([])
+        elif tag == "tr":
+            self.tables[-1].append([])
+        elif tag in ("td", "th"):
+            self.tables[-1][-1].append("")
+            self._in_cell = True
+        elif self._in_cell:
+            self.tables[-1][-1][-1] += "\n"
+
+    def handle_endtag(self, tag: str) -> None:
+        self._in_cell = self._in_cell and tag not in ("td", "th")
+
+    def handle_data(self, data: str) -> None:
+        self.text += data
+        if self._in_cell:
+            self.tables[-1][-1][-1] += data
+
+    def table(self, first: str, *others: str) -> list[list[str]]:
+        """The rows of the first table whose header begins so."""
+        return next(rows[1:] for rows in self.tables if rows[0][: 1 + len(others)] == [first, *others])
+
+    def attributes(self, tag: str) -> list[dict[str, str | None]]:
+        return [attributes for name, attributes in self.tags if name == tag]

@@ -1,0 +1,131 @@
+"""The finding that matters: what PSE gains over MSE by the released code and by the slides, and what moves besides."""
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+
+from pse_repro.claims.definitions import shown
+from pse_repro.config import load_protocol
+from pse_repro.expected import load_expected
+from pse_repro.explain import Effect
+from pse_repro.report.contents import NONE, Run, command
+from pse_repro.report.tables import EVALUATIONS, Table
+from pse_repro.statistics import Interval
+
+RELEASED, DESCRIBED = "as-released", "as-described"
+_SAID = {RELEASED: "as the code was released", DESCRIBED: "as the slides describe it"}
+
+
+@dataclass(frozen=True)
+class Finding:
+    """`words` first; `table` where a pair is judged; `command` runs both protocols, where this run has one."""
+
+    words: list[str]
+    table: Table | None
+    command: str = ""
+
+
+def finding(run: Run, effects: Sequence[Effect]) -> Finding | None:
+    """PSE's gain under each of the two protocols that the run has; `effects` are its `switch_effects`.
+
+    None where it has neither protocol, or no pair of MSE and PSE.
+    """
+    ran = [protocol.name for protocol in run.record.protocols if protocol.name in (RELEASED, DESCRIBED)]
+    if not ran or len({model.objective for model in run.record.study.models} & {"mse", "pse"}) < 2:
+        return None
+    ran = sorted(ran, reverse=True)  # as released first
+    by_protocol = {name: {_key(each): each for each in effects if each.protocol == name} for name in ran}
+    table = _table(by_protocol)
+    if len(ran) == 2:
+        return Finding(_both(by_protocol), table)
+    [own], [other] = ran, {RELEASED, DESCRIBED} - set(ran)
+    words = (
+        f"This run trains and judges {_SAID[own]}, alone. The same models {_SAID[other]} would show how much of PSE's "
+        f"gain, and of accuracy itself, hangs on the {_differing()} of fourteen switches in which the two differ."
+    )
+    folder = f"runs/{run.record.study.name}-both"
+    return Finding([words], table, f"{command(run, (RELEASED, DESCRIBED))} --out {folder}")
+
+
+def _differing() -> int:
+    """How many switches the two protocols have set differently."""
+    released, described = (asdict(load_protocol(name).switches) for name in (RELEASED, DESCRIBED))
+    return sum(released[name] != described[name] for name in released)
+
+
+def _key(effect: Effect) -> tuple[str, str]:
+    return effect.pair, effect.evaluation
+
+
+def _both(by_protocol: dict[str, dict[tuple[str, str], Effect]]) -> list[str]:
+    """A sentence for each evaluation, and one more where the protocol changes more than the loss does, everywhere."""
+    released, described = by_protocol[RELEASED], by_protocol[DESCRIBED]
+    common = [key for key in released if key in described]
+    words = []
+    for evaluation in dict.fromkeys(evaluation for _, evaluation in common):
+        keys = [key for key in common if key[1] == evaluation]
+        gains = [_range([each[key].gap for key in keys]) for each in (released, described)]
+        moves = _range([_moved(described[key]) for key in keys])
+        words.append(
+            f"{EVALUATIONS.get(evaluation, evaluation)}: PSE gains {gains[0]} points over MSE as released and "
+            f"{gains[1]} as described, while the accuracy of MSE itself moves by {moves}."
+        )
+    moved = [abs(_moved(described[key]).estimate) for key in common]
+    gained = [abs(each[key].gap.estimate) for each in (released, described) for key in common]
+    if common and min(moved) > max(gained):
+        words.append("How the models are trained and judged matters more here than which of the two losses they have.")
+    return words or ["The two protocols have no pair of models in common yet."]
+
+
+def _moved(described: Effect) -> Interval:
+    """How far the accuracy of MSE is from that as released, on the seeds that both have."""
+    assert described.mse_change is not None  # the run has both protocols
+    return described.mse_change
+
+
+def _range(found: Sequence[Interval]) -> str:
+    """One pair's points with their interval; of several pairs the lowest and the highest."""
+    if len(found) == 1:
+        return _points(found[0])
+    estimates = [each.estimate for each in found]
+    return f"{min(estimates):+.2f} to {max(estimates):+.2f}"
+
+
+def _table(by_protocol: dict[str, dict[tuple[str, str], Effect]]) -> Table | None:
+    """A row for each pair and evaluation: the slides' gain, ours under each protocol, MSE's accuracy under each."""
+    keys = list(dict.fromkeys(key for effects in by_protocol.values() for key in effects))
+    if not keys:
+        return None
+    names, both = list(by_protocol), len(by_protocol) > 1
+    rows = []
+    for pair, evaluation in keys:
+        found = [by_protocol[name].get((pair, evaluation)) for name in names]
+        pse, mse = pair.split(" - ")
+        move = found[-1].mse_change if both and found[-1] else None
+        rows.append([
+            f"{shown(pse)} over {shown(mse)}", EVALUATIONS.get(evaluation, evaluation),
+            _published(pse, mse, evaluation),
+            *(_points(each.gap if each else None) for each in found),
+            *(f"{each.mse_top1:.2f}" if each else NONE for each in found), *([_points(move)] if both else []),
+        ])  # fmt: skip
+    header = ("pair", "evaluation", "gain on the slides", *(f"gain {name}" for name in names))
+    header += (*(f"MSE %, {name}" for name in names), *(["MSE moves by"] if both else []))
+    seeds = {each.seeds for effects in by_protocol.values() for each in effects.values()}
+    notes = ["Ensemble top-1 in percentage points, PSE minus MSE on the same test images, with 95 % intervals"]
+    notes[0] += " over seeds and test images." if min(seeds) > 1 else " over test images (one seed says little more)."
+    title = "PSE's gain over MSE, and what moves besides" if both else "PSE's gain over MSE"
+    return Table(title, header, "ll" + "r" * (len(header) - 2), rows, notes)
+
+
+def _published(pse: str, mse: str, evaluation: str) -> str:
+    """The slides' gain in ensemble top-1."""
+    slides = load_expected("slides").frame
+    part = slides[(slides["fold"] == "ensemble") & (slides["metric"] == "top1") & (slides["evaluation"] == evaluation)]
+    names = part["encoder"] + "-" + part["objective"] + ("-" + part["sigma"]).where(part["sigma"] != "", "")
+    values = dict(zip(names, part["value"].astype(float), strict=True))
+    return f"{values[pse] - values[mse]:+.2f}" if {pse, mse} <= values.keys() else NONE
+
+
+def _points(interval: Interval | None) -> str:
+    if interval is None:
+        return NONE
+    return f"{interval.estimate:+.2f} ({interval.low:+.2f} to {interval.high:+.2f})"

@@ -1,0 +1,250 @@
+"""What a reader meets first: the verdict in one sentence, and the two tables of the slides with this run's numbers."""
+
+import math
+from collections import Counter
+from collections.abc import Hashable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+from scipy.stats import binom
+
+from pse_repro.claims import ClaimResult, claims_in_question
+from pse_repro.compare import PERCENTAGES, SEEDS_VERDICTS, Comparison, compare
+from pse_repro.expected import load_expected
+from pse_repro.render import shown_number
+from pse_repro.report.contents import NONE, Run, key, label
+from pse_repro.report.tables import EVALUATIONS
+
+CONFIDENCE = 0.95
+_DASH = "\N{EN DASH}"
+CLAIM_PROTOCOLS = ("as-released", "as-described")  # whose claims the verdict tells; turned ones are left to the tables
+_WORDS = {
+    "within": "within tolerance",
+    "outside": "outside the tolerance",
+    "missing": "not measured yet",
+    "": "without a tolerance",
+}
+_PLACE = ("encoder", "objective", "sigma", "fold", "metric")
+_COLUMNS = (
+    *(("ensemble", f"top{k}", f"ensemble top-{k}") for k in (1, 2, 4)),
+    *((str(fold), "top1", f"test {fold} top-1") for fold in range(1, 6)),
+    *((str(fold), "loss", f"test {fold} loss") for fold in range(1, 6)),
+)
+
+
+@dataclass(frozen=True)
+class Mark:
+    """A verdict for the eye (`sign`), the ear (`words`) and the style sheet (`style`)."""
+
+    sign: str
+    words: str
+    style: str
+
+
+_GOOD, _BAD, _UNSURE, _NONE = "good", "bad", "mark", "weak"
+MARKS = {
+    "within": Mark("✓", _WORDS["within"], _GOOD),
+    "reproduced": Mark("✓", "reproduced", _GOOD),
+    "outside": Mark("✗", _WORDS["outside"], _BAD),
+    "not reproduced": Mark("✗", "not reproduced", _BAD),
+    "inconclusive": Mark("?", "inconclusive", _UNSURE),
+    "not comparable": Mark("○", "not comparable, no verdict", _NONE),
+    "missing": Mark("…", _WORDS["missing"], _NONE),
+    "": Mark("○", "no tolerance, no verdict", _NONE),
+}
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One number of the slides beside ours: `value` is ours, `against` the difference, or the slides' own number."""
+
+    mark: Mark
+    value: str
+    against: str
+    interval: str
+
+    def __str__(self) -> str:
+        """In one line, as the Markdown page has it."""
+        return ", ".join(text for text in (f"{self.mark.sign} {self.value}", self.against, self.interval) if text)
+
+
+@dataclass(frozen=True)
+class SlidesTable:
+    """One of the two tables of the slides: a row a model, with an entry (or None: no such number) for each column."""
+
+    title: str
+    header: list[str]
+    rows: list[tuple[str, list[Entry | None]]]
+
+
+@dataclass(frozen=True)
+class SlidesTables:
+    """Both tables, and what explains them: the marks that occur, and notes."""
+
+    tables: list[SlidesTable]
+    legend: list[Mark]
+    notes: list[str]
+
+
+def verdict(run: Run, comparison: Comparison, claims: Sequence[ClaimResult]) -> str:
+    """The run in one sentence: expected numbers and claims; on which data, under which protocols, how many seeds."""
+    names = [protocol.name for protocol in run.record.protocols]
+    under = " and ".join(names) if len(names) < 3 else f"{names[0]} and {len(names) - 1} other protocols"
+    data = _data_name(run.record.data["name"])
+    told = any(data in reason for reason in not_comparable(run, comparison))
+    where = "" if told else f"on {data}, "
+    seeds = f"{run.seeds} seed{'s' * (run.seeds > 1)}"
+    return f"{_numbers(run, comparison)}, and {_claims(claims)}: {where}under {under}, with {seeds}."
+
+
+def not_comparable(run: Run, comparison: Comparison) -> list[str]:
+    """Why the run's numbers cannot be held against the expected ones, plainly; empty where they can."""
+    wanted, study = comparison.expected.conditions, run.record.study
+    names, data = [protocol.name for protocol in run.record.protocols], run.record.data["name"]
+    found = []
+    if data != (expected := wanted.get("data", data)):
+        found.append(f"the images are {_data_name(data)}, not {_data_name(expected)}")
+    if study.scale != wanted.get("scale", study.scale):
+        found.append("the study is a reduced one")
+    if wanted.get("protocol", names[0]) not in names:
+        found.append(f"the protocol is {' and '.join(names)}, not {wanted['protocol']}")
+    others = {"study": study.name, "device": run.record.device, "precision": run.record.precision}
+    return found + [f"the {name} is {value}" for name, value in others.items() if value != wanted.get(name, value)]
+
+
+def _data_name(name: str) -> str:
+    return "STL-10" if name == "stl10" else name
+
+
+def _numbers(run: Run, comparison: Comparison) -> str:
+    """How many of the expected numbers reproduced: of the protocol that they were published under."""
+    name, published = comparison.expected.name, len(comparison.expected.frame)
+    of = f"of the {published} " + ("published numbers" if name == "slides" else f"expected numbers ({name})")
+    rows = _of_their_protocol(run, comparison)
+    if not len(rows):
+        return f"None {of} is in this run"
+    if reasons := not_comparable(run, comparison):
+        return f"None {of} is comparable ({'; '.join(reasons)})"
+    counts = Counter(rows["verdict"])
+    good = "reproduced" if any(counts[each] for each in SEEDS_VERDICTS) else "within"
+    rest = [f"{counts[each]} {_WORDS.get(each, each)}" for each in MARKS if counts[each] and each != good]
+    rest += [f"{published - len(rows)} not in this run"] if published > len(rows) else []
+    verb = "is" if counts[good] == 1 else "are"
+    return f"{counts[good]} {of} {verb} {_WORDS.get(good, good)}" + (f" ({', '.join(rest)})" if rest else "")
+
+
+def _of_their_protocol(run: Run, comparison: Comparison) -> pd.DataFrame:
+    """The rows of the protocol that the expected values were made under; of the run's first where it has another."""
+    names = [protocol.name for protocol in run.record.protocols]
+    wanted = comparison.expected.conditions.get("protocol", names[0])
+    return comparison.rows[comparison.rows["protocol"] == (wanted if wanted in names else names[0])]
+
+
+def told_protocols(claims: Sequence[ClaimResult]) -> list[str]:
+    """The protocols whose claims stand on the first screen: the two that the study is about, else the run's first."""
+    protocols = dict.fromkeys(claim.protocol for claim in claims)
+    return [name for name in protocols if name in CLAIM_PROTOCOLS] or list(protocols)[:1]
+
+
+def _claims(claims: Sequence[ClaimResult]) -> str:
+    """Which claims hold, by their numbers, under each protocol that is told."""
+    numbers = [claim.number for claim in claims_in_question(claims)]
+    told = told_protocols(claims)
+    if not told:
+        return f"none of the {len(numbers)} claims can be tested"
+    if all(claim.seeds < 2 for claim in claims):
+        return f"none of the {len(numbers)} claims can be decided with one seed"
+    names_by_text: dict[tuple[str, str], list[str]] = {}
+    for protocol in told:
+        found = {claim.claim.number: claim.verdict.verdict for claim in claims if claim.protocol == protocol}
+        names_by_text.setdefault(_by_verdict(numbers, found), []).append(protocol)
+    parts = [f"{holding} {' and '.join(names)}{rest}" for (holding, rest), names in names_by_text.items()]
+    return f"of the {len(numbers)} claims {', '.join(parts)}"
+
+
+def _by_verdict(numbers: Sequence[int], found: Mapping[int, str]) -> tuple[str, str]:
+    """`1, 5 hold` and ` (6 failed; 2, 3 undecided)`."""
+    words = {"fails": "failed", "inconclusive": "undecided", "not tested": "not tested"}
+    by_verdict = {each: [n for n in numbers if found.get(n, "not tested") == each] for each in ("holds", *words)}
+    holding = by_verdict["holds"]
+    rest = "; ".join(f"{_listed(by_verdict[each])} {word}" for each, word in words.items() if by_verdict[each])
+    verb = "hold" if len(holding) > 1 else "holds"
+    return f"{_listed(holding) or 'none'} {verb}", f" ({rest})" if rest else ""
+
+
+def _listed(numbers: Sequence[int]) -> str:
+    return ", ".join(map(str, numbers))
+
+
+def slides_tables(run: Run, comparison: Comparison) -> SlidesTables:
+    """The slides' two tables, as far as the run sets out to fill them, under the slides' own protocol if it has it."""
+    if comparison.expected.name != "slides":
+        rules = {protocol.name: protocol.switches.ensemble_printing for protocol in run.record.protocols}
+        comparison = compare(run.results, load_expected("slides"), scope=run.record.scope, print_rules=rules)
+    rows, images = _of_their_protocol(run, comparison), _test_images(run)
+    tables = [_slides_table(run, part, str(name), images) for name, part in rows.groupby("evaluation")]
+    legend = [mark for name, mark in MARKS.items() if name in set(rows["verdict"])]
+    return SlidesTables(tables, legend, _notes(rows, images, not_comparable(run, comparison)))
+
+
+def _slides_table(run: Run, part: pd.DataFrame, evaluation: str, images: int) -> SlidesTable:
+    found = {tuple(row[name] for name in _PLACE): row for row in part.to_dict("records")}
+    columns = [column for column in _COLUMNS if any(place[3:] == column[:2] for place in found)]
+    rows = []
+    for model in run.models:
+        cells = [found.get((*key(model).values(), *column[:2])) for column in columns]
+        if any(cells):
+            rows.append((label(model), [_entry(cell, images) if cell else None for cell in cells]))
+    title = f"{EVALUATIONS[evaluation]}, {part['protocol'].iloc[0]}: this run against the slides"
+    return SlidesTable(title, [name for *_, name in columns], rows)
+
+
+def _entry(row: Mapping[Hashable, Any], images: int) -> Entry:
+    metric, mark = row["metric"], MARKS[row["verdict"]]
+    if mark.style == _NONE:
+        against = f"slides {shown_number(row['expected'], metric)}"
+    else:
+        against = shown_number(row["difference"], metric, "+")
+    if not row["seeds"]:
+        return Entry(mark, NONE, against, "")
+    low, high = row["low"], row["high"]
+    if row["seeds"] == 1 and metric in PERCENTAGES and images and math.isfinite(row["measured"]):
+        low, high = images_interval(row["measured"], images)
+    interval = "" if math.isnan(low) else f"{shown_number(low, metric)}{_DASH}{shown_number(high, metric)}"
+    return Entry(mark, shown_number(row["measured"], metric), against, interval)
+
+
+def images_interval(percent: float, images: int) -> tuple[float, float]:
+    """The bootstrap's percentile interval (95 %) of an accuracy in percent over that many test images, in percent.
+
+    Without a draw: the hits among a resample of N images are binomial, with N and the accuracy as its parameters.
+    """
+    tail = (1 - CONFIDENCE) / 2
+    low, high = binom.ppf((tail, 1 - tail), images, percent / 100)
+    return 100 * float(low) / images, 100 * float(high) / images
+
+
+def _notes(part: pd.DataFrame, images: int, reasons: Sequence[str]) -> list[str]:
+    """What a cell holds, and of what its interval is."""
+    shown = set(part["seeds"])
+    judged = [MARKS[verdict].style != _NONE for verdict in part["verdict"]]
+    beside = "its difference to the slides'" if any(judged) else "the slides'"
+    beside += " (where there is no verdict, the slides')" if any(judged) and not all(judged) else ""
+    notes = [f"In each cell: this run's number, {beside}, and a 95 % interval of this run's where there is one."]
+    if reasons:
+        notes.append(f"Not comparable, hence without a verdict: {'; '.join(reasons)}.")
+    if most := max((seeds for seeds in shown if seeds > 1), default=0):
+        notes.append(f"Numbers are means over {most} seeds; intervals are Student's t over the seeds.")
+    if 1 in shown and images:
+        notes.append(
+            f"One seed: intervals are the bootstrap's over the {images:,} test images. "
+            "They say nothing about training again; losses have none."
+        )
+    return notes
+
+
+def _test_images(run: Run) -> int:
+    """How many test images the run's models are judged on; 0 where no cell has told."""
+    notes = (run.json(cell, "provenance.json") for cell in run.cells)
+    return next((int(note["data"]["images"]["test"]) for note in notes if note), 0)

@@ -1,0 +1,47 @@
+"""The report's tables of protocols: switches and settings, side by side."""
+
+from collections.abc import Sequence
+from dataclasses import asdict, fields
+
+from pse_repro.config import Protocol, Settings, Switches
+from pse_repro.report.contents import Run
+from pse_repro.report.tables import Table
+
+SIDE_BY_SIDE = 4  # protocols that have a column each
+
+
+def protocol_table(run: Run, part: type[Switches] | type[Settings]) -> Table:
+    """The protocols' switches (numbered) or settings side by side, with a mark where they differ.
+
+    Of many protocols the first stands alone, and beside each value is said which others have another.
+    """
+    plural, several = part.__name__.lower(), len(run.record.protocols) > 1
+    tables = [asdict(getattr(protocol, plural)) for protocol in run.record.protocols]
+    rows = []
+    for place, item in enumerate(fields(part), 1):
+        values = [_plain(table[item.name]) for table in tables]
+        name = f"{place}. {item.name}" if part is Switches else item.name
+        if len(values) > SIDE_BY_SIDE:
+            rows.append([name, values[0], _others(values, run.record.protocols) or "same"])
+        else:
+            rows.append([name, *values, *(["differs" if len(set(values)) > 1 else "same"] if several else [])])
+    names = [protocol.name for protocol in run.record.protocols]
+    if len(names) > SIDE_BY_SIDE:
+        names, several = names[:1], True
+    header = ("switch" if part is Switches else "setting", *names, *(["compared"] if several else []))
+    return Table(plural.capitalize(), header, "l" * len(header), rows)
+
+
+def _others(values: Sequence[str], protocols: Sequence[Protocol]) -> str:
+    """Values that differ from the first, each with the protocols that have it."""
+    found: dict[str, list[str]] = {}
+    for value, protocol in zip(values, protocols, strict=True):
+        if value != values[0]:
+            found.setdefault(value, []).append(protocol.name)
+    return "; ".join(f"{value}: {', '.join(names)}" for value, names in found.items())
+
+
+def _plain(value: object) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return f"{value:g}" if isinstance(value, float) else str(value)

@@ -1,0 +1,160 @@
+"""The first screen: what the sentence counts, and that the slides' tables hold the comparison's numbers."""
+
+import re
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from pse_repro.claims import judge
+from pse_repro.report.contents import Run
+from pse_repro.report.first_screen import MARKS, images_interval, slides_tables, verdict
+from pse_repro.report.page import write_report
+from pse_repro.statistics import paired_difference
+from pse_repro.study.runner import open_record
+from tests.report.stored import IMAGES, Page, comparison, report, store_run, study
+
+DASH = "\N{EN DASH}"
+
+
+def sentence(directory: Path) -> str:
+    return verdict(Run.read(directory), comparison(directory), judge(directory, open_record(directory)))
+
+
+def test_the_verdict_counts_numbers_and_claims(tmp_path: Path) -> None:
+    store_run(tmp_path, study())
+    rows = comparison(tmp_path).rows
+    good, bad = (int((rows["verdict"] == name).sum()) for name in ("within", "outside"))
+    assert good + bad == len(rows) == 24
+    assert sentence(tmp_path) == (
+        f"{good} of the 147 published numbers {'is' if good == 1 else 'are'} within tolerance ({bad} outside the "
+        "tolerance, 123 not in this run), and none of the 6 claims can be decided with one seed: on STL-10, under "
+        "as-released, with 1 seed."
+    )
+
+
+def test_the_verdict_says_why_nothing_is_comparable(tmp_path: Path) -> None:
+    store_run(tmp_path, study(protocols=("as-described",)), data={"name": "photos", "md5": {}})
+    assert sentence(tmp_path).startswith(
+        "None of the 147 published numbers is comparable (the images are photos, not STL-10; the protocol is "
+        "as-described, not as-released), and "
+    )
+    assert sentence(tmp_path).endswith(": under as-described, with 1 seed.")
+
+
+def test_a_reduced_study_of_the_papers_images_names_them_too(tmp_path: Path) -> None:
+    store_run(tmp_path, study(scale="reduced"))
+    assert "is comparable (the study is a reduced one), and none" in sentence(tmp_path)
+    assert sentence(tmp_path).endswith(": on STL-10, under as-released, with 1 seed.")
+
+
+def test_with_seeds_numbers_are_reproduced_or_not_even_where_none_is(tmp_path: Path) -> None:
+    store_run(tmp_path, study(), seeds=3)
+    results = pd.read_csv(tmp_path / "results.csv", dtype=str, keep_default_na=False)
+    results.assign(value="99").to_csv(tmp_path / "results.csv", index=False)
+    assert sentence(tmp_path).startswith("0 of the 147 published numbers are reproduced (24 not reproduced, 123 not in")
+
+
+def test_the_verdict_names_the_claims_under_both_protocols_alone(tmp_path: Path) -> None:
+    store_run(tmp_path, study(protocols=("as-released", "as-described", "as-released+7")), seeds=3)
+    claims = judge(tmp_path, open_record(tmp_path))
+    text = sentence(tmp_path)
+    for protocol in ("as-released", "as-described"):
+        told = [claim for claim in claims if claim.protocol == protocol]
+        undecided = [str(claim.claim.number) for claim in told if claim.verdict.verdict == "inconclusive"]
+        assert f"{', '.join(undecided)} undecided" in text
+    assert "2, 4 not tested" in text
+    assert "as-released+7" not in text
+    assert text.endswith("under as-released and 2 other protocols, with 3 seeds.")
+
+
+def test_another_table_of_expected_values_is_named(tmp_path: Path) -> None:
+    store_run(tmp_path, study(expected="smoke"))
+    total = len(comparison(tmp_path).expected.frame)
+    assert sentence(tmp_path).startswith(f"None of the {total} expected numbers (smoke) is comparable (the images are")
+    tables = slides_tables(Run.read(tmp_path), comparison(tmp_path))  # the slides' all the same
+    assert [table.title.split(",")[0] for table in tables.tables] == ["Fine-tuning", "Frozen features"]
+
+
+@pytest.mark.parametrize("seeds", [1, 3])
+def test_every_cell_of_the_page_is_the_comparisons(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, seeds: int) -> None:
+    store_run(tmp_path, study(), seeds=seeds)
+    page = report(tmp_path)
+    markdown = (tmp_path / "report.md").read_text(encoding="utf-8")
+    frame = comparison(tmp_path).rows.set_index(["evaluation", "objective", "fold", "metric"])
+    found = {}
+    for evaluation, rows in zip(("finetune", "frozen"), page.tables[:2], strict=True):
+        for model, *cells in rows[1:]:
+            for header, cell in zip(rows[0][1:], cells, strict=True):
+                found[evaluation, "mse" if model == "CNN-MSE" else "pse", *place(header)] = cell
+    assert set(found) == set(frame.index)
+    for name, cell in found.items():
+        row = frame.loc[name]
+        sign, value, heard, against, interval = parts(cell)
+        digits = 4 if name[3] == "loss" else 2
+        mark = MARKS[row["verdict"]]
+        assert (sign, heard) == (mark.sign, mark.words)
+        assert (value, against) == (f"{row['measured']:.{digits}f}", f"{row['difference']:+.{digits}f}")
+        if seeds == 3:
+            assert interval == f"{row['low']:.{digits}f}{DASH}{row['high']:.{digits}f}"
+        else:
+            assert bool(interval) == (name[3] != "loss")
+        assert f"| {', '.join(filter(None, (f'{sign} {value}', against, interval)))} |" in markdown
+
+
+def parts(cell: str) -> tuple[str, str, str, str, str]:
+    """Sign, value, what a screen reader says, difference, interval."""
+    match = re.fullmatch(r"\s*(\S) ?(\S+)\s+\((.*)\)\s+(\S+)\n(\S*)\s*", cell)
+    assert match, cell
+    return match[1], match[2], match[3], match[4], match[5]
+
+
+def place(header: str) -> tuple[str, str]:
+    """`test 2 top-1` is fold 2, top1."""
+    *fold, metric = header.split()
+    return ("ensemble" if fold == ["ensemble"] else fold[1]), metric.replace("-", "")
+
+
+def test_a_number_that_cannot_be_compared_stands_beside_the_slides_without_a_verdict(tmp_path: Path) -> None:
+    store_run(tmp_path, study(scale="reduced"))
+    tables = slides_tables(Run.read(tmp_path), comparison(tmp_path))
+    entry = tables.tables[0].rows[0][1][0]
+    assert entry is not None
+    assert entry.mark.words == "not comparable, no verdict"
+    assert entry.against == "slides 48.96"
+    assert [mark.sign for mark in tables.legend] == [entry.mark.sign]
+    assert "the study is a reduced one" in " ".join(tables.notes)
+    assert f"over the {IMAGES} test images" in " ".join(tables.notes)
+
+
+def test_what_is_not_measured_yet_has_the_slides_number_alone(tmp_path: Path) -> None:
+    store_run(tmp_path, study())
+    results = pd.read_csv(tmp_path / "results.csv", dtype=str, keep_default_na=False)
+    results[results["evaluation"] != "frozen"].to_csv(tmp_path / "results.csv", index=False)
+    _, frozen = slides_tables(Run.read(tmp_path), comparison(tmp_path)).tables
+    assert str(frozen.rows[0][1][0]) == f"{MARKS['missing'].sign} -, slides 28.15"
+    assert "9 not measured yet" not in sentence(tmp_path)
+    assert "10 not measured yet" in sentence(tmp_path)
+
+
+@settings(max_examples=15, deadline=None)
+@given(st.integers(50, 400), st.floats(0, 1))
+def test_the_interval_over_images_is_the_bootstraps(images: int, share: float) -> None:
+    correct = np.arange(images) < round(share * images)
+    drawn = paired_difference(correct, np.zeros(images), generator=np.random.default_rng(0))
+    step = 100 / images  # both are whole images; a quantile of 10,000 draws may fall on the next
+    assert images_interval(100 * correct.mean(), images) == pytest.approx((drawn.low, drawn.high), abs=1.01 * step)
+
+
+@pytest.mark.usefixtures("no_pictures")
+def test_claims_of_turned_protocols_are_folded_away(tmp_path: Path) -> None:
+    store_run(tmp_path, study(protocols=("as-released", "as-released+7")), seeds=2)
+    write_report(tmp_path, comparison(tmp_path), judge(tmp_path, open_record(tmp_path)))
+    text = (tmp_path / "report.html").read_text(encoding="utf-8")
+    first, others = text.split("<h2>Claims under other protocols</h2>")
+    [claims] = [table for table in Page(first).tables if table[0][0] == "claim"]
+    assert {row[1] for row in claims[1:]} == {"as-released"}
+    assert {row[1] for row in Page(others).table("claim")} == {"as-released+7"}
