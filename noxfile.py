@@ -63,9 +63,10 @@ def types(session: nox.Session) -> None:
 
 @nox.session
 def smoke(session: nox.Session) -> None:
-    """The installed package, not the checkout: smoke to a verdict and a report, from an empty folder."""
+    """The installed package, not the checkout: smoke, of all objectives, too, to a verdict, from an empty folder."""
     session.install(".")
     session.chdir(session.create_tmp())
+    session.run("pse-repro", "smoke", "--objectives", "--device", "cpu", "--fresh")
     session.run("pse-repro", "smoke", "--device", "cpu", "--fresh", *session.posargs)
     session.run("pse-repro", "compare", "--format", "markdown")
 

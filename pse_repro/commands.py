@@ -7,7 +7,16 @@ from pse_repro.claims import ClaimResult, judge
 from pse_repro.compare import Comparison
 from pse_repro.compare import compare as compare_tables
 from pse_repro.compare_runs import compare_runs, render_runs
-from pse_repro.config import Model, Protocol, Study, build_study, load_study, study_protocols
+from pse_repro.config import (
+    Model,
+    Protocol,
+    Study,
+    build_study,
+    evaluations_of,
+    load_study,
+    parse_budget,
+    study_protocols,
+)
 from pse_repro.data_commands import find_data
 from pse_repro.device import Machine, choose_machine
 from pse_repro.doctor.volumes import lost_warning
@@ -25,6 +34,7 @@ from pse_repro.study.plan import make_plan, render_plan
 from pse_repro.study.runner import open_record, read_results, run_study
 from pse_repro.study.store import newest_run
 from pse_repro.tables import read_table
+from pse_repro.training.scalars import require
 
 RUNS = Path("runs")
 
@@ -42,13 +52,18 @@ class RunOptions:
     fresh: bool
     quiet: bool
     jobs: int = 1
+    log_to: str | None = None
+    budget: str | None = None
 
 
 def run(study_name: str, options: RunOptions, format: str, strict: bool) -> tuple[str, int]:
     """Run a study, compare it, write its report; returns what to print and the exit status."""
+    require(options.log_to)
     study = load_study(study_name)
     if options.protocols:
         study = replace(study, protocols=tuple(dict.fromkeys(options.protocols)))
+    if options.budget:
+        study = replace(study, budget=parse_budget(options.budget), scale="reduced")
     protocols = study_protocols(study)
     machine = choose_machine(options.device, options.precision)
     with Progress(options.quiet) as progress:
@@ -58,7 +73,16 @@ def run(study_name: str, options: RunOptions, format: str, strict: bool) -> tupl
         if warning := lost_warning(options.out or RUNS):
             progress.say(warning)
         failed = run_study(
-            study, protocols, options.seeds, data, machine, directory, progress, options.fresh, jobs=options.jobs
+            study,
+            protocols,
+            options.seeds,
+            data,
+            machine,
+            directory,
+            progress,
+            options.fresh,
+            jobs=options.jobs,
+            log_to=options.log_to,
         )
         if len(failed) == len(study.models) * len(protocols) * options.seeds:
             return "no cell could be finished:\n" + "\n".join(failed.values()), 1
@@ -71,6 +95,7 @@ def pretrain(
     encoder: str, objective: str, sigma: float | None, epochs: int, batch_size: int | None, options: RunOptions
 ) -> Path:
     """Pre-train one model in a run of its own; returns the run's directory."""
+    require(options.log_to)
     model = {"encoder": encoder, "objective": objective, "sigma": sigma, "epochs": epochs, "batch_size": batch_size}
     name = Model(encoder, objective, sigma).name
     table = {"name": name, "scale": "reduced", "expected": "paper", "epochs": epochs, "models": [model]}
@@ -80,16 +105,24 @@ def pretrain(
     directory = options.out or RUNS / study.name
     with Progress(options.quiet) as progress:
         data = find_data(options.data, study.embedded, progress)
-        failed = run_study(study, protocols, 1, data, machine, directory, progress, options.fresh, evaluations=())
+        failed = run_study(
+            study, protocols, 1, data, machine, directory, progress, options.fresh, (), log_to=options.log_to
+        )
     if failed:
         raise CellError("; ".join(failed.values()))
     return directory
 
 
 def evaluate(
-    run_directory: Path | None, evaluations: list[str], data: Path | None, device: str, quiet: bool
+    run_directory: Path | None,
+    evaluations: list[str],
+    data: Path | None,
+    device: str,
+    quiet: bool,
+    log_to: str | None = None,
 ) -> tuple[str, int]:
-    """Judge the models of a run; returns their scores as a table, and the exit status."""
+    """Judge the models of a run, also in ways that it did not know; returns scores as a table, and the exit status."""
+    require(log_to)
     directory = run_directory or newest_run(RUNS)
     record = open_record(directory)
     machine = choose_machine(record.device if device == "auto" else device, record.precision)
@@ -97,13 +130,21 @@ def evaluate(
     with Progress(quiet) as progress:
         images = find_data(data, record.study.embedded, progress)
         failed = run_study(
-            record.study, record.protocols, seeds, images, machine, directory, progress, evaluations=tuple(evaluations)
+            replace(record.study, evaluations=evaluations_of(record.study, evaluations)),
+            record.protocols,
+            seeds,
+            images,
+            machine,
+            directory,
+            progress,
+            evaluations=tuple(evaluations),
+            log_to=log_to,
         )
     results = read_results(directory)
-    shown = results[results["evaluation"].isin(evaluations) & results["fold"].eq("ensemble")]
+    shown = results[results["evaluation"].isin(evaluations) & results["fold"].isin(["ensemble", ""])]
     columns = ["protocol", "encoder", "objective", "sigma", "seed", "evaluation"]
     scores = shown.pivot_table(index=columns, columns="metric", values="value").reset_index()
-    return scores.to_markdown(index=False, floatfmt=".4f"), 1 if failed else 0
+    return scores.to_markdown(index=False, floatfmt=".4f", missingval="").replace(" nan ", "     "), 1 if failed else 0
 
 
 def plan(study_name: str, protocol_names: list[str], device: str, precision: str, seeds: int, format: str) -> str:

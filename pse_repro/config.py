@@ -4,16 +4,20 @@ A *protocol* says how models are trained and judged: fourteen switches, on which
 or are silent, and the settings common to both. A *study* says which models, evaluations, folds and lengths.
 """
 
+import re
 import tomllib
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from importlib.resources import files
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from pse_repro.checked import build, hint_at, positive, refuse_unknown
 from pse_repro.errors import UsageError
 from pse_repro.expected import names as expected_tables
 from pse_repro.switches import all_switches
+
+Evaluation = Literal["finetune", "frozen", "linear", "knn", "low-label-1", "low-label-10", "low-label-100", "cluster"]
 
 
 @dataclass(frozen=True)
@@ -87,12 +91,25 @@ class Subset:
 
 
 @dataclass(frozen=True)
+class Budget:
+    """How much pre-training every model gets, whatever its objective and encoder: one of the three.
+
+    `steps` of the optimiser; `images` drawn, counted once however often a step looks at them; `seconds` of training.
+    """
+
+    steps: int | None = None
+    images: int | None = None
+    seconds: float | None = None
+
+
+@dataclass(frozen=True)
 class Study:
     """Which models are trained, for how long, and how they are judged.
 
     `scale` is "full" where the numbers may be compared with the published ones, "reduced" elsewhere. `overrides`
     replaces settings of the protocol (never switches). `baselines` are judged beside the models: logistic regression
-    on pixels and on principal components, and each encoder untrained.
+    on pixels and on principal components, and each encoder untrained. With a `budget`, switch 6 and the models' own
+    lengths and batches do not count: pre-training is `epochs` equal parts of the budget.
     """
 
     name: str
@@ -101,12 +118,13 @@ class Study:
     epochs: int
     models: tuple[Model, ...]
     protocols: tuple[str, ...] = ("as-released",)
-    evaluations: tuple[Literal["finetune", "frozen"], ...] = ("finetune", "frozen")
+    evaluations: tuple[Evaluation, ...] = ("finetune", "frozen")
     baselines: tuple[Literal["pixels", "pca", "random"], ...] = ()
     folds: int = 5
     gpu: bool = False  # meant for a GPU: on a CPU only where --device cpu asks for it
     embedded: bool = True  # may take the embedded sample where no other images are given
     subset: Subset = field(default_factory=Subset)
+    budget: Budget | None = None
     overrides: dict[str, Any] = field(default_factory=dict)
 
 
@@ -134,6 +152,15 @@ def load_study(name_or_path: str) -> Study:
     study = build_study(table, where)
     study_protocols(study)
     return study
+
+
+def evaluations_of(study: Study, more: Iterable[str]) -> tuple[Evaluation, ...]:
+    """The study's evaluations and `more`, each once; UsageError for one that there is not."""
+    wanted = dict.fromkeys((*study.evaluations, *more))
+    for evaluation in wanted:
+        if evaluation not in get_args(Evaluation):
+            raise UsageError(f"evaluation is {evaluation!r}; expected one of {', '.join(get_args(Evaluation))}")
+    return tuple(wanted)  # type: ignore[arg-type]
 
 
 def study_protocols(study: Study) -> list[Protocol]:
@@ -182,12 +209,27 @@ def build_study(table: dict[str, Any], where: str) -> Study:
         raise UsageError(f"{where}: expected is {study.expected!r}; expected one of {', '.join(known)}")
     positive(study, where)
     positive(study.subset, f"{where}, subset")
+    if study.budget:
+        positive(study.budget, f"{where}, budget")
+        if sum(amount is not None for amount in vars(study.budget).values()) != 1:
+            raise UsageError(f"{where}: budget is {vars(study.budget)}; expected one of steps, images and seconds")
     for key, values in (("protocols", study.protocols), ("evaluations", study.evaluations)):
         if not values or len(set(values)) < len(values):
             raise UsageError(f"{where}: {key} is {list(values)}; expected one or more, each once")
     if study.scale == "full" and (study.subset != Subset() or study.overrides):
         raise UsageError(f'{where}: scale is full, but subset or overrides reduce it; expected scale = "reduced"')
     return study
+
+
+def parse_budget(text: str) -> Budget:
+    """ "20000 images", "500 steps" or "600 s" as a Budget; UsageError for anything else."""
+    match = re.fullmatch(r"\s*(\d[\d_]*(?:\.\d*)?)\s*(images|steps|s|seconds)\s*", text)
+    if not match:
+        raise UsageError(f"budget is {text!r}; expected a number with images, steps or s, as in '20000 images'")
+    amount, unit = float(match[1].replace("_", "")), {"s": "seconds"}.get(match[2], match[2])
+    budget = Budget(**{unit: amount if unit == "seconds" else int(amount)})  # type: ignore[arg-type]
+    positive(budget, "budget")
+    return budget
 
 
 def builtin(kind: Literal["protocols", "studies"]) -> list[str]:
@@ -220,7 +262,7 @@ def _check_models(study: Study, where: str) -> None:
                     f"{where}: {key} is {value!r}; expected one of {', '.join(known)}{hint_at(value, known)}"
                 )
         try:
-            OBJECTIVES[model.objective].check(model.sigma)
+            OBJECTIVES[model.objective].kind.check(model.sigma)
         except ValueError as error:
             raise UsageError(f"{where}, model {model.name}: {error}") from error
         positive(model, f"{where}, model {model.name}", but=("sigma",))

@@ -10,7 +10,9 @@ from collections.abc import Callable
 from torch import Tensor, nn
 from torchvision.models import resnet18
 
-LATENT_SIZES = {"cnn": 256, "resnet": 1024}
+from pse_repro import residual
+
+LATENT_SIZES = {"cnn": 256, "resnet": 1024, "residual": residual.LATENT_SIZE}
 CLASSES = 10
 
 
@@ -21,7 +23,16 @@ def cnn_encoder() -> nn.Module:
     for width in (32, 64, 128, 256, 256):
         layers += [nn.Conv2d(channels, width, 3, stride=2, padding=1), nn.BatchNorm2d(width), nn.LeakyReLU(0.2)]
         channels = width
-    return nn.Sequential(*layers, nn.Flatten(), nn.Linear(256 * 3 * 3, LATENT_SIZES["cnn"]))
+    return nn.Sequential(*layers, FlattenedMap(), nn.Linear(256 * 3 * 3, LATENT_SIZES["cnn"]))
+
+
+class FlattenedMap(nn.Module):
+    """(N, C, 3, 3) -> (N, 9C); maps of other sizes, of tiles, are first averaged or repeated to 3 x 3."""
+
+    def forward(self, maps_NCHW: Tensor) -> Tensor:
+        if maps_NCHW.shape[-2:] != (3, 3):
+            maps_NCHW = nn.functional.adaptive_avg_pool2d(maps_NCHW, 3)
+        return maps_NCHW.flatten(1)
 
 
 def resnet_encoder() -> nn.Module:
@@ -51,7 +62,11 @@ def decoder(latent_size: int) -> nn.Module:
     return nn.Sequential(*layers, nn.ConvTranspose2d(channels, 3, 3, 1, 1), nn.Sigmoid())
 
 
-ENCODERS: dict[str, Callable[[], nn.Module]] = {"cnn": cnn_encoder, "resnet": resnet_encoder}
+ENCODERS: dict[str, Callable[[], nn.Module]] = {
+    "cnn": cnn_encoder,
+    "resnet": resnet_encoder,
+    "residual": residual.residual_encoder,
+}
 
 
 class Autoencoder(nn.Module):
@@ -68,11 +83,38 @@ class Autoencoder(nn.Module):
         return latent_ND, self.decoder(latent_ND)
 
 
-def build_autoencoder(encoder: str) -> Autoencoder:
-    """The study's autoencoder for `"cnn"` or `"resnet"`; ValueError for another name."""
+def build_encoder(encoder: str) -> nn.Module:
+    """The study's `"cnn"` or `"resnet"`, or `"residual"` (residual.py); ValueError for another name.
+
+    They also take tiles, square images of 16 pixels or more.
+    """
     if encoder not in ENCODERS:
         raise ValueError(f"encoder is {encoder!r}; expected one of {', '.join(ENCODERS)}")
-    return Autoencoder(ENCODERS[encoder](), LATENT_SIZES[encoder])
+    return ENCODERS[encoder]()
+
+
+def build_autoencoder(encoder: str) -> Autoencoder:
+    """The study's autoencoder with the encoder of that name; ValueError for an unknown one."""
+    return Autoencoder(build_encoder(encoder), LATENT_SIZES[encoder])
+
+
+def encoder_of(network: nn.Module) -> nn.Module:
+    """The encoder of whatever an objective trains."""
+    encoder = network.encoder
+    assert isinstance(encoder, nn.Module)  # as every network of an objective has it
+    return encoder
+
+
+class Headed(nn.Module):
+    """An encoder and the head that a pretext task puts on its latents (N, D), thrown away afterwards."""
+
+    def __init__(self, encoder: nn.Module, head: nn.Module) -> None:
+        super().__init__()
+        self.encoder, self.head = encoder, head
+
+    def forward(self, images_NCHW: Tensor) -> Tensor:
+        outputs: Tensor = self.head(self.encoder(images_NCHW))
+        return outputs
 
 
 def build_classifier(kind: str, latent_size: int) -> nn.Module:

@@ -1,12 +1,27 @@
 """Protocols and studies load, and every mistake in one is refused in a line that names the key."""
 
 import dataclasses
+import json
 from importlib.resources import files
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from pse_repro.config import Model, Settings, Subset, Switches, builtin, load_protocol, load_study
+from pse_repro.config import (
+    Budget,
+    Model,
+    Settings,
+    Subset,
+    Switches,
+    build_study,
+    builtin,
+    evaluations_of,
+    load_protocol,
+    load_study,
+    parse_budget,
+)
 from pse_repro.errors import UsageError
 
 SWITCHES = [
@@ -236,9 +251,10 @@ def test_a_mistake_in_a_protocol_is_refused_by_its_key(
 @pytest.mark.parametrize(
     ("old", "new", "expected"),
     [
-        ('"cnn"', '"cn"', "encoder is 'cn'; expected one of cnn, resnet (did you mean cnn?)"),
-        ('"cnn"', '"vit"', "encoder is 'vit'; expected one of cnn, resnet"),
-        ('"pse"', '"psee"', "objective is 'psee'; expected one of mse, pse, random (did you mean pse?)"),
+        ('"cnn"', '"cn"', "encoder is 'cn'; expected one of cnn, resnet, residual (did you mean cnn?)"),
+        ('"cnn"', '"vit"', "encoder is 'vit'; expected one of cnn, resnet, residual"),
+        ('"pse"', '"psee"', "objective is 'psee'; expected one of mse, pse, random, "),
+        ('"pse"', '"psee"', "supervised (did you mean pse?)"),
         ('"pse"', '"mse"', "sigma is 3, but mse has none; leave it out"),
         ("sigma = 3", "sigma = -1", "sigma is -1; expected a finite number of pixels, 0 or more"),
         ("sigma = 3", "sigma = nan", "sigma is nan; expected a finite number"),
@@ -274,6 +290,20 @@ def test_a_mistake_in_a_protocol_is_refused_by_its_key(
             "training = 100",
             "unknown key 'training'; expected unlabeled, train, test (did you mean train?)",
         ),
+        (
+            "train = 100",
+            "train = 100\n[budget]\nsteps = 5\nimages = 40",
+            "budget is {'steps': 5, 'images': 40, 'seconds': None}; expected one of steps, images and seconds",
+        ),
+        ("train = 100", "train = 100\n[budget]", "expected one of steps, images and seconds"),
+        ("train = 100", "train = 100\n[budget]\nimages = 0", "images is 0; expected a finite number above 0"),
+        ("train = 100", "train = 100\n[budget]\nseconds = inf", "seconds is inf; expected a finite number above 0"),
+        ("train = 100", "train = 100\n[budget]\nsteps = 2.5", "steps is 2.5; expected a whole number"),
+        (
+            "train = 100",
+            "train = 100\n[budget]\nimage = 40",
+            "unknown key 'image'; expected steps, images, seconds (did you mean images?)",
+        ),
     ],
 )
 def test_a_mistake_in_a_study_is_refused_by_its_key(old: str, new: str, expected: str, tmp_path: Path) -> None:
@@ -283,6 +313,63 @@ def test_a_mistake_in_a_study_is_refused_by_its_key(old: str, new: str, expected
         load_study(str(path))
     assert expected in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "budget"),
+    [("steps = 5", Budget(steps=5)), ("images = 2_000", Budget(images=2000)), ("seconds = 1.5", Budget(seconds=1.5))],
+)
+def test_a_study_has_one_budget_that_comes_back_from_its_record(tmp_path: Path, text: str, budget: Budget) -> None:
+    path = tmp_path / "mine.toml"
+    path.write_text(f"{STUDY}\n[budget]\n{text}\n", encoding="utf-8")
+    study = load_study(str(path))
+    assert study.budget == budget
+    recorded = json.loads(json.dumps(dataclasses.asdict(study)))
+    assert build_study(recorded, "record") == study
+
+
+@pytest.mark.parametrize(
+    ("text", "budget"),
+    [
+        ("20000 images", Budget(images=20_000)),
+        (" 20_000images ", Budget(images=20_000)),
+        ("500 steps", Budget(steps=500)),
+        ("600 s", Budget(seconds=600.0)),
+        ("1.5 seconds", Budget(seconds=1.5)),
+    ],
+)
+def test_a_budget_is_a_number_and_its_unit(text: str, budget: Budget) -> None:
+    assert parse_budget(text) == budget
+
+
+@pytest.mark.parametrize(
+    "text", ["", "20", "images", "_ images", "-20 images", "2e3 images", "20 image", "20 images x"]
+)
+def test_what_is_no_budget_is_refused(text: str) -> None:
+    expected = f"budget is {text!r}; expected a number with images, steps or s, as in '20000 images'"
+    with pytest.raises(UsageError) as caught:
+        parse_budget(text)
+    assert str(caught.value) == expected
+
+
+@given(amount=st.integers(1, 10**12), unit=st.sampled_from(["images", "steps", "s"]))
+def test_every_whole_amount_is_taken_as_it_is(amount: int, unit: str) -> None:
+    for written in (str(amount), f"{amount:_}"):
+        assert sum(value or 0 for value in vars(parse_budget(f"{written} {unit}")).values()) == amount
+
+
+@pytest.mark.parametrize("text", ["0 images", "0.5 steps", "0 s"])
+def test_a_budget_of_nothing_is_refused(text: str) -> None:
+    with pytest.raises(UsageError, match=r"budget: \w+ is 0(\.0)?; expected a finite number above 0"):
+        parse_budget(text)
+
+
+def test_evaluations_are_the_studys_and_more_each_once() -> None:
+    study = dataclasses.replace(load_study("smoke"), evaluations=("frozen", "knn"))
+    assert evaluations_of(study, ()) == ("frozen", "knn")
+    assert evaluations_of(study, ["cluster", "frozen", "cluster"]) == ("frozen", "knn", "cluster")
+    with pytest.raises(UsageError, match="evaluation is 'clusters'; expected one of finetune, frozen, linear, knn, "):
+        evaluations_of(study, ["clusters"])
 
 
 def test_a_model_twice_is_refused(tmp_path: Path) -> None:

@@ -4,7 +4,7 @@ import pandas as pd
 import pytest
 
 from pse_repro.compare import compare
-from pse_repro.config import load_protocol, load_study
+from pse_repro.config import load_study, study_protocols
 from pse_repro.errors import UsageError
 from pse_repro.expected import load_expected
 from pse_repro.expected.golden import METRICS, golden
@@ -19,16 +19,16 @@ def results(**changed: str) -> pd.DataFrame:
 
 
 def test_what_is_kept_compares_as_within() -> None:
-    kept = golden(results(), dict(load_expected("smoke").conditions), "here, today")
-    assert set(kept["metric"]) == set(METRICS)
+    kept = golden("smoke", results(), "here, today")
+    assert set(kept["metric"]) == set(METRICS["smoke"])
     summary = compare(results(), load_expected("smoke")).summary()
-    assert summary["within"] == len(kept) == 2 * len(METRICS)
+    assert summary["within"] == len(kept) == 2 * len(METRICS["smoke"])
 
 
 def test_a_run_under_other_conditions_is_refused_and_not_comparable() -> None:
     for column, other in (("precision", "bf16"), ("device", "cuda"), ("data", "stl10")):
         with pytest.raises(UsageError, match=f"{column} is {other}"):
-            golden(results(**{column: other}), dict(load_expected("smoke").conditions), "")
+            golden("smoke", results(**{column: other}), "")
         verdicts = compare(results(**{column: other}), load_expected("smoke")).rows["verdict"]
         assert set(verdicts) == {"not comparable"}
 
@@ -41,8 +41,10 @@ def test_a_drifted_loss_is_outside() -> None:
     assert comparison.exit_status() == 1
 
 
-def test_golden_values_cover_the_smoke_study() -> None:
-    wanted = scope(expand(load_study("smoke"), [load_protocol("as-released")], 1))
+@pytest.mark.parametrize("name", ["smoke", "smoke-objectives"])
+def test_golden_values_cover_the_study(name: str) -> None:
+    study = load_study(name)
+    wanted = scope(expand(study, study_protocols(study), 1))
     pretrained = wanted[wanted["evaluation"] == "pretrain"][["encoder", "objective", "sigma"]].to_numpy().tolist()
-    kept = load_expected("smoke").frame[["encoder", "objective", "sigma"]].drop_duplicates().to_numpy().tolist()
+    kept = load_expected(name).frame[["encoder", "objective", "sigma"]].drop_duplicates().to_numpy().tolist()
     assert kept == pretrained

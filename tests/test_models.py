@@ -1,10 +1,22 @@
 """The networks have the study's parameter counts, shapes and ranges."""
 
+from collections.abc import Callable
+
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from torch import Tensor, nn
 
-from pse_repro.models import ENCODERS, LATENT_SIZES, build_autoencoder, build_classifier, decoder
+from pse_repro.models import (
+    ENCODERS,
+    LATENT_SIZES,
+    FlattenedMap,
+    build_autoencoder,
+    build_classifier,
+    build_encoder,
+    decoder,
+)
 
 
 def parameters(*modules: nn.Module) -> int:
@@ -26,6 +38,13 @@ def test_the_cnn_has_the_studys_parameters() -> None:
     autoencoder = build_autoencoder("cnn")
     assert parameters(autoencoder.encoder) == 1_570_048
     assert parameters(autoencoder) == 5_506_819
+
+
+def test_the_residual_encoder_has_the_cnns_latent_and_decoder() -> None:
+    autoencoder = build_autoencoder("residual")
+    assert autoencoder.latent_size == LATENT_SIZES["cnn"]
+    assert parameters(autoencoder.encoder) == 3_774_688
+    assert parameters(autoencoder) == 3_774_688 + 3_936_771
 
 
 def test_the_resnet_has_the_studys_parameters_without_the_unused_head() -> None:
@@ -121,9 +140,39 @@ def test_classifiers_go_from_the_latent_through_128_to_ten_classes(
     assert rates == [0.1, 0.5][: len(rates)]
 
 
-def test_an_unknown_encoder_is_refused_by_name() -> None:
-    with pytest.raises(ValueError, match="encoder is 'vit'; expected one of cnn, resnet"):
-        build_autoencoder("vit")
+def test_a_map_of_three_by_three_is_flattened_bit_for_bit() -> None:
+    maps = torch.randn(2, 5, 3, 3, generator=torch.Generator().manual_seed(0))
+    assert torch.equal(FlattenedMap()(maps), maps.flatten(1))
+
+
+@given(height=st.integers(1, 9), width=st.integers(1, 9), values=st.integers(0, 2**32 - 1))
+@settings(max_examples=30)
+def test_maps_of_other_sizes_are_averaged_or_repeated(height: int, width: int, values: int) -> None:
+    """Cell (i, j) is the mean of rows floor(i H / 3) to ceil((i + 1) H / 3) and of columns likewise."""
+    maps = torch.randn(1, 2, height, width, dtype=torch.float64, generator=torch.Generator().manual_seed(values))
+    rows, columns = ([range(i * size // 3, -(-(i + 1) * size // 3)) for i in range(3)] for size in (height, width))
+    expected = [
+        sum(float(maps[0, channel, y, x]) for y in ys for x in xs) / (len(ys) * len(xs))
+        for channel in range(2)
+        for ys in rows
+        for xs in columns
+    ]
+    torch.testing.assert_close(FlattenedMap()(maps), torch.tensor([expected], dtype=torch.float64))
+
+
+@pytest.mark.parametrize("side", [16, 24, 32])
+@pytest.mark.parametrize("encoder", ENCODERS)
+def test_encoders_take_tiles(encoder: str, side: int) -> None:
+    latents = build_encoder(encoder)(torch.rand(2, 3, side, side, generator=torch.Generator().manual_seed(0)))
+    assert latents.shape == (2, LATENT_SIZES[encoder])
+    assert torch.isfinite(latents).all()
+    assert not torch.equal(*latents)  # what the tiles show reaches the latents
+
+
+@pytest.mark.parametrize("build", [build_encoder, build_autoencoder])
+def test_an_unknown_encoder_is_refused_by_name(build: Callable[[str], nn.Module]) -> None:
+    with pytest.raises(ValueError, match=r"^encoder is 'vit'; expected one of cnn, resnet, residual$"):
+        build("vit")
 
 
 def test_an_unknown_classifier_is_refused_by_name() -> None:

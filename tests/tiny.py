@@ -13,6 +13,7 @@ from pse_repro.config import Model, Protocol, load_protocol
 from pse_repro.data.sample import draw_split, write_sample
 from pse_repro.data.stl10 import Dataset, Split
 from pse_repro.device import Machine
+from pse_repro.objectives import Setup
 from pse_repro.study.cells import Cell
 
 CPU = Machine(torch.device("cpu"), "fp32")
@@ -24,18 +25,28 @@ class TinyAutoencoder(models.Autoencoder):
     def __init__(self) -> None:
         nn.Module.__init__(self)
         self.latent_size = 16
-        pooled = (nn.BatchNorm2d(8), nn.LeakyReLU(0.2), nn.AdaptiveAvgPool2d(4))
-        self.encoder = nn.Sequential(nn.Conv2d(3, 8, 3, stride=4, padding=1), *pooled, nn.Flatten(), nn.Linear(128, 16))
+        self.encoder = tiny_encoder()
         enlarge = (nn.Unflatten(1, (3, 12, 12)), nn.Upsample(scale_factor=8), nn.Sigmoid())
         self.decoder = nn.Sequential(nn.Linear(16, 3 * 12 * 12), *enlarge)
 
 
+def tiny_encoder() -> nn.Module:
+    pooled = (nn.BatchNorm2d(8), nn.LeakyReLU(0.2), nn.AdaptiveAvgPool2d(4))
+    return nn.Sequential(nn.Conv2d(3, 8, 3, stride=4, padding=1), *pooled, nn.Flatten(), nn.Linear(128, 16))
+
+
 @pytest.fixture
 def tiny_models(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Makes "cnn" mean the tiny autoencoder."""
-    for module in ("pse_repro.training.pretrain", "pse_repro.study.cell_run"):
-        monkeypatch.setattr(f"{module}.build_autoencoder", lambda _: TinyAutoencoder())
+    """Makes "cnn" mean the tiny encoder, and its autoencoder the tiny one."""
+    monkeypatch.setattr("pse_repro.objectives.reconstruction.build_autoencoder", lambda _: TinyAutoencoder())
+    monkeypatch.setitem(models.ENCODERS, "cnn", tiny_encoder)
     monkeypatch.setitem(models.LATENT_SIZES, "cnn", 16)
+
+
+def setup(objective_name: str = "cell", encoder: str = "cnn", sigma: float | None = None) -> Setup:
+    """What an objective is built from, on 60 drawn images of which 51 are trained on, as released."""
+    switches = load_protocol("as-released").switches
+    return Setup(objective_name, encoder, sigma, switches, dataset(), CPU.device, train_images=51, batch_size=8)
 
 
 def dataset(unlabeled: int = 60, train: int = 50, test: int = 40) -> Dataset:

@@ -1,7 +1,7 @@
-"""The study's claims, tested on a run's stored predictions."""
+"""The claims of the study and of its peers, tested on a run's stored predictions."""
 
 from pse_repro.claims.definitions import Claim, Part, Statement, load_claims
-from pse_repro.claims.judge import ClaimResult, PartResult, judge
+from pse_repro.claims.judge import ClaimResult, PartResult, claims_in_question, judge
 from pse_repro.claims.render import ALIGN, HEADER, as_json, claims_table, render_claims, table_notes
 
 __all__ = [
@@ -13,6 +13,7 @@ __all__ = [
     "PartResult",
     "Statement",
     "as_json",
+    "claims_in_question",
     "claims_table",
     "judge",
     "load_claims",

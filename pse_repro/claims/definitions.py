@@ -1,13 +1,16 @@
-"""The study's claims as data (`expected/claims.toml`), expanded into the contrasts that are tested.
+"""Claims as data (`expected/claims.toml`), the study's and its peers', expanded into the contrasts that are tested.
 
-A claim is a conjunction: it holds when all its parts hold. Its statements are of four kinds:
+A claim is a conjunction: it holds when all its parts hold. Its statements are of six kinds:
 
     difference    a minus b, under each evaluation
     gain          the gain of a over b under the first evaluation minus that under the second
     ensemble      a model's ensemble minus the mean of its members
     equivalence   every two models, within a margin
+    value         a metric of each model by itself
+    permutations  a stored set of permutations, against a published table
 
-Each part is a contrast: terms that are added and terms that are subtracted, on the same test images and seeds.
+Each part is a contrast: terms that are added and terms that are subtracted, on the same test images and seeds. Parts of
+kind "permutations" have no terms: what they say is counted, for the models that are trained with such sets.
 """
 
 import tomllib
@@ -20,6 +23,8 @@ from pse_repro.compare import model_name
 from pse_repro.expected import FOLDER
 
 TOP1 = "top1"
+PERCENTAGES = (TOP1, "validation_accuracy")  # the second of a pretext task
+_LABELS = {"two_domains_accuracy": "two domains", "error_rank_correlation": "correlation"}
 
 
 @dataclass(frozen=True)
@@ -35,24 +40,34 @@ class Term:
 class Statement:
     """What is compared with what, and when the difference counts.
 
-    `minimum` (>= 0, in the claimed direction) and `margin` (equivalence) are in percentage points for top1, else in the
-    metric's unit; `why` is their reason. `published` are the study's own effects, in the order of the parts.
+    A difference goes beyond `threshold` in the claimed direction, by `minimum` (>= 0) or more; or it lies within
+    `margin` (equivalence, permutations). They are in percentage points for top1, else in the metric's unit; `why` is
+    their reason. `published` are the published effects, in the order of the parts.
     """
 
-    kind: Literal["difference", "gain", "ensemble", "equivalence"]
-    evaluations: tuple[str, ...]
+    kind: Literal["difference", "gain", "ensemble", "equivalence", "value", "permutations"]
     why: str
+    evaluations: tuple[str, ...] = ()
     pairs: tuple[tuple[str, str], ...] = ()
     models: tuple[str, ...] = ()
+    sets: tuple[str, ...] = ()
     metric: str = TOP1
     direction: Literal["greater", "less"] = "greater"
+    threshold: float = 0.0
     minimum: float = 0.0
     margin: float | None = None
     published: tuple[float, ...] = ()
 
     @property
+    def label(self) -> str:
+        """The metric in few words, for a table that is read in percentage points of top-1."""
+        if self.metric == TOP1:
+            return ""
+        return _LABELS.get(self.metric, self.metric.removeprefix("validation_"))
+
+    @property
     def unit(self) -> str:
-        return "percentage points" if self.metric == TOP1 else self.metric
+        return "percentage points" if self.metric in PERCENTAGES else self.metric
 
     def contrasts(self) -> Iterator[tuple[str, tuple[Term, ...], tuple[Term, ...]]]:
         """Name, terms that are added, terms that are subtracted."""
@@ -62,8 +77,13 @@ class Statement:
                 plus, minus = (Term(a, larger), Term(b, smaller)), (Term(b, larger), Term(a, smaller))
                 yield f"{shown(a)} - {shown(b)}, {larger} - {smaller}", plus, minus
             return
+        for name in self.sets:
+            yield f"permutations {name}, {self.metric} distance", (), ()
         for evaluation in self.evaluations:
-            if self.kind == "ensemble":
+            if self.kind == "value":
+                for model in self.models:
+                    yield f"{shown(model)}, {self.metric}", (Term(model, evaluation),), ()
+            elif self.kind == "ensemble":
                 for model in self.models:
                     own = Term(model, evaluation)
                     members = Term(model, evaluation, members=True)
@@ -76,18 +96,22 @@ class Statement:
 
 @dataclass(frozen=True)
 class Part:
-    """One contrast of a claim, with the effect that the study published (None: it published none)."""
+    """One contrast of a claim, with the published effect, if any; `set` names that of kind "permutations"."""
 
     name: str
     statement: Statement
     plus: tuple[Term, ...]
     minus: tuple[Term, ...]
     published: float | None
+    set: str = ""
 
 
 @dataclass(frozen=True)
 class Claim:
-    """A claim of the study; `title` says it in a sentence, `short` in a table; `remark` is not tested."""
+    """`title` says it in a sentence, `short` in a table; `remark` is not tested.
+
+    `group` is "study" for the study's own, "peers" for what others claim of the methods that PSE is compared with.
+    """
 
     id: str
     number: int
@@ -96,24 +120,26 @@ class Claim:
     source: str
     statements: tuple[Statement, ...]
     remark: str = ""
+    group: Literal["study", "peers"] = "study"
 
     def parts(self) -> list[Part]:
         found = []
         for statement in self.statements:
             for place, (name, plus, minus) in enumerate(statement.contrasts()):
                 published = statement.published[place] if statement.published else None
-                found.append(Part(name, statement, plus, minus, published))
+                of_set = statement.sets[place] if statement.sets else ""
+                found.append(Part(name, statement, plus, minus, published, of_set))
         return found
 
 
-def load_claims() -> list[Claim]:
-    """The claims that come with the kit, in the study's order."""
+def load_claims(group: Literal["study", "peers"] = "study") -> list[Claim]:
+    """The claims of that group which come with the kit, by their numbers."""
     table = tomllib.loads((FOLDER / "claims.toml").read_text(encoding="utf-8"))
     claims = []
     for name, entry in table.items():
         statements = [Statement(**{key: _frozen(value) for key, value in each.items()}) for each in entry["statements"]]
         claims.append(Claim(**entry | {"id": name, "statements": tuple(statements)}))
-    return claims
+    return [claim for claim in claims if claim.group == group]
 
 
 def shown(model: str) -> str:

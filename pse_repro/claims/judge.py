@@ -1,20 +1,21 @@
-"""Do the study's claims hold in a run: each claim under each of its protocols, from the stored predictions.
+"""Do the claims hold in a run: each claim under each of its protocols, from the stored predictions.
 
 A claim of several parts holds when all its parts do; its p-value is the largest of theirs, which needs no adjustment
 for their number (Berger 1982). Holm adjusts over the claims that have a p-value under one protocol. A claim fails when
 one of its parts does, after Holm over the parts, since one of many may lie below the claim by chance. Else, and always
 with one seed, it is inconclusive. What "holds" shows of a difference is its direction; that it reaches the minimum is
-said of the estimate. Sources: pse_repro/statistics/verdicts.py.
+said of the estimate. What is counted rather than estimated, the sets of permutations, holds or fails with any number of
+seeds. Sources: pse_repro/statistics/verdicts.py.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from pse_repro.claims.definitions import Claim, Part, load_claims
+from pse_repro.claims.definitions import Claim, Part, Statement, load_claims
 from pse_repro.claims.describe import descriptions
-from pse_repro.claims.measure import Measured, complete_seeds, measure
-from pse_repro.statistics import ClaimVerdict, equivalence_claim, holm, superiority_claim
+from pse_repro.claims.measure import Measured, complete_seeds, in_run, measure
+from pse_repro.statistics import ClaimVerdict, Interval, equivalence_claim, holm, superiority_claim
 from pse_repro.study.predictions import Predictions
 from pse_repro.study.runner import Record
 
@@ -83,8 +84,15 @@ def judge(directory: Path, record: Record, *, alpha: float = ALPHA) -> list[Clai
     ]
 
 
+def claims_in_question(results: Sequence[ClaimResult]) -> list[Claim]:
+    """What a table of these results answers for: the study's claims and, where one of them was tested, its peers'."""
+    peers = any(result.claim.group == "peers" for result in results)
+    return load_claims() + (load_claims("peers") if peers else [])
+
+
 def _judge_protocol(protocol: str, predictions: Predictions, record: Record, alpha: float) -> list[ClaimResult]:
-    tested = [found for claim in load_claims() if (found := _test(claim, protocol, predictions, alpha)).measured]
+    claims = [*load_claims(), *load_claims("peers")]
+    tested = [found for claim in claims if (found := _test(claim, protocol, predictions, alpha)).measured]
     if not tested:
         return []
     p_values = [max(part.p_value for part in found.measured) for found in tested]
@@ -111,7 +119,7 @@ def _judge_protocol(protocol: str, predictions: Predictions, record: Record, alp
 def _test(claim: Claim, protocol: str, predictions: Predictions, alpha: float) -> _Tested:
     measured, missing = [], []
     for part in claim.parts():
-        if not all(predictions.covers(term.model, term.evaluation) for term in (*part.plus, *part.minus)):
+        if not in_run(part, predictions):
             missing.append((part, NOT_IN_RUN))
         elif seeds := complete_seeds(part, protocol, predictions):
             measured.append(measure(part, protocol, predictions, seeds, alpha))
@@ -143,15 +151,36 @@ def _verdict(found: _Tested, parts: tuple[PartResult, ...], adjusted_p: float, a
 def _part_verdict(measured: Measured, p_value: float, against: float, parts: int, alpha: float) -> ClaimVerdict:
     """`p_value` is the part's own or the adjusted one of its claim, `against` adjusted over the claim's `parts`."""
     statement, difference = measured.part.statement, measured.difference
+    if measured.part.set:
+        return _counted_verdict(measured)
     if statement.margin is not None:
         verdict = equivalence_claim([difference], p_value, margin=statement.margin, alpha=alpha)
     else:
-        direction = statement.direction
-        verdict = superiority_claim(difference, p_value, minimum=statement.minimum, direction=direction, alpha=alpha)
+        verdict = _beyond_threshold(statement, difference, p_value, alpha)
     if verdict.verdict == "fails" and against > alpha:
         reason = f"against the claim alone, but not as one of {parts} parts: adjusted p {against:.2g}"
         return ClaimVerdict("inconclusive", reason)
     return verdict
+
+
+def _beyond_threshold(statement: Statement, difference: Interval, p_value: float, alpha: float) -> ClaimVerdict:
+    """A superiority claim for what is left of the difference above (or below) the threshold."""
+    start = statement.threshold
+    rest = replace(
+        difference, estimate=difference.estimate - start, low=difference.low - start, high=difference.high - start
+    )
+    verdict = superiority_claim(rest, p_value, minimum=statement.minimum, direction=statement.direction, alpha=alpha)
+    return verdict if start == 0 else replace(verdict, reason=f"against {start:g}: {verdict.reason}")
+
+
+def _counted_verdict(measured: Measured) -> ClaimVerdict:
+    part = measured.part
+    wanted = f"at least {part.published:g}"
+    if part.statement.margin is not None:
+        wanted = f"{part.published:g} within {part.statement.margin:g}"
+    holds = measured.p_value == 0
+    reason = f"{part.statement.metric} {measured.difference.estimate:.4g}, expected {wanted}"
+    return ClaimVerdict("holds" if holds else "fails", reason)
 
 
 def _weakest(parts: Sequence[PartResult]) -> PartResult:
@@ -159,7 +188,7 @@ def _weakest(parts: Sequence[PartResult]) -> PartResult:
 
     def strength(part: PartResult) -> tuple[float, float, float]:
         measured, statement = part.measured, part.measured.part.statement
-        effect = measured.difference.estimate * (1 if statement.direction == "greater" else -1)
+        effect = (measured.difference.estimate - statement.threshold) * (1 if statement.direction == "greater" else -1)
         return measured.p_against, -measured.p_value, effect if statement.margin is None else -abs(effect)
 
     return min(parts, key=strength)

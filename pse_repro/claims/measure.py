@@ -4,13 +4,15 @@ Shapes: S seeds, N test images, K folds.
 """
 
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 
-from pse_repro.claims.definitions import TOP1, Part
+from pse_repro.claims.definitions import TOP1, Part, Term
+from pse_repro.objectives import permutations
 from pse_repro.seeding import derive
 from pse_repro.statistics import Interval, McNemar, equivalence_p_value, mcnemar, mean_interval, paired_difference
-from pse_repro.study.predictions import Correct, Predictions
+from pse_repro.study.predictions import PRETRAIN, Correct, Predictions
 
 POINTS = 100  # percentage points in a share of 1
 DRAWS = 2_000  # of the bootstrap, which describes a single seed: enough for two digits
@@ -33,7 +35,8 @@ class OfSeed:
 class Measured:
     """A part's difference over the seeds for which all it needs is complete.
 
-    `p_value` is of "the part is not so": two-sided of no difference, for equivalence that of the two one-sided tests.
+    `p_value` is of "the part is not so": two-sided of a difference that is the statement's threshold (0 unless it says
+    otherwise), for equivalence that of the two one-sided tests.
     `p_against` is of "the part is so, and of the claimed size", two-sided as the interval.
     """
 
@@ -44,16 +47,25 @@ class Measured:
     by_seed: tuple[OfSeed, ...]
 
 
+def in_run(part: Part, predictions: Predictions) -> bool:
+    """Does the run set out to train and judge what the part is about."""
+    if part.set:
+        return any(predictions.covers(model, PRETRAIN) for model in part.statement.models)
+    return all(predictions.covers(term.model, term.evaluation) for term in (*part.plus, *part.minus))
+
+
 def complete_seeds(part: Part, protocol: str, predictions: Predictions) -> list[int]:
-    """The seeds for which everything that the part compares is there."""
-    terms = (*part.plus, *part.minus)
+    """The seeds for which everything that the part compares is there; for permutations, a model with such sets."""
+    terms, metric = (*part.plus, *part.minus), part.statement.metric
+    if part.set:
+        models = part.statement.models
+        return [s for s in predictions.seeds if any(predictions.complete(protocol, m, PRETRAIN, s) for m in models)]
     return [
         seed
         for seed in predictions.seeds
         if all(predictions.complete(protocol, term.model, term.evaluation, seed) for term in terms)
         and all(
-            part.statement.metric == TOP1
-            or predictions.metric(protocol, term.model, part.statement.metric, seed) is not None
+            metric == TOP1 or predictions.metric(protocol, term.model, term.evaluation, metric, seed) is not None
             for term in terms
         )
     ]
@@ -61,6 +73,8 @@ def complete_seeds(part: Part, protocol: str, predictions: Predictions) -> list[
 
 def measure(part: Part, protocol: str, predictions: Predictions, seeds: list[int], alpha: float) -> Measured:
     """The part over `seeds` (at least one); its interval has confidence 1 - alpha."""
+    if part.set:
+        return _counted(part, seeds, 1 - alpha)
     if part.statement.metric == TOP1:
         difference, by_seed = _top1(part, protocol, predictions, seeds, 1 - alpha)
     else:
@@ -68,18 +82,34 @@ def measure(part: Part, protocol: str, predictions: Predictions, seeds: list[int
     return Measured(part, difference, _p_value(part, difference), _p_against(part, difference), tuple(by_seed))
 
 
+@cache
+def stored_sets() -> dict[str, permutations.Measured]:
+    """What the stored sets of permutations reach, by name."""
+    return {found.name: found for found in permutations.report_table()}
+
+
+def _counted(part: Part, seeds: list[int], confidence: float) -> Measured:
+    """A property of a stored set, which every seed shares: known exactly, with p-values of 0 and 1."""
+    margin, published = part.statement.margin, part.published
+    assert published is not None  # every entry of that table is
+    value = float(getattr(stored_sets()[part.set], part.statement.metric))
+    as_claimed = value >= published if margin is None else abs(value - published) <= margin
+    by_seed = tuple(OfSeed(seed, value) for seed in seeds)
+    return Measured(
+        part, Interval(value, value, value, confidence, len(seeds)), float(not as_claimed), float(as_claimed), by_seed
+    )
+
+
 def _scalar(
     part: Part, protocol: str, predictions: Predictions, seeds: list[int], confidence: float
 ) -> tuple[Interval, list[OfSeed]]:
-    """A metric of the pre-training: one number a seed, so Student's interval of the differences."""
+    """A metric: one number a model and seed, so Student's interval of the differences."""
 
-    def value(model: str, seed: int) -> float:
-        found = predictions.metric(protocol, model, part.statement.metric, seed)
-        assert found is not None  # complete_seeds saw to it
-        return found
+    def value(terms: tuple[Term, ...], seed: int) -> float:
+        found = [predictions.metric(protocol, t.model, t.evaluation, part.statement.metric, seed) for t in terms]
+        return sum(each for each in found if each is not None)  # complete_seeds saw to it that there is no None
 
-    (a,), (b,) = part.plus, part.minus
-    differences = [value(a.model, seed) - value(b.model, seed) for seed in seeds]
+    differences = [value(part.plus, seed) - value(part.minus, seed) for seed in seeds]
     by_seed = [OfSeed(seed, difference) for seed, difference in zip(seeds, differences, strict=True)]
     return mean_interval(differences, confidence=confidence), by_seed
 
@@ -127,8 +157,10 @@ def _fold_differences(part: Part, plus: list[Correct], minus: list[Correct]) -> 
 
 
 def _p_value(part: Part, difference: Interval) -> float:
-    margin = part.statement.margin
-    return difference.p_value() if margin is None else equivalence_p_value([difference], margin)
+    statement = part.statement
+    if statement.margin is not None:
+        return equivalence_p_value([difference], statement.margin)
+    return difference.p_value(statement.threshold)
 
 
 def _p_against(part: Part, difference: Interval) -> float:
@@ -138,5 +170,5 @@ def _p_against(part: Part, difference: Interval) -> float:
         above = difference.p_value(statement.margin, "greater")
         return min(1.0, 2 * min(above, difference.p_value(-statement.margin, "less")))
     if statement.direction == "greater":
-        return min(1.0, 2 * difference.p_value(statement.minimum, "less"))
-    return min(1.0, 2 * difference.p_value(-statement.minimum, "greater"))
+        return min(1.0, 2 * difference.p_value(statement.threshold + statement.minimum, "less"))
+    return min(1.0, 2 * difference.p_value(statement.threshold - statement.minimum, "greater"))

@@ -8,14 +8,15 @@ from typing import Any
 
 from tabulate import SEPARATING_LINE, tabulate
 
-from pse_repro.claims.definitions import TOP1, Statement, load_claims
-from pse_repro.claims.judge import ClaimResult, PartResult
-from pse_repro.claims.measure import OfSeed
+from pse_repro.claims.definitions import PERCENTAGES, Statement
+from pse_repro.claims.judge import ClaimResult, PartResult, claims_in_question
+from pse_repro.claims.measure import Measured, OfSeed
 from pse_repro.errors import UsageError
 from pse_repro.statistics import Interval
 
 FORMATS = ("table", "markdown", "json")
 WIDTH = 100
+NAME_WIDTH = 42  # of a part; a longer name goes on below
 HEADER = ("claim", "protocol", "verdict", "weakest effect, interval", "seeds", "p")
 ALIGN = "lllrrr"  # one letter a column, l or r
 SIGNS = {"holds": "+", "fails": "-", "inconclusive": "?"}
@@ -51,7 +52,7 @@ def claims_table(results: Sequence[ClaimResult]) -> list[list[str]]:
         rows.append([
             f"{result.claim.number} {result.claim.short}{_share(result)}", result.protocol,
             _verdict(result.verdict.verdict), _effect(weakest.difference, weakest.part.statement),
-            str(result.seeds), _p(_deciding_p(result)),
+            str(result.seeds), _deciding_p(result),
         ])  # fmt: skip
     return rows
 
@@ -67,7 +68,7 @@ def table_notes(results: Sequence[ClaimResult]) -> list[str]:
     ]
     for protocol in dict.fromkeys(result.protocol for result in results):
         tested = {result.claim.id for result in results if result.protocol == protocol}
-        absent = [f"{claim.number} {claim.short}" for claim in load_claims() if claim.id not in tested]
+        absent = [f"{claim.number} {claim.short}" for claim in claims_in_question(results) if claim.id not in tested]
         if absent:
             notes.append(f"Not tested, {protocol} (not in this run, or not complete): {', '.join(absent)}.")
     return notes
@@ -107,6 +108,7 @@ def _part(part: PartResult) -> dict[str, Any]:
         "metric": statement.metric,
         "unit": statement.unit,
         "direction": statement.direction if superiority else None,
+        "threshold": statement.threshold if superiority else None,
         "minimum": statement.minimum if superiority else None,
         "margin": statement.margin,
         "why": statement.why,
@@ -159,26 +161,36 @@ def _detail(result: ClaimResult) -> str:
     texts = [claim.title, f"Why: {verdict.reason}.", f"Source: {claim.source}.", claim.remark, *result.notes]
     lines = [f"{claim.number}, {result.protocol}: {_verdict(verdict.verdict)}{_share(result)}"]
     lines += [line for text in texts for line in _wrapped(text, "  ")]
-    rows = []
-    for part in result.parts:
-        measured, statement = part.measured, part.measured.part.statement
-        published = NONE if measured.part.published is None else _number(measured.part.published, statement)
-        effect = _effect(measured.difference, statement, unit=False)
-        rows.append([measured.part.name, effect, published, _p(measured.p_value), _verdict(part.verdict.verdict)])
+    names = [textwrap.wrap(part.measured.part.name, NAME_WIDTH, break_on_hyphens=False) for part in result.parts]
+    rows = [[name[0], *_columns(part)] for name, part in zip(names, result.parts, strict=True)]
     *top, _ = grid = _grid(("part", "effect, interval", "published", "p", "verdict"), "lrrrl", rows).splitlines()
     lines += ["  " + line for line in top[: -len(rows)]]
-    for row, part in zip(top[-len(rows) :], result.parts, strict=True):
-        statement = part.measured.part.statement
-        lines += ["  " + row, *(f"    seed {of.seed}: {_of_seed(of, statement)}" for of in part.measured.by_seed)]
+    for row, name, part in zip(top[-len(rows) :], names, result.parts, strict=True):
+        lines += ["  " + row, *("    " + rest for rest in name[1:]), *_seeds(part.measured)]
     lines.append("  " + grid[-1])
     for reason in dict.fromkeys(reason for _, reason in result.missing):
-        names = "; ".join(part.name for part, why in result.missing if why == reason)
-        lines += _wrapped(f"{reason}: {names}", "  ")
+        untested = "; ".join(part.name for part, why in result.missing if why == reason)
+        lines += _wrapped(f"{reason}: {untested}", "  ")
     return "\n".join(lines)
 
 
 def _wrapped(text: str, indent: str) -> list[str]:
     return textwrap.wrap(text, WIDTH, initial_indent=indent, subsequent_indent=indent + "  ", break_on_hyphens=False)
+
+
+def _columns(part: PartResult) -> list[str]:
+    """A part's effect with its interval, what was published, p and verdict."""
+    measured, statement = part.measured, part.measured.part.statement
+    published = NONE if measured.part.published is None else _number(measured.part.published, statement)
+    p_value = NONE if measured.part.set else _p(measured.p_value)
+    return [_effect(measured.difference, statement, unit=False), published, p_value, _verdict(part.verdict.verdict)]
+
+
+def _seeds(measured: Measured) -> list[str]:
+    """A line a seed, where seeds can differ."""
+    if measured.part.set:
+        return []
+    return [f"    seed {of.seed}: {_of_seed(of, measured.part.statement)}" for of in measured.by_seed]
 
 
 def _of_seed(of: OfSeed, statement: Statement) -> str:
@@ -201,8 +213,10 @@ def _verdict(word: str) -> str:
     return f"{SIGNS[word]} {word}"
 
 
-def _deciding_p(result: ClaimResult) -> float:
-    return result.weakest.against_adjusted_p if result.verdict.verdict == "fails" else result.adjusted_p
+def _deciding_p(result: ClaimResult) -> str:
+    if result.weakest.measured.part.set:
+        return NONE
+    return _p(result.weakest.against_adjusted_p if result.verdict.verdict == "fails" else result.adjusted_p)
 
 
 def _share(result: ClaimResult) -> str:
@@ -212,13 +226,17 @@ def _share(result: ClaimResult) -> str:
 
 
 def _effect(difference: Interval, statement: Statement, unit: bool = True) -> str:
-    numbers = [_number(value, statement) for value in (difference.low, difference.high)]
-    metric = f" {statement.metric.removeprefix('validation_')}" if unit and statement.metric != TOP1 else ""
-    return f"{_number(difference.estimate, statement)} [{', '.join(numbers)}]{metric}"
+    label = f" {statement.label}" if unit and statement.label else ""
+    interval = ""
+    if statement.kind != "permutations":  # whose distances are counted
+        interval = " [" + ", ".join(_number(value, statement) for value in (difference.low, difference.high)) + "]"
+    return _number(difference.estimate, statement) + interval + label
 
 
 def _number(value: float, statement: Statement) -> str:
-    return f"{value:+.2f}" if statement.metric == TOP1 else f"{value:+.2g}"
+    if statement.kind == "permutations":
+        return f"{value:.2f}"
+    return f"{value:+.2f}" if statement.metric in PERCENTAGES else f"{value:+.2g}"
 
 
 def _p(value: float) -> str:

@@ -41,6 +41,16 @@ class ShortFormat(StrEnum):
 class Evaluation(StrEnum):
     finetune = "finetune"
     frozen = "frozen"
+    linear = "linear"
+    knn = "knn"
+    low_label_1 = "low-label-1"
+    low_label_10 = "low-label-10"
+    low_label_100 = "low-label-100"
+    cluster = "cluster"
+
+
+class LogTo(StrEnum):
+    tensorboard = "tensorboard"
 
 
 DataOption = Annotated[
@@ -88,6 +98,22 @@ StrictOption = Annotated[
     bool,
     typer.Option(
         "--strict", envvar="PSE_REPRO_STRICT", help="Exit with 1 for missing and not comparable numbers, too."
+    ),
+]
+LogToOption = Annotated[
+    LogTo | None,
+    typer.Option(
+        "--log-to",
+        envvar="PSE_REPRO_LOG_TO",
+        help="Also log every epoch's values, into RUN/tensorboard (pip install 'pse-repro[tensorboard]').",
+    ),
+]
+BudgetOption = Annotated[
+    str | None,
+    typer.Option(
+        "--budget",
+        envvar="PSE_REPRO_BUDGET",
+        help="Pre-training of every model, instead of the study's: '20000 images', '500 steps' or '600 s'.",
     ),
 ]
 QuietOption = Annotated[bool, typer.Option("--quiet", envvar="PSE_REPRO_QUIET", help="No progress, only results.")]

@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from pse_repro.cli.options import (
+    BudgetOption,
     DataOption,
     Device,
     DeviceOption,
@@ -15,6 +16,8 @@ from pse_repro.cli.options import (
     FormatOption,
     FreshOption,
     JobsOption,
+    LogTo,
+    LogToOption,
     OutOption,
     Precision,
     PrecisionOption,
@@ -34,11 +37,15 @@ StudyArgument = Annotated[
 
 def _run(
     study: str, data: Path | None, out: Path | None, protocol: list[str] | None, device: Device, precision: Precision,
-    seeds: int, jobs: int, fresh: bool, strict: bool, quiet: bool, format: Format,
+    seeds: int, jobs: int, fresh: bool, strict: bool, quiet: bool, format: Format, log_to: LogTo | None,
+    budget: str | None = None,
 ) -> None:  # fmt: skip
     from pse_repro import commands
 
-    options = commands.RunOptions(data, out, protocol or [], device.value, precision.value, seeds, fresh, quiet, jobs)
+    options = commands.RunOptions(
+        data, out, protocol or [], device.value, precision.value, seeds, fresh, quiet, jobs, log_to and log_to.value,
+        budget,
+    )  # fmt: skip
     text, status = commands.run(study, options, format.value, strict)
     typer.echo(text)
     raise typer.Exit(status)
@@ -59,15 +66,32 @@ def _study_command(study: str, help: str) -> Callable[..., None]:
         data: DataOption = None, out: OutOption = None, protocol: ProtocolOption = None,
         device: DeviceOption = Device.auto, precision: PrecisionOption = Precision.fp32, seeds: SeedsOption = 1,
         jobs: JobsOption = 1, fresh: FreshOption = False, strict: StrictOption = False, quiet: QuietOption = False,
-        format: FormatOption = Format.table,
+        format: FormatOption = Format.table, log_to: LogToOption = None,
     ) -> None:  # fmt: skip
-        _run(study, data, out, protocol, device, precision, seeds, jobs, fresh, strict, quiet, format)
+        _run(study, data, out, protocol, device, precision, seeds, jobs, fresh, strict, quiet, format, log_to)
 
     command.__doc__ = help
     return command
 
 
-BUILT_IN = {study: _study_command(study, help) for study, help in HELP.items()}
+def smoke(
+    data: DataOption = None, out: OutOption = None, protocol: ProtocolOption = None,
+    device: DeviceOption = Device.auto, precision: PrecisionOption = Precision.fp32, seeds: SeedsOption = 1,
+    jobs: JobsOption = 1, fresh: FreshOption = False, strict: StrictOption = False, quiet: QuietOption = False,
+    format: FormatOption = Format.table, log_to: LogToOption = None,
+    objectives: Annotated[
+        bool,
+        typer.Option(
+            "--objectives", envvar="PSE_REPRO_OBJECTIVES", help="A few steps of every objective, not the CNN pair."
+        ),
+    ] = False,
+) -> None:  # fmt: skip
+    study = "smoke-objectives" if objectives else "smoke"
+    _run(study, data, out, protocol, device, precision, seeds, jobs, fresh, strict, quiet, format, log_to)
+
+
+smoke.__doc__ = HELP["smoke"]
+BUILT_IN = {"smoke": smoke} | {study: _study_command(study, HELP[study]) for study in ("quick", "full")}
 
 
 def run_any(
@@ -75,13 +99,13 @@ def run_any(
     data: DataOption = None, out: OutOption = None, protocol: ProtocolOption = None, device: DeviceOption = Device.auto,
     precision: PrecisionOption = Precision.fp32, seeds: SeedsOption = 1, jobs: JobsOption = 1,
     fresh: FreshOption = False, strict: StrictOption = False, quiet: QuietOption = False,
-    format: FormatOption = Format.table,
+    format: FormatOption = Format.table, log_to: LogToOption = None, budget: BudgetOption = None,
 ) -> None:  # fmt: skip
     """Run any study, then compare, then report.
 
     Example: `pse-repro run my-study.toml --data photos --out runs/mine`
     """
-    _run(study, data, out, protocol, device, precision, seeds, jobs, fresh, strict, quiet, format)
+    _run(study, data, out, protocol, device, precision, seeds, jobs, fresh, strict, quiet, format, log_to, budget)
 
 
 def plan(
@@ -99,9 +123,15 @@ def plan(
 
 def pretrain(
     encoder: Annotated[str, typer.Option("--encoder", envvar="PSE_REPRO_ENCODER", help="cnn or resnet.")],
-    objective: Annotated[str, typer.Option("--objective", envvar="PSE_REPRO_OBJECTIVE", help="mse or pse.")],
+    objective: Annotated[
+        str,
+        typer.Option(
+            "--objective", envvar="PSE_REPRO_OBJECTIVE", help="mse, pse, simclr, ...: `plan objectives` lists them."
+        ),
+    ],
     sigma: Annotated[
-        float | None, typer.Option("--sigma", envvar="PSE_REPRO_SIGMA", help="pse's standard deviation in pixels.")
+        float | None,
+        typer.Option("--sigma", envvar="PSE_REPRO_SIGMA", help="Standard deviation of pse and joint-pse in pixels."),
     ] = None,
     epochs: Annotated[int, typer.Option("--epochs", min=1, envvar="PSE_REPRO_EPOCHS", help="Length.")] = 10,
     batch_size: Annotated[
@@ -109,6 +139,7 @@ def pretrain(
     ] = None,
     data: DataOption = None, out: OutOption = None, protocol: ProtocolOption = None, device: DeviceOption = Device.auto,
     precision: PrecisionOption = Precision.fp32, fresh: FreshOption = False, quiet: QuietOption = False,
+    log_to: LogToOption = None,
 ) -> None:  # fmt: skip
     """Pre-train one model; prints the run directory, which `evaluate` takes.
 
@@ -116,16 +147,20 @@ def pretrain(
     """
     from pse_repro import commands
 
-    options = commands.RunOptions(data, out, protocol or [], device.value, precision.value, 1, fresh, quiet)
+    options = commands.RunOptions(
+        data, out, protocol or [], device.value, precision.value, 1, fresh, quiet, log_to=log_to and log_to.value
+    )
     typer.echo(commands.pretrain(encoder, objective, sigma, epochs, batch_size, options))
 
 
 def evaluate(
     run: RunArgument = None,
     evaluation: Annotated[
-        list[Evaluation] | None, typer.Option("--evaluation", envvar="PSE_REPRO_EVALUATION", help="[default: both]")
+        list[Evaluation] | None,
+        typer.Option("--evaluation", envvar="PSE_REPRO_EVALUATION", help="[default: finetune and frozen]"),
     ] = None,
     data: DataOption = None, device: DeviceOption = Device.auto, quiet: QuietOption = False,
+    log_to: LogToOption = None,
 ) -> None:  # fmt: skip
     """Judge the models of a run that `pretrain` made; prints their scores.
 
@@ -133,8 +168,7 @@ def evaluate(
     """
     from pse_repro import commands
 
-    text, status = commands.evaluate(
-        run, [item.value for item in evaluation or list(Evaluation)], data, device.value, quiet
-    )
+    chosen = [item.value for item in evaluation or (Evaluation.finetune, Evaluation.frozen)]
+    text, status = commands.evaluate(run, chosen, data, device.value, quiet, log_to and log_to.value)
     typer.echo(text)
     raise typer.Exit(status)

@@ -5,32 +5,17 @@ its training images and chooses the strength of regularisation on its validation
 choose their epoch there. No augmentation. Shapes: N images, P pixels (27,648), D components, K = 10 classes.
 """
 
-import warnings
-from dataclasses import dataclass
-
 import numpy as np
 from sklearn.decomposition import PCA
-from sklearn.exceptions import ConvergenceWarning
-from sklearn.linear_model import LogisticRegression
 
 from pse_repro.data.folds import folds
 from pse_repro.data.stl10 import Dataset
-from pse_repro.evaluation.scores import cross_entropies
+from pse_repro.evaluation.linear import Probe, best_classifier
 from pse_repro.seeding import derive
 
 BASELINES = ("pixels", "pca")
 COMPONENTS = 256
 STRENGTHS = (1e-5, 1e-4, 1e-3, 1e-2, 1e-1)  # C of LogisticRegression on centred pixels in [0, 1], and on components
-ITERATIONS = 200
-
-
-@dataclass(frozen=True)
-class BaselineFold:
-    """One fold's classifier: test probabilities (N, K), the C that was chosen, its validation cross-entropy."""
-
-    probabilities_NK: np.ndarray
-    strength: float
-    validation_loss: float
 
 
 class Baseline:
@@ -43,22 +28,13 @@ class Baseline:
         self.folds = folds(data.train.labels, count, fold_order)
         self.test_NP = _pixels(data.test.stored_NCWH)
 
-    def fold(self, number: int) -> BaselineFold:
+    def fold(self, number: int) -> Probe:
         """Fold `number`, from 1."""
         train, validation = self.folds[number - 1]
         inputs = [_pixels(self.data.train.stored_NCWH[part]) for part in (train, validation)] + [self.test_NP]
         train_ND, validation_ND, test_ND = self._features(inputs, number)
-        best: BaselineFold | None = None
-        for strength in STRENGTHS:
-            model = LogisticRegression(C=strength, max_iter=ITERATIONS)
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore", ConvergenceWarning)  # stopping early regularises, too
-                model.fit(train_ND, self.labels[train])
-            loss = float(cross_entropies(_all_classes(model, validation_ND), self.labels[validation]).mean())
-            if best is None or loss < best.validation_loss:
-                best = BaselineFold(_all_classes(model, test_ND), strength, loss)
-        assert best is not None
-        return best
+        labels = self.labels
+        return best_classifier(train_ND, labels[train], validation_ND, labels[validation], test_ND, STRENGTHS)
 
     def _features(self, inputs: list[np.ndarray], number: int) -> list[np.ndarray]:
         """Centred on the training images (the first of `inputs`), and on their principal components where asked."""
@@ -77,10 +53,3 @@ class Baseline:
 
 def _pixels(stored_NCWH: np.ndarray) -> np.ndarray:
     return stored_NCWH.reshape(len(stored_NCWH), -1).astype(np.float32) / 255
-
-
-def _all_classes(model: LogisticRegression, features_ND: np.ndarray) -> np.ndarray:
-    """Probabilities (N, K) in float64; 0 for a class that the training images lack."""
-    probabilities = np.zeros((len(features_ND), 10))
-    probabilities[:, model.classes_] = model.predict_proba(features_ND)
-    return probabilities

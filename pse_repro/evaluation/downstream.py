@@ -81,6 +81,8 @@ class Batches:
 class Downstream:
     """One evaluation of one pre-trained encoder; `run` trains and tests the classifiers of the folds."""
 
+    note = ""
+
     def __init__(
         self, name: str, evaluation: str, encoder_name: str, protocol: Protocol, data: Dataset, machine: Machine
     ) -> None:
@@ -89,6 +91,8 @@ class Downstream:
         self.name, self.evaluation, self.encoder_name = f"{name}/{evaluation}", evaluation, encoder_name
         self.protocol, self.data, self.machine = protocol, data, machine
         self.size = protocol.settings.batch_size
+        self.most_epochs = protocol.settings.downstream_max_epochs  # early stopping may end it before
+        self.images_per_epoch = len(data.train)  # a fold's training and validation images, or their features
         self.folds = folds(data.train.labels, protocol.settings.folds, protocol.switches.fold_order)
         self.train_labels = torch.from_numpy(data.train.labels).long().to(machine.device) - 1
         self.test_order = as_text(data.test.labels)

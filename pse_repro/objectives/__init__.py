@@ -1,8 +1,58 @@
 """What an encoder is pre-trained with: one objective, one file; a new one is its file, its test and a row here."""
 
-from pse_repro.objectives import mse, pse, random
-from pse_repro.objectives.base import Objective
+from pse_repro.objectives import (
+    colorize,
+    deepcluster,
+    inpaint,
+    jigsaw,
+    joint,
+    mse,
+    patch_location,
+    pirl,
+    pse,
+    random,
+    rotation,
+    rotation_ae,
+    simclr,
+    split_brain,
+    supervised,
+    synthetic_labels,
+)
+from pse_repro.objectives.base import Batch, Objective, Setup, Variant
 
-OBJECTIVES: dict[str, type[Objective]] = {"mse": mse.MSE, "pse": pse.PSE, "random": random.Random}
+OBJECTIVES: dict[str, Variant] = {
+    "mse": Variant.of(mse.MSE),
+    "pse": Variant.of(pse.PSE),
+    "random": Variant.of(random.Random),
+    "inpaint": Variant.of(inpaint.Inpaint),
+    "inpaint-random": Variant.of(inpaint.Inpaint, region="random"),
+    "inpaint-adversarial": Variant.of(inpaint.AdversarialInpaint),
+    "colorize": Variant.of(colorize.Colorize),
+    "split-brain": Variant.of(split_brain.SplitBrain),
+    "patch-location": Variant.of(patch_location.PatchLocation),
+    "patch-location-no-gap": Variant.of(patch_location.PatchLocation, gap=False),
+    "patch-location-dropped": Variant.of(patch_location.PatchLocation, colour="dropped"),
+    "patch-location-kept": Variant.of(patch_location.PatchLocation, colour="kept"),
+    "jigsaw": Variant.of(jigsaw.Jigsaw),
+    "jigsaw-no-gap": Variant.of(jigsaw.Jigsaw, gap=False),
+    "jigsaw-no-jitter": Variant.of(jigsaw.Jigsaw, jitter=False),
+    "jigsaw-no-normalisation": Variant.of(jigsaw.Jigsaw, normalise=False),
+    "jigsaw-no-precautions": Variant.of(jigsaw.Jigsaw, gap=False, jitter=False, normalise=False),
+    "jigsaw-10": Variant.of(jigsaw.Jigsaw, permutations="10"),
+    "jigsaw-1000-far": Variant.of(jigsaw.Jigsaw, permutations="1000"),
+    "jigsaw-1000-middle": Variant.of(jigsaw.Jigsaw, permutations="1000-middle"),
+    "jigsaw-1000-near": Variant.of(jigsaw.Jigsaw, permutations="1000-near"),
+    "rotation": Variant.of(rotation.Rotation),
+    "rotation-ae": Variant.of(rotation_ae.RotationAE),
+    "simclr": Variant.of(simclr.SimCLR),
+    "pirl-jigsaw": Variant.of(pirl.PIRL, transform="jigsaw"),
+    "pirl-rotation": Variant.of(pirl.PIRL, transform="rotation"),
+    "pirl-both": Variant.of(pirl.PIRL, transform="both"),
+    "deepcluster": Variant.of(deepcluster.DeepCluster),
+    "synthetic-labels": Variant.of(synthetic_labels.SyntheticLabels),
+    "joint-mse": Variant.of(joint.JointMSE),
+    "joint-pse": Variant.of(joint.JointPSE),
+    "supervised": Variant.of(supervised.Supervised),
+}
 
-__all__ = ["OBJECTIVES", "Objective"]
+__all__ = ["OBJECTIVES", "Batch", "Objective", "Setup", "Variant"]

@@ -2,20 +2,18 @@
 
 import math
 
-from torch import Tensor, nn
-
 from pse_repro.config import Switches
 from pse_repro.loss import PSELoss
+from pse_repro.objectives.base import Setup
+from pse_repro.objectives.reconstruction import Reconstruction
 
 
-class PSE(nn.Module):
+class PSE(Reconstruction):
     """`PSELoss` with the kernel that switches 1, 2 and 3 ask for."""
 
-    trains = True
-
-    def __init__(self, criterion: PSELoss) -> None:
-        super().__init__()
-        self.criterion = criterion
+    def __init__(self, setup: Setup) -> None:
+        criterion = pse_criterion(setup.sigma, setup.switches)
+        super().__init__(setup, criterion, criterion)
 
     @classmethod
     def check(cls, sigma: float | None) -> None:
@@ -24,20 +22,15 @@ class PSE(nn.Module):
         if not (math.isfinite(sigma) and sigma >= 0):
             raise ValueError(f"sigma is {sigma:g}; expected a finite number of pixels, 0 or more")
 
-    @classmethod
-    def build(cls, sigma: float | None, switches: Switches) -> "PSE":
-        cls.check(sigma)
-        assert sigma is not None  # check() has said so
-        radius = None
-        if switches.kernel_support == "one-sigma":
-            if sigma != int(sigma) or sigma < 1:
-                raise ValueError(
-                    f"sigma is {sigma:g}; kernel_support one-sigma takes whole numbers of pixels, 1 or more"
-                )
-            radius = int(sigma)
-        mass = 1 / 3 if switches.kernel_mass == "third" else 1.0
-        return cls(PSELoss(sigma, radius=radius, mass=mass, padding=switches.borders))
 
-    def forward(self, reconstruction: Tensor, images: Tensor) -> Tensor:
-        loss: Tensor = self.criterion(reconstruction, images)
-        return loss
+def pse_criterion(sigma: float | None, switches: Switches) -> PSELoss:
+    """PSE of `sigma` pixels as the protocol's switches want it; ValueError for a sigma that they cannot have."""
+    PSE.check(sigma)
+    assert sigma is not None  # check() has said so
+    radius = None
+    if switches.kernel_support == "one-sigma":
+        if sigma != int(sigma) or sigma < 1:
+            raise ValueError(f"sigma is {sigma:g}; kernel_support one-sigma takes whole numbers of pixels, 1 or more")
+        radius = int(sigma)
+    mass = 1 / 3 if switches.kernel_mass == "third" else 1.0
+    return PSELoss(sigma, radius=radius, mass=mass, padding=switches.borders)

@@ -13,13 +13,22 @@ from typing import Any
 
 from pse_repro.study.cells import Cell
 from pse_repro.study.store import read_json
-from pse_repro.training.pretrain import Length
 
 _FINETUNE = ("finetuning", "classifier", "downstream_augmentation", "fold_order", "gradient_clipping")
 _FROZEN = ("frozen_normalisation", "classifier", "downstream_augmentation", "fold_order", "gradient_clipping")
 _PRETRAIN = ("pretrain_augmentation", "gradient_clipping")
 _KERNEL = ("kernel_mass", "kernel_support", "borders")
-EVALUATION_SWITCHES = {"finetune": _FINETUNE, "frozen": _FROZEN}
+_LOW_LABEL = ("downstream_augmentation", "gradient_clipping")
+EVALUATION_SWITCHES: dict[str, tuple[str, ...]] = {
+    "finetune": _FINETUNE,
+    "frozen": _FROZEN,
+    "linear": ("fold_order",),
+    "knn": ("fold_order",),
+    "low-label-1": _LOW_LABEL,
+    "low-label-10": _LOW_LABEL,
+    "low-label-100": _LOW_LABEL,
+    "cluster": (),
+}
 
 
 def cell_folder(run_directory: Path, cell: Cell) -> Path:
@@ -43,7 +52,7 @@ def asked_seeds(run_directory: Path) -> int:
 
 def model_folder(run_directory: Path, cell: Cell) -> Path:
     """The checkpoint, curves and reconstructions of the cell's pre-training."""
-    length, settings = Length.of(cell.model, cell.protocol, cell.epochs), cell.protocol.settings
+    length, settings = cell.length, cell.protocol.settings
     content = {
         "model": [cell.model.encoder, cell.model.objective, cell.model.sigma],
         "seed": cell.seed,
@@ -51,6 +60,8 @@ def model_folder(run_directory: Path, cell: Cell) -> Path:
         "settings": [settings.learning_rate, settings.validation_fraction, settings.pretrain_clip_norm],
         "switches": _switches(cell, _PRETRAIN if cell.model.sigma is None else (*_KERNEL, *_PRETRAIN)),
     }
+    if cell.budget:
+        content["budget"] = [length.steps, length.seconds]
     return run_directory / "models" / f"{cell.lineage}-{_digest(content)}"
 
 

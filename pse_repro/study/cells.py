@@ -4,7 +4,10 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from pse_repro.config import Model, Protocol, Study
+from pse_repro.config import Budget, Model, Protocol, Study
+from pse_repro.training.pretrain import Length
+
+WITHOUT_FOLDS = ("pretrain", "cluster")  # evaluations that train no classifier
 
 
 @dataclass(frozen=True)
@@ -17,6 +20,7 @@ class Cell:
     epochs: int  # the study's length, for models without one of their own (switch 6)
     evaluations: tuple[str, ...]
     folds: int
+    budget: Budget | None = None
 
     @property
     def name(self) -> str:
@@ -27,6 +31,11 @@ class Cell:
     def lineage(self) -> str:
         """Model and seed: what the cell's randomness is derived from, the same under every protocol."""
         return f"{self.model.name}-seed{self.seed}"
+
+    @property
+    def length(self) -> Length:
+        """How long it is pre-trained."""
+        return Length.of(self.model, self.protocol, self.epochs, self.budget)
 
     @property
     def key(self) -> dict[str, object]:
@@ -43,7 +52,7 @@ class Cell:
 def expand(study: Study, protocols: list[Protocol], seeds: int) -> list[Cell]:
     """The study's cells, seed by seed, so that the first complete answer comes early."""
     return [
-        Cell(protocol, model, seed, study.epochs, study.evaluations, study.folds)
+        Cell(protocol, model, seed, study.epochs, study.evaluations, study.folds, study.budget)
         for seed in range(seeds)
         for protocol in protocols
         for model in (*study.models, *_untrained(study))
@@ -64,6 +73,6 @@ def scope(cells: list[Cell]) -> pd.DataFrame:
         | {"evaluation": evaluation, "fold": fold}
         for cell in cells
         for evaluation in ("pretrain", *cell.evaluations)
-        for fold in ([""] if evaluation == "pretrain" else [*map(str, range(1, cell.folds + 1)), "ensemble"])
+        for fold in ([""] if evaluation in WITHOUT_FOLDS else [*map(str, range(1, cell.folds + 1)), "ensemble"])
     ]
     return pd.DataFrame(rows).drop_duplicates(ignore_index=True)

@@ -19,7 +19,6 @@ from pse_repro.models import LATENT_SIZES, build_autoencoder, build_classifier
 from pse_repro.objectives import OBJECTIVES
 from pse_repro.study.address import evaluation_folder, model_folder
 from pse_repro.study.cells import Cell, expand
-from pse_repro.training.pretrain import Length
 
 STL10_IMAGES: Mapping[str, int] = {"unlabeled": 100_000, "train": 5_000, "test": 8_000}
 TYPICAL_EPOCHS = 160  # of a fold's classifier: the released logs' best epochs are near 110, and 50 more follow
@@ -68,14 +67,15 @@ def estimate_seconds(
 
 
 def _pretraining_seconds(cell: Cell, images: Mapping[str, int], cost: Costs) -> float:
-    length = Length.of(cell.model, cell.protocol, cell.epochs)
+    length = cell.length
     held_out = images["unlabeled"] * cell.protocol.settings.validation_fraction
     trained = images["unlabeled"] - held_out
     if not OBJECTIVES[cell.model.objective].trains:
         return held_out * cost.forward
     small = cost.small if cell.protocol.switches.pretrain_augmentation == "small" else 0.0
-    epoch = trained * (cost.train + small + cost.step / length.batch_size) + held_out * cost.forward
-    return length.epochs * epoch
+    drawn = trained if length.steps is None else length.steps * length.batch_size
+    training = length.seconds or drawn * (cost.train + small + cost.step / length.batch_size)
+    return length.epochs * (training + held_out * cost.forward)
 
 
 def _finetuning_seconds(cell: Cell, images: Mapping[str, int], cost: Costs) -> float:

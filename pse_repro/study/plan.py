@@ -11,7 +11,6 @@ from pse_repro.device import Machine
 from pse_repro.progress import duration
 from pse_repro.study.cells import Cell, expand
 from pse_repro.study.estimate import estimate_seconds
-from pse_repro.training.pretrain import Length
 
 
 @dataclass(frozen=True)
@@ -43,7 +42,7 @@ def make_plan(study: Study, protocols: list[Protocol], seeds: int, machine: Mach
 
 
 def _row(cell: Cell) -> dict[str, Any]:
-    length = Length.of(cell.model, cell.protocol, cell.epochs)
+    length = cell.length
     return {
         "protocol": cell.protocol.name,
         "encoder": cell.model.encoder,

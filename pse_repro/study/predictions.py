@@ -1,4 +1,4 @@
-"""A run's stored predictions, read back: which test images each classifier gets right, and what pre-training reached.
+"""A run's stored predictions, read back: which test images each classifier gets right, and metrics of what has none.
 
 Every cell is judged on the same test images in the same order (test_X's), so that rows of two cells can be subtracted
 image by image. Labels that differ between two files would make such a difference meaningless: they are refused.
@@ -15,11 +15,11 @@ from pse_repro.errors import NotFitError
 from pse_repro.evaluation.scores import ensemble, hits
 from pse_repro.study import store
 from pse_repro.study.address import evaluation_folder, model_folder, stored_seeds
-from pse_repro.study.cells import Cell, expand
+from pse_repro.study.cells import WITHOUT_FOLDS, Cell, expand
 from pse_repro.study.runner import Record
 
 CLASSES = 10
-PRETRAIN = "pretrain"  # the evaluation whose metrics are scalars of the pre-training, as in the results table
+PRETRAIN = "pretrain"  # the evaluation whose metrics are those of the pre-training, as in the results table
 
 
 @dataclass(frozen=True)
@@ -51,7 +51,7 @@ class Predictions:
         return model in self._models and evaluation in self._evaluations
 
     def complete(self, protocol: str, model: str, evaluation: str, seed: int) -> bool:
-        """Are all folds of that evaluation there (of "pretrain": the checkpoint); False for a cell not of the run."""
+        """Are all folds of that evaluation there, or its metrics where it has none; False for a cell not of the run."""
         cell = self._cells.get((protocol, model, seed))
         return cell is not None and all(path.is_file() for path in self._paths(cell, evaluation))
 
@@ -71,13 +71,13 @@ class Predictions:
             self._correct[folder] = Correct(np.array(members), hits(ensemble(folds), labels, 1) > 0)
         return self._correct[folder]
 
-    def metric(self, protocol: str, model: str, name: str, seed: int) -> float | None:
-        """A metric of the pre-training, in its own unit (validation_mse: pixels in [0, 1]); None where it has none.
+    def metric(self, protocol: str, model: str, evaluation: str, name: str, seed: int) -> float | None:
+        """A metric of "pretrain" (validation_mse: pixels in [0, 1]) or "cluster", in its own unit; None: it has none.
 
         Raises:
-            NotFitError: pretrain.json is damaged, or the metric is not a finite number.
+            NotFitError: the file is damaged, or the metric is not a finite number.
         """
-        path = model_folder(self.directory, self._cells[protocol, model, seed]) / "pretrain.json"
+        (path,) = self._paths(self._cells[protocol, model, seed], evaluation)
         found = store.read_json(path)
         value = found.get("metrics", {}).get(name) if isinstance(found, dict) else math.nan
         if value is not None and not (isinstance(value, int | float) and math.isfinite(value)):
@@ -88,6 +88,8 @@ class Predictions:
         if evaluation == PRETRAIN:
             return [model_folder(self.directory, cell) / "pretrain.json"]
         folder = evaluation_folder(self.directory, cell, evaluation)
+        if evaluation in WITHOUT_FOLDS:
+            return [folder / "measures.json"]
         return [folder / f"fold-{number}.npz" for number in range(1, cell.folds + 1)]
 
     def _probabilities(self, path: Path) -> np.ndarray:

@@ -94,7 +94,7 @@ def fit(
     course = Course(name, settings.stopping_patience)
     for epoch in range(settings.downstream_max_epochs):
         with seeded(name, "epoch", epoch):
-            train_loss = _train_epoch(model, data.train(epoch), optimizer, clip_norm, machine)
+            train_loss = train_epoch(model, data.train(epoch), optimizer, clip_norm, machine)
         loss = mean_batch_loss(model, data.validation(), machine)
         if course.note(train_loss, loss):
             best = {key: value.detach().clone() for key, value in model.state_dict().items()}
@@ -106,7 +106,7 @@ def fit(
     return course.fitted()
 
 
-def _train_epoch(
+def train_epoch(
     model: nn.Module,
     batches: Iterable[tuple[Tensor, Tensor]],
     optimizer: torch.optim.Optimizer,

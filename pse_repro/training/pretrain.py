@@ -1,57 +1,70 @@
-"""Pre-training: an autoencoder on unlabelled images, the checkpoint of the lowest validation loss kept.
+"""Pre-training: an encoder on unlabelled images by an objective, the checkpoint of the lowest validation loss kept.
 
 Source: slides "Unsupervised Pre-Training" and the released code (switches 4, 5, 6 and 14): Adam, shuffled batches, the
 last partial batch dropped in training and in validation, gradients clipped by norm over all parameters.
 """
 
+import itertools
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor, nn
 
-from pse_repro.config import Model, Protocol
+from pse_repro.config import Budget, Model, Protocol
 from pse_repro.data.augment import pretrain_augmentation
 from pse_repro.data.batches import Images, batches
+from pse_repro.data.stl10 import Dataset
 from pse_repro.device import Machine
-from pse_repro.errors import CellError, NotFitError
-from pse_repro.loss import PSELoss
-from pse_repro.models import Autoencoder, build_autoencoder
-from pse_repro.objectives import OBJECTIVES, Objective
-from pse_repro.objectives.mse import MSE
-from pse_repro.objectives.pse import PSE
+from pse_repro.errors import CellError, NotFitError, UsageError
+from pse_repro.objectives import OBJECTIVES, Batch, Objective, Setup
 from pse_repro.seeding import generator, seeded
-
-CURVE_SIGMA = 3  # objectives without a sigma log the released PSE of this one, as the slides' curves do
 
 
 @dataclass(frozen=True)
 class Length:
-    """How long a model is pre-trained (switch 6), and its batch size (switch 14)."""
+    """How long a model is pre-trained (switch 6), and its batch size (switch 14).
+
+    An epoch is one pass over the training images, or, under a budget, as many `steps` or `seconds` of training.
+    """
 
     epochs: int
     batch_size: int
+    steps: int | None = None
+    seconds: float | None = None
 
     @classmethod
-    def of(cls, model: Model, protocol: Protocol, study_epochs: int) -> "Length":
-        own_length = protocol.switches.pretrain_length == "per-model" and model.epochs is not None
-        own_batch = protocol.switches.pretrain_batch == "per-model" and model.batch_size is not None
-        epochs = model.epochs if own_length and model.epochs else study_epochs
-        if not OBJECTIVES[model.objective].trains:
-            epochs = 1  # of validation alone
-        batch_size = model.batch_size if own_batch and model.batch_size else protocol.settings.batch_size
-        return cls(min(epochs, protocol.settings.pretrain_max_epochs), batch_size)
+    def of(cls, model: Model, protocol: Protocol, study_epochs: int, budget: Budget | None = None) -> "Length":
+        """UsageError for a budget of less than a step an epoch."""
+        trains, batch_size = OBJECTIVES[model.objective].trains, protocol.settings.batch_size
+        if budget is None:
+            own_length = protocol.switches.pretrain_length == "per-model" and model.epochs is not None
+            own_batch = protocol.switches.pretrain_batch == "per-model" and model.batch_size is not None
+            epochs = model.epochs if own_length and model.epochs else study_epochs
+            batch_size = model.batch_size if own_batch and model.batch_size else batch_size
+            return cls(min(epochs, protocol.settings.pretrain_max_epochs) if trains else 1, batch_size)
+        if not trains:
+            return cls(1, batch_size)
+        if budget.seconds is not None:
+            return cls(study_epochs, batch_size, seconds=budget.seconds / study_epochs)
+        steps = budget.steps if budget.images is None else budget.images // batch_size
+        if not steps or steps < study_epochs:
+            raise UsageError(
+                f"the budget is {steps} steps of {batch_size} images; expected one at least for each of the "
+                f"{study_epochs} epochs"
+            )
+        return cls(study_epochs, batch_size, steps=steps // study_epochs)
 
 
 @dataclass
 class State:
     """Everything an interrupted pre-training needs to go on: written and read by the run store."""
 
-    autoencoder: Autoencoder
+    network: nn.Module
     optimizer: torch.optim.Optimizer
-    best: dict[str, Tensor] = field(default_factory=dict)  # the state dict of the lowest validation loss
+    best: dict[str, Tensor] = field(default_factory=dict)  # the state dict of the epoch that is kept
     best_epoch: int = -1
     curves: list[dict[str, float]] = field(default_factory=list)  # one row an epoch
 
@@ -64,32 +77,21 @@ class Pretraining:
     """The pre-training of one model; `run` goes through its epochs, from wherever `state` stands."""
 
     def __init__(
-        self,
-        name: str,
-        model: Model,
-        protocol: Protocol,
-        study_epochs: int,
-        seed: int,
-        images: Images,
-        machine: Machine,
+        self, name: str, model: Model, protocol: Protocol, length: Length, seed: int, data: Dataset, machine: Machine
     ) -> None:
-        self.name, self.machine, self.images = name, machine, images
+        self.name, self.machine, self.length = name, machine, length
         self.switches, self.settings = protocol.switches, protocol.settings
-        self.length = Length.of(model, protocol, study_epochs)
-        self.objective: Objective = OBJECTIVES[model.objective].build(model.sigma, self.switches)
-        self.mse = MSE()
-        self.pse = (
-            PSE(PSELoss.as_released(CURVE_SIGMA)) if model.sigma is None else PSE.build(model.sigma, self.switches)
-        )
         self.augment = pretrain_augmentation(self.switches.pretrain_augmentation)
-        self.train, self.validation = self._split(seed)
-        self.state = self._fresh_state(model.encoder)
+        train, validation = self._split(len(data.unlabeled), seed)
+        self.train = Images(data.unlabeled, machine.device, train.numpy())
+        self.validation = Images(data.unlabeled, machine.device, validation.numpy())
+        self.objective = build_objective(name, model, protocol, length, data, machine)
+        self.state = self._fresh_state()
 
-    def _split(self, seed: int) -> tuple[Tensor, Tensor]:
+    def _split(self, count: int, seed: int) -> tuple[Tensor, Tensor]:
         """85 % and 15 %, at random; the same for all models of a seed, so that they can be compared in pairs."""
-        count = len(self.images)
         order = torch.randperm(count, generator=generator("pretrain split", seed))
-        held_out = round(count * self.settings.validation_fraction)
+        held_out = held_out_images(count, self.settings.validation_fraction)
         if min(held_out, count - held_out) < self.length.batch_size:
             raise NotFitError(
                 f"{count:,} unlabelled images leave {held_out:,} for validation; expected at least one batch of "
@@ -97,22 +99,23 @@ class Pretraining:
             )
         return order[held_out:], order[:held_out]
 
-    def _fresh_state(self, encoder: str) -> State:
+    def _fresh_state(self) -> State:
         with seeded(self.name, "initialisation"):
-            autoencoder = build_autoencoder(encoder)
-        autoencoder.to(self.machine.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+            network = self.objective.network()
+        network.to(self.machine.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         fused = self.machine.device.type == "cuda"
-        optimizer = torch.optim.Adam(autoencoder.parameters(), self.settings.learning_rate, fused=fused)
-        return State(autoencoder, optimizer)
+        optimizer = torch.optim.Adam(network.parameters(), self.settings.learning_rate, fused=fused)
+        return State(network, optimizer)
 
     @property
     def images_per_epoch(self) -> int:
-        """Images that go through the network in one epoch, validation included."""
+        """Images that are drawn in one epoch, validation included; under a budget of seconds those of validation."""
         size = self.length.batch_size
-        return len(self.train) // size * size + len(self.validation) // size * size
+        steps = len(self.train) // size if self.length.steps is None else self.length.steps
+        return (0 if self.length.seconds else steps * size) + len(self.validation) // size * size
 
     def run(self, after_epoch: Callable[[State], None], after_batch: Callable[[int], None]) -> None:
-        """Train to the end; `after_epoch` may save the state, `after_batch` is told how many images went through.
+        """Train to the end; `after_epoch` may save the state, `after_batch` is told how many images were drawn.
 
         CellError when a loss is not finite.
         """
@@ -120,11 +123,9 @@ class Pretraining:
         while state.epoch < self.length.epochs:
             started = time.perf_counter()
             train = self.train_epoch(state.epoch, after_batch) if self.objective.trains else {}
-            validation = self._validate(after_batch)
-            row = {
-                "epoch": float(state.epoch),
-                "steps": float((state.epoch + 1) * (len(self.train) // self.length.batch_size)),
-            }
+            steps = int(train.pop("steps", 0)) + (int(state.curves[-1]["steps"]) if state.curves else 0)
+            validation = self._validate(state.epoch, after_batch)
+            row = {"epoch": float(state.epoch), "steps": float(steps)}
             row |= {f"train_{key}": value for key, value in train.items()}
             row |= {f"validation_{key}": value for key, value in validation.items()}
             for key, value in row.items():
@@ -133,48 +134,97 @@ class Pretraining:
                         f"{self.name}: {key} is {value} in epoch {state.epoch}; this cell stops, the others go on"
                     )
             best = min((past["validation_loss"] for past in state.curves), default=math.inf)
-            if validation["loss"] < best:
-                state.best = {key: value.detach().clone() for key, value in state.autoencoder.state_dict().items()}
+            if validation["loss"] < best or self.objective.keeps == "last":
+                state.best = {key: value.detach().clone() for key, value in state.network.state_dict().items()}
                 state.best_epoch = state.epoch
             state.curves.append(row | {"seconds": time.perf_counter() - started})
             after_epoch(state)
 
     def train_epoch(self, epoch: int, after_batch: Callable[[int], None]) -> dict[str, float]:
-        """One epoch from wherever the weights stand; its mean training loss."""
-        autoencoder, optimizer = self.state.autoencoder.train(), self.state.optimizer
+        """One epoch from wherever the weights stand; its mean training loss and the number of its steps."""
+        network, optimizer = self.state.network.train(), self.state.optimizer
         total = torch.zeros((), device=self.machine.device)
-        shuffle = generator(self.name, "shuffle", epoch)
         steps = 0
         with seeded(self.name, "augmentation", epoch):
-            for positions in batches(len(self.train), self.length.batch_size, shuffle, drop_last=True):
-                images = self.images[self.train[positions]]
+            with self.machine.autocast():
+                self.objective.begin_epoch(network, optimizer, self.train, self.validation)
+            for positions in self._positions(epoch):
+                images = self.train[positions]
                 if self.augment is not None:
                     images = self.augment(images)
+                batch = Batch(images, positions, True, self._progress(epoch, steps))
                 with self.machine.autocast():
-                    loss = self.objective(autoencoder(images)[1], images)
+                    loss = self.objective.loss(network, batch)
                 optimizer.zero_grad()
                 loss.backward()
                 if self.switches.gradient_clipping:
-                    nn.utils.clip_grad_norm_(autoencoder.parameters(), self.settings.pretrain_clip_norm)
+                    nn.utils.clip_grad_norm_(network.parameters(), self.settings.pretrain_clip_norm)
                 optimizer.step()
                 total += loss.detach()  # no .item() here: it would wait for the device
                 steps += 1
                 after_batch(len(positions))
-        return {"loss": float(total) / steps}
+        return {"loss": float(total) / steps, "steps": steps}
+
+    def _positions(self, epoch: int) -> Iterator[Tensor]:
+        """The training batches of one epoch: a pass over the images, or passes until its budget is spent."""
+        shuffle, size = generator(self.name, "shuffle", epoch), self.length.batch_size
+        passes = (batches(len(self.train), size, shuffle, drop_last=True) for _ in itertools.count())
+        if self.length.steps is not None:
+            return itertools.islice(itertools.chain.from_iterable(passes), self.length.steps)
+        if self.length.seconds is not None:
+            return _until(time.monotonic() + self.length.seconds, itertools.chain.from_iterable(passes))
+        return next(passes)
+
+    def _progress(self, epoch: int, step: int) -> float:
+        """The share of the pre-training that is done; under a budget of seconds it is counted in whole epochs."""
+        steps = self.length.steps or len(self.train) // self.length.batch_size
+        within = 0.0 if self.length.seconds else step / steps
+        return (epoch + within) / self.length.epochs
 
     @torch.no_grad()
-    def _validate(self, after_batch: Callable[[int], None]) -> dict[str, float]:
-        autoencoder = self.state.autoencoder.eval()
-        totals = torch.zeros(3, device=self.machine.device)
-        steps = 0
-        for positions in batches(len(self.validation), self.length.batch_size, drop_last=True):
-            images = self.images[self.validation[positions]]
-            with self.machine.autocast():
-                reconstruction = autoencoder(images)[1]
-            totals += torch.stack([loss(reconstruction, images) for loss in (self.objective, self.mse, self.pse)])
-            steps += 1
-            after_batch(len(positions))
-        return dict(zip(("loss", "mse", "pse"), (totals / steps).tolist(), strict=True))
+    def _validate(self, epoch: int, after_batch: Callable[[int], None]) -> dict[str, float]:
+        """The means over the validation batches; what an objective draws for them is the same in every epoch."""
+        network = self.state.network.eval()
+        found: list[dict[str, Tensor]] = []
+        with seeded(self.name, "validation"):
+            for positions in batches(len(self.validation), self.length.batch_size, drop_last=True):
+                batch = Batch(self.validation[positions], positions, False, self._progress(epoch, 0))
+                with self.machine.autocast():
+                    found.append(self.objective.measures(network, batch))
+                after_batch(len(positions))
+        means = torch.stack([torch.stack([values[name].float() for name in found[0]]) for values in found]).mean(0)
+        return dict(zip(found[0], means.tolist(), strict=True))
+
+
+def _until(end: float, positions: Iterator[Tensor]) -> Iterator[Tensor]:
+    """One of them at least, and the next as long as `end` has not come."""
+    for some in positions:
+        yield some
+        if time.monotonic() >= end:
+            return
+
+
+def held_out_images(count: int, fraction: float) -> int:
+    """Of `count` unlabelled images, those for validation."""
+    return round(count * fraction)
+
+
+def build_objective(
+    name: str, model: Model, protocol: Protocol, length: Length, data: Dataset, machine: Machine
+) -> Objective:
+    """The model's objective under the protocol; UsageError for a sigma that the protocol's switches cannot have."""
+    count = len(data.unlabeled)
+    setup = Setup(
+        name=name,
+        encoder=model.encoder,
+        sigma=model.sigma,
+        switches=protocol.switches,
+        data=data,
+        device=machine.device,
+        train_images=count - held_out_images(count, protocol.settings.validation_fraction),
+        batch_size=length.batch_size,
+    )
+    return OBJECTIVES[model.objective].build(setup)
 
 
 def optimizer_tensors(optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:

@@ -18,7 +18,7 @@ from pse_repro.data.stl10 import Dataset
 from pse_repro.evaluation.downstream import Downstream
 from pse_repro.models import ENCODERS, build_classifier
 from pse_repro.seeding import seeded
-from pse_repro.training.pretrain import Pretraining
+from pse_repro.training.pretrain import Length, Pretraining
 from tests.tiny import CPU, dataset, protocol
 
 
@@ -45,18 +45,18 @@ def test_its_augmentations_keep_size_and_range(data: Dataset, transforms: tuple[
 
 @pytest.mark.parametrize("encoder", ["cnn", "resnet"])
 def test_a_step_of_pre_training_has_the_kit_s_loss_and_gives_its_weights(data: Dataset, encoder: str) -> None:
-    images = Images(data.unlabeled, CPU.device)
     under = protocol(batch_size=6, validation_fraction=0.5)  # one batch: its order changes nothing
-    training = Pretraining("step", Model(encoder, "pse", 3.0), under, 1, 0, images, CPU)
-    autoencoder = copy.deepcopy(training.state.autoencoder).to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]
+    model = Model(encoder, "pse", 3.0)
+    training = Pretraining("step", model, under, Length.of(model, under, 1), 0, data, CPU)
+    autoencoder = copy.deepcopy(training.state.network).to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]
     optimizer = torch.optim.Adam(autoencoder.parameters(), lr=under.settings.learning_rate)
-    batches = plain.loader(plain.Pictures(data.unlabeled, indices=training.train.tolist()), 6)
+    batches = plain.loader(plain.Pictures(data.unlabeled, indices=training.train.indices.tolist()), 6)
     loss = plain.dense_pse(3, radius=3, mass=1 / 3)
     logged = plain.pretrain_epoch(autoencoder, batches, optimizer, loss, under.settings.pretrain_clip_norm, CPU.device)
     ((mse, pse),) = logged
     assert pse == pytest.approx(training.train_epoch(0, lambda _: None)["loss"], rel=1e-5)
     assert 0 < pse < mse
-    for found, expected in zip(autoencoder.buffers(), training.state.autoencoder.buffers(), strict=True):
+    for found, expected in zip(autoencoder.buffers(), training.state.network.buffers(), strict=True):
         torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-5)
 
 

@@ -2,12 +2,15 @@
 
 import json
 import re
+import sys
 from importlib.resources import files
 from pathlib import Path
 
 import jsonschema
 import pytest
 
+from pse_repro.commands import RunOptions
+from pse_repro.config import load_study
 from tests.cli.conftest import Run
 from tests.tiny import write_images
 
@@ -130,6 +133,102 @@ def test_pretrain_then_evaluate_one_model(run: Run, tmp_path: Path) -> None:
     assert run("report", "one")[:2] == (0, "one/report.html\n")
 
 
+@pytest.mark.usefixtures("tiny_models")
+def test_a_run_is_judged_in_ways_that_it_did_not_know(run: Run, tmp_path: Path) -> None:
+    write_images(tmp_path / "photos")
+    (tmp_path / "p.toml").write_text(_short_protocol())
+    words = ("--encoder", "cnn", "--objective", "rotation", "--epochs", "1", "--protocol", "p.toml")
+    status, out, err = run("pretrain", *words, "--data", "photos", "--device", "cpu", "--out", "one", "--quiet")
+    assert (status, out) == (0, "one\n"), err
+    more = ("--evaluation", "linear", "--evaluation", "cluster")
+    status, out, err = run("evaluate", "one", *more, "--data", "photos", "--quiet")
+    assert status == 0, err
+    found = [[cell.strip() for cell in line.strip("|").split("|")] for line in out.strip().splitlines()]
+    evaluation, accuracy, top1 = map(found[0].index, ("evaluation", "accuracy", "top1"))
+    by_name = {row[evaluation]: row for row in found[2:]}
+    assert set(by_name) == {"linear", "cluster"}
+    assert 0 <= float(by_name["linear"][top1]) <= 100
+    assert 0.1 <= float(by_name["cluster"][accuracy]) <= 1
+    assert by_name["linear"][accuracy] == by_name["cluster"][top1] == ""
+    assert evaluations(Path("one")) == ["finetune", "frozen", "linear", "cluster"]
+    assert run("report", "one")[0] == 0
+
+
+def evaluations(directory: Path) -> list[str]:
+    return list(json.loads((directory / "run.json").read_text())["study"]["evaluations"])
+
+
+def started(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, RunOptions]]:
+    """What would have been run; nothing is."""
+    asked: list[tuple[str, RunOptions]] = []
+
+    def take(study: str, options: RunOptions, *_: object) -> tuple[str, int]:
+        asked.append((study, options))
+        return "done", 0
+
+    monkeypatch.setattr("pse_repro.commands.run", take)
+    return asked
+
+
+def test_smoke_takes_the_objectives_where_they_are_asked_for(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = started(monkeypatch)
+    assert run("smoke", "--objectives", "--device", "cpu", "--jobs", "2")[:2] == (0, "done\n")
+    assert run("smoke")[0] == 0
+    monkeypatch.setenv("PSE_REPRO_OBJECTIVES", "1")
+    assert run("smoke")[0] == 0
+    assert [study for study, _ in asked] == ["smoke-objectives", "smoke", "smoke-objectives"]
+    assert (asked[0][1].device, asked[0][1].jobs) == ("cpu", 2)
+
+
+def test_a_run_passes_its_budget_on(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = started(monkeypatch)
+    assert run("run", "smoke", "--budget", "20 images")[0] == 0
+    assert run("run", "smoke")[0] == 0
+    assert [options.budget for _, options in asked] == ["20 images", None]
+
+
+@pytest.mark.usefixtures("tiny_models")
+def test_a_budget_is_what_every_model_is_trained_with(run: Run, tmp_path: Path) -> None:
+    write_images(tmp_path / "photos")
+    text = SHORT_STUDY.replace("folds = 2", 'folds = 1\nevaluations = ["knn"]')
+    (tmp_path / "short.toml").write_text(text)
+    words = ("--data", "photos", "--device", "cpu", "--budget", "20 images")
+    status, _, err = run("run", "short.toml", *words, "--quiet", "--format", "json")
+    assert status == 0, err
+    directory = tmp_path / "runs" / "short"
+    recorded = json.loads((directory / "run.json").read_text())["study"]
+    assert recorded["budget"] == {"steps": None, "images": 20, "seconds": None}
+    lengths = [json.loads(path.read_text())["length"] for path in directory.glob("models/*/pretrain.json")]
+    assert lengths == [{"epochs": 1, "batch_size": 8, "steps": 2}] * 2  # two whole batches of eight
+
+
+@pytest.mark.parametrize(
+    ("budget", "said"),
+    [
+        ("20 pictures", "budget is '20 pictures'; expected a number with images, steps or s"),
+        ("0 steps", "budget: steps is 0; expected a finite number above 0"),
+        ("7 images", "the budget is 0 steps of 8 images; expected one at least for each of the 5 epochs"),
+    ],
+)
+def test_a_wrong_budget_is_one_line_and_status_2(run: Run, tmp_path: Path, budget: str, said: str) -> None:
+    write_images(tmp_path / "photos")
+    status, _, err = run("run", "smoke", "--budget", budget, "--data", "photos", "--device", "cpu", "--quiet")
+    assert (status, err.count("\n")) == (2, 1)
+    assert said in err
+    assert not (tmp_path / "runs" / "smoke" / "run.json").exists()  # or the right one would be refused, too
+
+
+@pytest.mark.parametrize("command", [("smoke",), ("pretrain", "--encoder", "cnn", "--objective", "mse"), ("evaluate",)])
+def test_tensorboard_that_is_not_installed_is_one_line_and_status_2(
+    run: Run, monkeypatch: pytest.MonkeyPatch, command: tuple[str, ...]
+) -> None:
+    monkeypatch.setitem(sys.modules, "torch.utils.tensorboard", None)
+    status, _, err = run(*command, "--log-to", "tensorboard")
+    assert (status, err.count("\n")) == (2, 1)
+    assert "pip install 'pse-repro[tensorboard]'" in err
+    assert not Path("runs").exists()
+
+
 def _short_protocol() -> str:
     from importlib.resources import files
 
@@ -154,3 +253,17 @@ def test_a_plan_lists_every_model_and_follows_its_schema(run: Run, monkeypatch: 
     lengths = {(row["encoder"], row["objective"], row["sigma"]): row["epochs"] for row in plan["cells"]}
     assert lengths["cnn", "mse", None] == 116  # switch 6, study page
     assert lengths["cnn", "pse", 6] == 334
+
+
+def test_a_plan_of_the_objectives_lists_all_models(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("pse_repro.study.plan.estimate_seconds", lambda *_: 7200.0)
+    plan = json.loads(run("plan", "objectives-small", "--format", "json")[1])
+    jsonschema.validate(plan, json.loads((files("pse_repro") / "schemas" / "plan.schema.json").read_text()))
+    study = load_study("objectives-small")
+    assert [(row["encoder"], row["objective"], row["sigma"]) for row in plan["cells"]] == [
+        (model.encoder, model.objective, model.sigma) for model in study.models
+    ]
+    assert {row["epochs"] for row in plan["cells"] if row["objective"] != "random"} == {study.epochs}
+    assert {tuple(row["evaluations"]) for row in plan["cells"]} == {study.evaluations}
+    _, table, _ = run("plan", "objectives-small")
+    assert f"study objectives-small: {len(study.models)} models, 2.0 h here at least" in table

@@ -2,6 +2,7 @@
 
 import json
 import tracemalloc
+from dataclasses import replace
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -13,10 +14,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
+from pse_repro.config import Subset
 from pse_repro.data import info as info_module
 from pse_repro.data.folds import folds
-from pse_repro.data.info import class_names, info, mapped_folder, statistics
+from pse_repro.data.info import class_names, info, mapped_folder, names_of, statistics
 from pse_repro.data.render import render_info
+from pse_repro.data.sample import CLASS_NAMES
 from pse_repro.data.stl10 import Dataset, Split, open_dataset
 from pse_repro.errors import UsageError
 from pse_repro.progress import Progress
@@ -201,6 +204,25 @@ def test_class_names_are_the_folders_where_there_are_ten(tmp_path: Path) -> None
     file.mkdir()
     assert class_names(train) == NUMBERED
     assert class_names(train.evenly(5)) == NUMBERED  # in memory
+
+
+@pytest.mark.parametrize("name", ["stl10", "embedded-sample", "photos-12345678"])
+def test_stl10s_files_and_the_samples_have_its_names_whatever_lies_beside_them(tmp_path: Path, name: str) -> None:
+    folder = tiny.write_images(tmp_path / "photos") / "stl10_binary"
+    (folder / "class_names.txt").unlink()
+    expected = NUMBERED if name.startswith("photos") else CLASS_NAMES
+    assert names_of(open_dataset(folder, name)) == names_of(replace(tiny.dataset(), name=name)) == expected
+
+
+@pytest.mark.parametrize("inside", ["stl10_binary", "."])
+def test_a_folders_own_names_hold_for_a_part_of_it_too(tmp_path: Path, inside: str) -> None:
+    tiny.write_images(tmp_path)
+    own = tuple(f"kind {letter}" for letter in "abcdefghij")
+    (tmp_path / "stl10_binary" / "class_names.txt").write_text("\n".join(own))
+    data = open_dataset(tmp_path / inside)
+    part = data.subset(Subset(unlabeled=20, train=20, test=20))
+    assert mapped_folder(part.test) is None  # its images are a copy
+    assert names_of(data) == names_of(part) == own
 
 
 def test_long_names_and_duplicates_fit_the_table(tmp_path: Path) -> None:

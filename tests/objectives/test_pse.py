@@ -11,7 +11,8 @@ from pse_repro import PSELoss
 from pse_repro.config import Switches, load_protocol
 from pse_repro.kernels import PADDINGS
 from pse_repro.objectives import OBJECTIVES
-from pse_repro.objectives.pse import PSE
+from pse_repro.objectives.pse import PSE, pse_criterion
+from tests.tiny import setup
 
 RELEASED = load_protocol("as-released").switches
 DESCRIBED = load_protocol("as-described").switches
@@ -31,37 +32,37 @@ def switched(**values: str) -> Switches:
 @pytest.mark.parametrize("sigma", [1.0, 3.0, 6.0])
 def test_as_released_is_the_released_loss(sigma: float, pair: tuple[Tensor, Tensor]) -> None:
     expected = PSELoss.as_released(int(sigma))(*pair)
-    torch.testing.assert_close(PSE.build(sigma, RELEASED)(*pair), expected, rtol=0, atol=0)
+    torch.testing.assert_close(pse_criterion(sigma, RELEASED)(*pair), expected, rtol=0, atol=0)
 
 
 @pytest.mark.parametrize("sigma", [0.0, 2.5, 3.0])
 def test_as_described_is_a_whole_gaussian_density(sigma: float, pair: tuple[Tensor, Tensor]) -> None:
     expected = PSELoss(sigma)(*pair)
-    torch.testing.assert_close(PSE.build(sigma, DESCRIBED)(*pair), expected, rtol=0, atol=0)
+    torch.testing.assert_close(pse_criterion(sigma, DESCRIBED)(*pair), expected, rtol=0, atol=0)
 
 
 def test_switch_1_a_third_of_the_mass_is_a_ninth_of_the_loss(pair: tuple[Tensor, Tensor]) -> None:
-    third, one = PSE.build(3, RELEASED), PSE.build(3, switched(kernel_mass="one"))
+    third, one = pse_criterion(3, RELEASED), pse_criterion(3, switched(kernel_mass="one"))
     assert float(one(*pair) / third(*pair)) == pytest.approx(9, rel=1e-6)
     for objective, mass in ((third, 1 / 3), (one, 1.0)):
-        assert float(objective.criterion.weights.sum()) ** 2 == pytest.approx(mass)
+        assert float(objective.weights.sum()) ** 2 == pytest.approx(mass)
 
 
 def test_switch_2_the_support_is_one_sigma_or_four() -> None:
-    assert len(PSE.build(3, RELEASED).criterion.weights) == 2 * 3 + 1
-    assert len(PSE.build(3, switched(kernel_support="four-sigma")).criterion.weights) == 2 * 12 + 1
+    assert len(pse_criterion(3, RELEASED).weights) == 2 * 3 + 1
+    assert len(pse_criterion(3, switched(kernel_support="four-sigma")).weights) == 2 * 12 + 1
 
 
 @pytest.mark.parametrize("borders", PADDINGS)
 def test_switch_3_the_borders_are_passed_on(borders: str, pair: tuple[Tensor, Tensor]) -> None:
     expected = PSELoss(3, radius=3, mass=1 / 3, padding=borders)(*pair)
-    assert torch.equal(PSE.build(3, switched(borders=borders))(*pair), expected)
+    assert torch.equal(pse_criterion(3, switched(borders=borders))(*pair), expected)
 
 
 def test_no_other_switch_changes_the_loss(pair: tuple[Tensor, Tensor]) -> None:
     kernel = {key: getattr(RELEASED, key) for key in ("kernel_mass", "kernel_support", "borders")}
     other = dataclasses.replace(DESCRIBED, **kernel)
-    assert torch.equal(PSE.build(3, other)(*pair), PSE.build(3, RELEASED)(*pair))
+    assert torch.equal(pse_criterion(3, other)(*pair), pse_criterion(3, RELEASED)(*pair))
 
 
 @pytest.mark.parametrize(
@@ -74,7 +75,11 @@ def test_no_other_switch_changes_the_loss(pair: tuple[Tensor, Tensor]) -> None:
     ],
 )
 def test_a_sigma_that_is_missing_negative_or_not_finite_is_refused(sigma: float | None, message: str) -> None:
-    for refuse in (PSE.check, lambda value: PSE.build(value, RELEASED), lambda value: PSE.build(value, DESCRIBED)):
+    for refuse in (
+        PSE.check,
+        lambda value: pse_criterion(value, RELEASED),
+        lambda value: pse_criterion(value, DESCRIBED),
+    ):
         with pytest.raises(ValueError, match=message):
             refuse(sigma)
 
@@ -83,9 +88,12 @@ def test_a_sigma_that_is_missing_negative_or_not_finite_is_refused(sigma: float 
 def test_a_support_of_one_sigma_takes_whole_numbers_from_one(sigma: float) -> None:
     PSE.check(sigma)
     with pytest.raises(ValueError, match=f"sigma is {sigma:g}; kernel_support one-sigma takes whole numbers of pixels"):
-        PSE.build(sigma, RELEASED)
+        pse_criterion(sigma, RELEASED)
 
 
-def test_each_objective_is_known_by_its_name() -> None:
-    assert OBJECTIVES["pse"] is PSE
-    assert list(OBJECTIVES) == ["mse", "pse", "random"]
+def test_the_objective_has_the_criterion_of_its_sigma_and_switches(pair: tuple[Tensor, Tensor]) -> None:
+    objective = OBJECTIVES["pse"].build(setup(sigma=3.0))
+    assert isinstance(objective, PSE)
+    assert torch.equal(objective.criterion(*pair), pse_criterion(3, RELEASED)(*pair))
+    with pytest.raises(ValueError, match="sigma is missing"):
+        OBJECTIVES["pse"].build(setup())

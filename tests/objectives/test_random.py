@@ -27,7 +27,7 @@ def test_the_encoder_is_kept_as_it_was_initialised_and_judged(tmp_path: Path) ->
         rows = run.run()
     with seeded(of.lineage, "initialisation"):
         fresh = TinyAutoencoder()
-    for name, kept in run.encoder().state_dict().items():
+    for name, kept in run.pretraining.encoder().state_dict().items():
         assert torch.equal(kept, fresh.encoder.state_dict()[name]), name
     assert {"finetune", "frozen"} <= set(rows["evaluation"])
     assert "first_train_loss" not in set(rows["metric"])

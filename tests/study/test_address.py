@@ -18,7 +18,10 @@ from tests.tiny import CPU, cell, dataset, protocol
 
 RUN = Path("run")
 MODEL = {1, 2, 3, 4, 5, 6, 14}  # switches that change the pre-training
-FINETUNE, FROZEN = MODEL | {7, 9, 10, 11}, MODEL | {8, 9, 10, 11}
+LABELS = ("low-label-1", "low-label-10", "low-label-100")
+LOW_LABEL = MODEL | {5, 10}
+MOVES = {"finetune": MODEL | {7, 9, 10, 11}, "frozen": MODEL | {8, 9, 10, 11}, "cluster": MODEL}
+MOVES |= dict.fromkeys(("linear", "knn"), MODEL | {11}) | dict.fromkeys(LABELS, LOW_LABEL)
 SCORES_ONLY = {12, 13}
 
 
@@ -33,7 +36,7 @@ def test_a_switch_moves_what_it_touches_and_nothing_else(number: int) -> None:
     before, after = turned(0), turned(number)
     assert (model_folder(RUN, after) != model_folder(RUN, before)) == (number in MODEL)
     moved = {e for e in EVALUATION_SWITCHES if evaluation_folder(RUN, after, e) != evaluation_folder(RUN, before, e)}
-    assert moved == {name for name, numbers in (("finetune", FINETUNE), ("frozen", FROZEN)) if number in numbers}
+    assert moved == {name for name, numbers in MOVES.items() if number in numbers}
     assert cell_folder(RUN, after) != cell_folder(RUN, before)
 
 
@@ -44,7 +47,7 @@ def test_the_kernel_is_nothing_to_models_without_one(number: int) -> None:
 
 
 def test_every_switch_is_accounted_for() -> None:
-    assert {switch.number for switch in all_switches()} == MODEL | FINETUNE | FROZEN | SCORES_ONLY
+    assert {switch.number for switch in all_switches()} == SCORES_ONLY.union(*MOVES.values())
 
 
 @pytest.mark.parametrize(
@@ -69,7 +72,7 @@ def test_what_is_shared_is_done_once_and_what_is_not_is_done_anew(
             return CellRun(cell(under=under), dataset(test=37), CPU, tmp_path, progress).run()
 
     first = rows()
-    monkeypatch.setattr("pse_repro.study.cell_run.Pretraining", None)  # from here on nothing is pre-trained
+    monkeypatch.setattr("pse_repro.study.pretrain_run.Pretraining", None)  # from here on nothing is pre-trained
     frozen = rows(frozen_normalisation="running")
     assert _values(frozen, "finetune") == _values(first, "finetune")
     assert _values(frozen, "frozen") != _values(first, "frozen")

@@ -52,7 +52,7 @@ def test_scores_come_from_the_kept_predictions(tmp_path: Path) -> None:
 
 def test_a_second_run_trains_nothing_and_gives_the_same_rows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     first = run(tmp_path)
-    monkeypatch.setattr("pse_repro.study.cell_run.Pretraining", None)
+    monkeypatch.setattr("pse_repro.study.pretrain_run.Pretraining", None)
     monkeypatch.setattr("pse_repro.evaluation.downstream.fit", None)
     monkeypatch.setattr("pse_repro.evaluation.downstream.fit_together", None)
     pd.testing.assert_frame_equal(run(tmp_path), first)

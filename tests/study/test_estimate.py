@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 import torch
 
-from pse_repro.config import Protocol, Study, load_protocol, load_study
+from pse_repro.config import Budget, Protocol, Study, load_protocol, load_study
 from pse_repro.device import Machine
 from pse_repro.study import estimate
 from pse_repro.study.estimate import Costs, estimate_seconds, measure
@@ -77,6 +77,21 @@ def test_what_protocols_share_counts_once() -> None:
     evaluated = load_protocol("as-released+9", study.overrides)  # another classifier
     assert seconds(study, one, evaluated, train=1) == seconds(study, one, train=1)
     assert seconds(study, one, evaluated, encode=1) == 2 * seconds(study, one, encode=1)
+
+
+def test_a_budget_is_what_is_trained_whatever_there_is_to_train_on() -> None:
+    base = replace(models_only("quick"), evaluations=("frozen",))
+    protocol = load_protocol("as-released", base.overrides)
+    epochs, size, models = base.epochs, protocol.settings.batch_size, len(base.models)
+    steps = {count: replace(base, budget=Budget(steps=count * epochs)) for count in (10, 20)}
+    for count, study in steps.items():
+        assert seconds(study, protocol, step=1) == pytest.approx(models * epochs * count)
+        assert seconds(study, protocol, train=1) == pytest.approx(models * epochs * count * size)
+        assert seconds(study, protocol, forward=1) == pytest.approx(models * epochs * 15_000)  # validation, each epoch
+    images = replace(base, budget=Budget(images=20 * epochs * size))
+    assert seconds(images, protocol, train=1) == seconds(steps[20], protocol, train=1)
+    timed = replace(base, budget=Budget(seconds=600.0))
+    assert seconds(timed, protocol, train=1, step=1) == pytest.approx(models * 600)
 
 
 def test_an_untrained_encoder_is_only_judged() -> None:

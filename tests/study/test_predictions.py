@@ -34,17 +34,23 @@ def store_predictions(
     seeds: int = 1,
     mse: Callable[[Cell], float] = lambda _: 0.01,
     data: str = "stl10",
+    metrics: Callable[[Cell, str], dict[str, float]] = lambda _, __: {},
 ) -> Record:
     """Store a run; `likely(cell, evaluation, fold)` are the probabilities (N,) of the labels, right above a half.
 
-    What they leave goes to the class after the label.
+    What they leave goes to the class after the label. `metrics` are those of "cluster", and others of "pretrain".
     """
     protocols = study_protocols(study)
     settings = {"study": asdict(study), "protocols": [asdict(each) for each in protocols], "data": {"name": data}}
     store.write_json(directory / "run.json", json.loads(json.dumps(settings | {"device": "cpu", "precision": "fp32"})))
     for cell in expand(study, protocols, seeds):
-        store.write_json(model_folder(directory, cell) / "pretrain.json", {"metrics": {"validation_mse": mse(cell)}})
+        pretrained = {"validation_mse": mse(cell)} | metrics(cell, "pretrain")
+        store.write_json(model_folder(directory, cell) / "pretrain.json", {"metrics": pretrained})
         for evaluation in cell.evaluations:
+            if evaluation == "cluster":
+                path = evaluation_folder(directory, cell, evaluation) / "measures.json"
+                store.write_json(path, {"metrics": metrics(cell, evaluation)})
+                continue
             for fold in range(1, cell.folds + 1):
                 path = evaluation_folder(directory, cell, evaluation) / f"fold-{fold}.npz"
                 store.write_npz(path, probabilities=probabilities(likely(cell, evaluation, fold)), labels=LABELS)
@@ -101,15 +107,29 @@ def test_a_run_that_has_only_begun_has_no_seeds(tmp_path: Path) -> None:
 def test_metrics_of_the_pretraining(tmp_path: Path) -> None:
     record = store_predictions(tmp_path, study(), drawn, seeds=2, mse=lambda cell: 0.1 + cell.seed)
     found = Predictions(tmp_path, record)
-    assert found.metric("as-released", "cnn-mse", "validation_mse", 1) == 1.1
-    assert found.metric("as-released", "cnn-mse", "loss_of_something_else", 1) is None
+    assert found.metric("as-released", "cnn-mse", "pretrain", "validation_mse", 1) == 1.1
+    assert found.metric("as-released", "cnn-mse", "pretrain", "loss_of_something_else", 1) is None
+
+
+def test_metrics_of_the_clusters(tmp_path: Path) -> None:
+    clustered = study(evaluations=("linear", "cluster"))
+    record = store_predictions(tmp_path, clustered, drawn, metrics=lambda cell, _: {"nmi": len(cell.model.name)})
+    found = Predictions(tmp_path, record)
+    assert found.covers("cnn-mse", "cluster")
+    assert found.complete("as-released", "cnn-mse", "cluster", 0)
+    assert found.metric("as-released", "cnn-pse-3", "cluster", "nmi", 0) == 9
+    assert found.metric("as-released", "cnn-pse-3", "cluster", "ari", 0) is None
+    assert found.correct("as-released", "cnn-mse", "linear", 0).members_KN.shape == (2, len(LABELS))
+    for path in tmp_path.glob("models/*/cluster-*/measures.json"):
+        path.unlink()
+    assert not found.complete("as-released", "cnn-mse", "cluster", 0)
 
 
 @pytest.mark.parametrize("value", [float("nan"), "small", [0.1]])
 def test_a_metric_that_is_no_number_is_refused(tmp_path: Path, value: object) -> None:
     record = store_predictions(tmp_path, study(), drawn, mse=lambda _: value)  # type: ignore[arg-type, return-value]
     with pytest.raises(NotFitError, match=r"validation_mse is .*; expected a finite number"):
-        Predictions(tmp_path, record).metric("as-released", "cnn-mse", "validation_mse", 0)
+        Predictions(tmp_path, record).metric("as-released", "cnn-mse", "pretrain", "validation_mse", 0)
 
 
 def other_label(labels: np.ndarray) -> np.ndarray:

@@ -79,6 +79,17 @@ def test_a_run_of_other_settings_is_refused_by_the_name_of_the_setting(tmp_path:
     assert json.loads((tmp_path / "run.json").read_text()) == settings
 
 
+def test_evaluations_may_be_added_to_a_run_and_what_shapes_it_may_not_change(tmp_path: Path) -> None:
+    settings = {"precision": "fp32", "study": {"folds": 5, "evaluations": ["frozen"]}}
+    more = {"precision": "fp32", "study": {"folds": 5, "evaluations": ["frozen", "knn"]}}
+    store.open_run(tmp_path, settings, fresh=False)
+    store.open_run(tmp_path, more, fresh=False)
+    assert store.read_json(tmp_path / "run.json") == more
+    with pytest.raises(UsageError, match=r"study.folds = 5, and now it is 1"):
+        store.open_run(tmp_path, {"precision": "fp32", "study": {"folds": 1, "evaluations": ["knn"]}}, fresh=False)
+    assert store.read_json(tmp_path / "run.json") == more
+
+
 def test_what_a_killed_process_left_half_written_is_removed(tmp_path: Path) -> None:
     half = tmp_path / "cells" / "x" / ".state.safetensors.123.part"
     half.parent.mkdir(parents=True)

@@ -5,9 +5,9 @@ import math
 import pytest
 import torch
 
-from pse_repro.config import Model
+from pse_repro.config import Budget, Model
 from pse_repro.data.batches import Images
-from pse_repro.errors import CellError, NotFitError
+from pse_repro.errors import CellError, NotFitError, UsageError
 from pse_repro.training.pretrain import Length, Pretraining, State, optimizer_tensors, restore_optimizer
 from tests.tiny import CPU, dataset, protocol
 
@@ -15,9 +15,12 @@ pytestmark = pytest.mark.usefixtures("tiny_models")
 PSE_3 = Model("cnn", "pse", 3.0)
 
 
-def pretraining(model: Model = PSE_3, epochs: int = 4, unlabeled: int = 60, **switches: object) -> Pretraining:
-    images = Images(dataset(unlabeled, 10, 10).unlabeled, CPU.device)
-    return Pretraining("cell", model, protocol(switches=switches), epochs, 0, images, CPU)
+def pretraining(
+    model: Model = PSE_3, epochs: int = 4, unlabeled: int = 60, budget: Budget | None = None, **switches: object
+) -> Pretraining:
+    under = protocol(switches=switches)
+    length = Length.of(model, under, epochs, budget)
+    return Pretraining("cell", model, under, length, 0, dataset(unlabeled, 10, 10), CPU)
 
 
 def nothing(_: object) -> None:
@@ -25,15 +28,22 @@ def nothing(_: object) -> None:
 
 
 def weights(state: State) -> list[torch.Tensor]:
-    return [tensor.clone() for tensor in state.autoencoder.state_dict().values()]
+    return [tensor.clone() for tensor in state.network.state_dict().values()]
+
+
+def positions(part: Images) -> list[int]:
+    """Which of the unlabelled images they are."""
+    assert part.indices is not None
+    return part.indices.tolist()  # type: ignore[no-any-return]
 
 
 def test_split_is_85_to_15_disjoint_and_the_same_for_all_models_of_a_seed() -> None:
     first, second = pretraining(), pretraining(Model("cnn", "mse"))
     assert (len(first.train), len(first.validation)) == (51, 9)
-    assert sorted(torch.cat([first.train, first.validation]).tolist()) == list(range(60))
-    assert first.train.tolist() == second.train.tolist()
-    assert first.train.tolist() != sorted(first.train.tolist())
+    train, validation = positions(first.train), positions(first.validation)
+    assert sorted(train + validation) == list(range(60))
+    assert train == positions(second.train)
+    assert train != sorted(train)
 
 
 def test_partial_batches_are_dropped_in_training_and_validation() -> None:
@@ -57,6 +67,40 @@ def test_length_and_batch_follow_switches_6_and_14() -> None:
     assert Length.of(Model("cnn", "mse"), protocol(), 5000) == Length(1000, 8)  # never beyond the protocol's limit
 
 
+@pytest.mark.parametrize(
+    ("budget", "length"),
+    [
+        (Budget(steps=60), Length(4, 8, steps=15)),
+        (Budget(images=500), Length(4, 8, steps=15)),  # 62 steps of 8: 15 in each of the 4 epochs
+        (Budget(seconds=10), Length(4, 8, seconds=2.5)),
+    ],
+)
+def test_a_budget_is_the_same_for_every_model(budget: Budget, length: Length) -> None:
+    for model in (PSE_3, Model("resnet", "mse", epochs=116, batch_size=64)):
+        assert Length.of(model, protocol(), 4, budget) == length
+    assert Length.of(Model("cnn", "random"), protocol(), 4, budget) == Length(1, 8)
+
+
+def test_a_budget_of_less_than_a_step_an_epoch_is_refused() -> None:
+    with pytest.raises(UsageError, match="the budget is 3 steps of 8 images; expected one at least for each of the 4"):
+        Length.of(PSE_3, protocol(), 4, Budget(images=31))
+
+
+def test_under_a_budget_an_epoch_has_its_steps_however_many_passes_that_takes() -> None:
+    training, seen = pretraining(epochs=2, budget=Budget(steps=18)), []
+    training.run(nothing, seen.append)
+    assert seen == ([8] * 9 + [8]) * 2  # a pass has 6 steps; each epoch ends with the validation batch
+    assert sum(seen) == 2 * training.images_per_epoch
+    assert [row["steps"] for row in training.state.curves] == [9, 18]
+
+
+def test_under_a_budget_of_seconds_an_epoch_ends_when_they_have_passed() -> None:
+    training = pretraining(epochs=2, budget=Budget(seconds=0.02))
+    training.run(nothing, nothing)
+    assert [row["epoch"] for row in training.state.curves] == [0, 1]
+    assert training.state.curves[1]["steps"] > training.state.curves[0]["steps"] >= 1
+
+
 def test_the_loss_falls_and_the_best_checkpoint_is_the_lowest_validation_loss() -> None:
     training = pretraining(epochs=6)
     snapshots: list[list[torch.Tensor]] = []
@@ -72,8 +116,8 @@ def test_curves_hold_both_losses_on_the_validation_images() -> None:
     training = pretraining(epochs=1)
     training.run(nothing, nothing)
     row = training.state.curves[0]
-    autoencoder = training.state.autoencoder.eval()
-    images = training.images[training.validation[:8]]
+    autoencoder = training.state.network.eval()
+    images = training.validation[torch.arange(8)]
     with torch.no_grad():
         residual = autoencoder(images)[1] - images
     assert row["validation_mse"] == pytest.approx(float(residual.square().mean()), rel=1e-5)
@@ -86,14 +130,14 @@ def test_a_run_taken_up_after_any_epoch_ends_with_the_same_weights() -> None:
     saved: list[tuple[dict[str, torch.Tensor], dict[str, torch.Tensor], list[dict[str, float]]]] = []
 
     def save(state: State) -> None:
-        model = {name: value.clone() for name, value in state.autoencoder.state_dict().items()}
+        model = {name: value.clone() for name, value in state.network.state_dict().items()}
         optimizer = {name: value.clone() for name, value in optimizer_tensors(state.optimizer).items()}
         saved.append((model, optimizer, [dict(row) for row in state.curves]))
 
     whole.run(save, nothing)
     again = pretraining(epochs=4, pretrain_augmentation="small")
     model, optimizer, again.state.curves = saved[1]
-    again.state.autoencoder.load_state_dict(model)
+    again.state.network.load_state_dict(model)
     restore_optimizer(again.state.optimizer, optimizer)
     again.run(nothing, nothing)
     assert all(torch.equal(a, b) for a, b in zip(weights(whole.state), weights(again.state), strict=True))
@@ -117,6 +161,6 @@ def test_clipping_bounds_the_gradient_and_can_be_turned_off(monkeypatch: pytest.
 def test_a_loss_that_is_not_finite_stops_the_cell_and_says_what_was_found() -> None:
     training = pretraining()
     with torch.no_grad():
-        next(training.state.autoencoder.parameters()).fill_(math.nan)
+        next(training.state.network.parameters()).fill_(math.nan)
     with pytest.raises(CellError, match=r"cell: train_loss is nan in epoch 0"):
         training.run(nothing, nothing)

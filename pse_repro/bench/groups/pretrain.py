@@ -10,12 +10,11 @@ from pse_repro.bench import straightforward as plain
 from pse_repro.bench.arithmetic import autoencoder_flops
 from pse_repro.bench.rows import Call, Group, Row, Setting, ours, straightforward
 from pse_repro.config import Model, load_protocol
-from pse_repro.data.batches import Images
-from pse_repro.data.stl10 import Split
+from pse_repro.data.stl10 import Dataset, Split
 from pse_repro.device import Machine
 from pse_repro.errors import NotFitError
 from pse_repro.models import build_autoencoder
-from pse_repro.training.pretrain import Pretraining
+from pse_repro.training.pretrain import Length, Pretraining
 
 SIGMA = 3
 NAMES = {"cnn": "CNN", "resnet": "ResNet"}
@@ -55,8 +54,9 @@ def our_epoch(
     """The kit's training on `steps` batches, which are drawn from the whole split (the rest is held out)."""
     share = 1 - steps * size / len(split)
     protocol = load_protocol(protocol_name, {"batch_size": size, "validation_fraction": share})
-    images = Images(split, machine.device)
-    training = Pretraining("bench", Model(encoder, "pse", SIGMA), protocol, 1, 0, images, machine)
+    data = Dataset("bench", split, split, split, md5={})  # of which pre-training takes the unlabelled part
+    model = Model(encoder, "pse", SIGMA)
+    training = Pretraining("bench", model, protocol, Length.of(model, protocol, 1), 0, data, machine)
     epochs = itertools.count()
     return lambda: training.train_epoch(next(epochs), lambda _: None)
 

@@ -1,0 +1,130 @@
+"""Few labels: the whole encoder fine-tuned with 1 %, 10 % or 100 % of the labelled images.
+
+Source: T. Chen et al., *A Simple Framework for Contrastive Learning of Visual Representations*, 2020, table 7 and
+appendix B.5; there 60 epochs of 1 %, 30 of 10 %. Subsets are class-balanced, fixed by their number, and 1 % lies within
+10 %. A classifier is one linear layer, the encoder is trained with it whatever switch 7 says, images are augmented as
+switch 10 says, gradients clipped as switch 5 says.
+
+With few labels there are none left to stop early by, so every classifier gets the same number of optimiser steps: 1,000
+(as many as 26 epochs of STL-10's 5,000 images), with Adam at the protocol's learning rate, brought to zero by half a
+cosine; the last weights are tested. A batch holds no image twice, so that 1 % costs less than 10 %, not more.
+Shapes: N test images, labels 0..9 (the files' 1..10 less one).
+"""
+
+import itertools
+import math
+import time
+from collections.abc import Callable, Iterator, Sequence
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.optim.lr_scheduler import CosineAnnealingLR
+
+from pse_repro.config import Protocol
+from pse_repro.data.augment import downstream_augmentation
+from pse_repro.data.batches import Images, batches
+from pse_repro.data.folds import as_text
+from pse_repro.data.stl10 import Dataset
+from pse_repro.data.subsets import balanced_subset, images_per_class
+from pse_repro.device import Machine
+from pse_repro.errors import CellError
+from pse_repro.evaluation.downstream import AfterEpoch, FoldResult
+from pse_repro.models import CLASSES, LATENT_SIZES
+from pse_repro.seeding import generator, seeded
+from pse_repro.training.classifier import Fitted, predict, train_epoch
+
+FRACTIONS = {"low-label-1": 0.01, "low-label-10": 0.1, "low-label-100": 1.0}
+EPOCHS = 100  # what is called an epoch here, whatever the number of labels, is
+EPOCH_STEPS = 10
+
+
+class LowLabel:
+    """Classifiers on independent subsets of the labels, each from the same pre-trained encoder.
+
+    There are `most_epochs` of ten steps: 100, or the protocol's longest downstream training where that is shorter.
+    `note` is for people: empty, or that the subset is larger than its name says.
+    """
+
+    def __init__(
+        self, name: str, evaluation: str, encoder_name: str, protocol: Protocol, data: Dataset, machine: Machine
+    ) -> None:
+        assert data.train.labels is not None  # both are labelled splits
+        assert data.test.labels is not None
+        self.name, self.fraction, self.encoder_name = f"{name}/{evaluation}", FRACTIONS[evaluation], encoder_name
+        self.protocol, self.data, self.machine = protocol, data, machine
+        self.labels = data.train.labels
+        self.size = protocol.settings.batch_size
+        self.test_order = as_text(data.test.labels)
+        self.most_epochs = min(EPOCHS, protocol.settings.downstream_max_epochs)
+        self.images_per_epoch = EPOCH_STEPS * min(self.size, len(self.subset(1)))
+        self.note = _too_few(evaluation, len(self.labels), self.fraction)
+
+    def subset(self, number: int) -> np.ndarray:
+        """Indices of the training images whose labels the subset of that number has."""
+        return balanced_subset(self.labels, self.fraction, number)
+
+    def run(
+        self, numbers: Sequence[int], new_encoder: Callable[[], nn.Module], after_epoch: AfterEpoch
+    ) -> Iterator[tuple[int, FoldResult]]:
+        """Each of the subsets `numbers` (from 1) when it is done; what it gives does not depend on the others.
+
+        Each starts from the pre-trained weights and buffers that `new_encoder` gives. `after_epoch` is told training
+        losses: there are no others. CellError for a loss that is not finite.
+        """
+        for number in numbers:
+            since = time.monotonic()
+            with seeded(self._names(number), "initialisation"):
+                classifier = nn.Linear(LATENT_SIZES[self.encoder_name], CLASSES).to(self.machine.device)
+            model = nn.Sequential(new_encoder(), classifier)
+            losses = self._train(number, model, after_epoch)
+            probabilities_NK = self._predict(model).numpy()
+            yield number, FoldResult(probabilities_NK, Fitted(len(losses) - 1, losses, []), time.monotonic() - since)
+
+    def _train(self, number: int, model: nn.Module, after_epoch: AfterEpoch) -> list[float]:
+        """Train the model to the end; its mean training loss in each epoch."""
+        settings = self.protocol.settings
+        fused = self.machine.device.type == "cuda"
+        optimizer = torch.optim.Adam(model.parameters(), settings.learning_rate, fused=fused)
+        schedule = CosineAnnealingLR(optimizer, self.most_epochs)
+        clip_norm = settings.downstream_clip_norm if self.protocol.switches.gradient_clipping else None
+        endless = self._batches(number)
+        losses: list[float] = []
+        for epoch in range(self.most_epochs):
+            with seeded(self._names(number), "epoch", epoch):
+                some = itertools.islice(endless, EPOCH_STEPS)
+                losses.append(train_epoch(model, some, optimizer, clip_norm, self.machine))
+            if not math.isfinite(losses[-1]):
+                raise CellError(f"{self._names(number)}: loss is {losses[-1]} in epoch {epoch}; this cell stops")
+            schedule.step()
+            after_epoch(number, epoch, losses[-1])
+        return losses
+
+    def _batches(self, number: int) -> Iterator[tuple[Tensor, Tensor]]:
+        """Augmented images and labels, pass after pass over the subset, each shuffled anew; without partial batches."""
+        subset, device = self.subset(number), self.machine.device
+        images = Images(self.data.train, device, subset)
+        labels = torch.from_numpy(self.labels[subset]).long().to(device) - 1
+        augment = downstream_augmentation(self.protocol.switches.downstream_augmentation)
+        size, shuffle = min(self.size, len(subset)), generator(self._names(number), "shuffle")
+        while True:
+            for positions in batches(len(subset), size, shuffle, drop_last=True):
+                chosen = images[positions]
+                yield (chosen if augment is None else augment(chosen)), labels[positions.to(device)]
+
+    def _names(self, number: int) -> str:
+        return f"{self.name}/subset {number}"
+
+    def _predict(self, model: nn.Module) -> Tensor:
+        images = Images(self.data.test, self.machine.device)
+        return predict(model, (images[positions] for positions in batches(len(images), self.size)), self.machine)
+
+
+def _too_few(evaluation: str, count: int, fraction: float) -> str:
+    if count * fraction >= CLASSES:
+        return ""
+    per_class = images_per_class(count, fraction)
+    return (
+        f"{evaluation}: {100 * fraction:g} % of {count:,} labelled images is less than one a class; "
+        f"{per_class} of each class is taken, {per_class * CLASSES} in all"
+    )

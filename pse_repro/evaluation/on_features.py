@@ -1,0 +1,74 @@
+"""Evaluations on the features of an encoder that is never changed: `linear` and `knn`.
+
+Features are the latents of the images as they are, without augmentation, by the encoder in evaluation mode.
+Shapes: N images, D latent values, K = 10 classes; labels 0..9 (the files' 1..10 less one).
+"""
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+
+import numpy as np
+import torch
+from torch import nn
+
+from pse_repro.config import Protocol
+from pse_repro.data.batches import Images, batches
+from pse_repro.data.folds import as_text, folds
+from pse_repro.data.stl10 import Dataset, Split
+from pse_repro.device import Machine
+from pse_repro.evaluation.downstream import AfterEpoch, FoldResult
+from pse_repro.evaluation.encoders import held_still
+from pse_repro.evaluation.knn import nearest_neighbours
+from pse_repro.evaluation.linear import linear_probe
+from pse_repro.training.classifier import Fitted
+
+FEATURE_BATCH = 128
+
+
+class OnFeatures:
+    """`linear` chooses its regularisation on a fold's validation images, which `knn` does not look at."""
+
+    most_epochs, note = 1, ""
+
+    def __init__(
+        self, name: str, evaluation: str, encoder_name: str, protocol: Protocol, data: Dataset, machine: Machine
+    ) -> None:
+        assert data.train.labels is not None  # both are labelled splits
+        assert data.test.labels is not None
+        self.name, self.evaluation, self.data, self.machine = f"{name}/{evaluation}", evaluation, data, machine
+        self.size = protocol.settings.batch_size
+        self.images_per_epoch = len(data.train)
+        self.labels = np.asarray(data.train.labels, np.int64) - 1
+        self.folds = folds(data.train.labels, protocol.settings.folds, protocol.switches.fold_order)
+        self.test_order = as_text(data.test.labels)
+
+    def run(
+        self, numbers: Sequence[int], new_encoder: Callable[[], nn.Module], after_epoch: AfterEpoch
+    ) -> Iterator[tuple[int, FoldResult]]:
+        """Each of the folds `numbers` (from 1); the seconds for the features are shared between them."""
+        since, encoder = time.monotonic(), new_encoder()
+        with held_still(self.name, encoder):
+            train_ND, test_ND = (features(encoder, split, self.machine) for split in (self.data.train, self.data.test))
+        shared = (time.monotonic() - since) / len(numbers)
+        for number in numbers:
+            since = time.monotonic()
+            train, validation = self.folds[number - 1]
+            fit = (train_ND[train], self.labels[train])
+            if self.evaluation == "knn":
+                probabilities_NK, losses = nearest_neighbours(*fit, test_ND), []
+            else:
+                probe = linear_probe(*fit, train_ND[validation], self.labels[validation], test_ND)
+                probabilities_NK, losses = probe.probabilities_NK, [probe.validation_loss]
+            after_epoch(number, 0, losses[0] if losses else float("nan"))
+            fitted = Fitted(best_epoch=0, train_losses=[], validation_losses=losses)
+            yield number, FoldResult(probabilities_NK, fitted, shared + time.monotonic() - since)
+
+
+@torch.no_grad()
+def features(encoder: nn.Module, split: Split, machine: Machine) -> np.ndarray:
+    """Latents (N, D) in float32, in the images' order, by the encoder in evaluation mode."""
+    encoder.eval()
+    images = Images(split, machine.device)
+    with machine.autocast():
+        latents = [encoder(images[positions]).float().cpu() for positions in batches(len(images), FEATURE_BATCH)]
+    return torch.cat(latents).numpy()

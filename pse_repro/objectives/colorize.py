@@ -1,0 +1,75 @@
+"""Colourisation: each pixel's colour predicted from the image's lightness.
+
+Source: R. Zhang, P. Isola, A. A. Efros, *Colorful Image Colorization*, arXiv 1603.08511, sections 2.1 and 2.2; the same
+task in arXiv 1603.06668. Scaled from 224 x 224 to 96 x 96: the map that is predicted has 24 x 24 pixels in place of
+56 x 56, and is made of the latent, which is what is judged, by a small decoder in place of the network's last maps.
+"""
+
+import torch
+from torch import Tensor, nn
+
+from pse_repro.data.batches import Images
+from pse_repro.data.lab import rgb_to_lab
+from pse_repro.data.stl10 import Split
+from pse_repro.models import LATENT_SIZES, Headed, build_encoder
+from pse_repro.objectives.base import Batch, Objective, Setup
+from pse_repro.objectives.colour_bins import (
+    Bins,
+    accuracy_pct,
+    colour_bins,
+    map_decoder,
+    rebalancing,
+    reduced,
+    soft_cross_entropy,
+)
+
+COUNTED_IMAGES = 500  # that the bins' shares are taken from
+COUNTED_AT_ONCE = 50
+
+
+class LightnessEncoder(nn.Module):
+    """The study's encoder on lightness alone: RGB images -> their L in [0, 1], three times -> (N, D)."""
+
+    def __init__(self, encoder: nn.Module) -> None:
+        super().__init__()
+        self.of_grey = encoder
+
+    def forward(self, images_NCHW: Tensor) -> Tensor:
+        lightness_N1HW = rgb_to_lab(images_NCHW)[:, :1] / 100
+        latent_ND: Tensor = self.of_grey(lightness_N1HW.expand(-1, 3, -1, -1))
+        return latent_ND
+
+
+class Colorize(Objective):
+    """Cross-entropy of each pixel's ab bin, soft targets, rebalanced by the bins' shares in the unlabelled images."""
+
+    def __init__(self, setup: Setup) -> None:
+        super().__init__(setup)
+        self.bins = colour_bins(setup.device)
+        shares_Q = colour_shares(setup.data.unlabeled.evenly(COUNTED_IMAGES), self.bins)
+        self.weights_Q = rebalancing(shares_Q, self.bins)
+
+    def network(self) -> Headed:
+        encoder = LightnessEncoder(build_encoder(self.setup.encoder))
+        return Headed(encoder, map_decoder(LATENT_SIZES[self.setup.encoder], len(self.bins)))
+
+    def loss(self, network: nn.Module, batch: Batch) -> Tensor:
+        return self.measures(network, batch)["loss"]
+
+    def measures(self, network: nn.Module, batch: Batch) -> dict[str, Tensor]:
+        targets = self.bins.soft_targets(reduced(rgb_to_lab(batch.images)[:, 1:]))
+        logits_NQHW = network(batch.images)
+        return {
+            "loss": soft_cross_entropy(logits_NQHW, targets, self.weights_Q),
+            "accuracy": accuracy_pct(logits_NQHW, targets),
+        }
+
+
+def colour_shares(split: Split, bins: Bins) -> Tensor:
+    """Each bin's share (Q,) of the pixels of the split's reduced images, by the nearest bin."""
+    images = Images(split, bins.centres_QC.device)
+    counts_Q = torch.zeros(len(bins), device=bins.centres_QC.device)
+    for positions in torch.arange(len(images)).split(COUNTED_AT_ONCE):
+        targets = bins.soft_targets(reduced(rgb_to_lab(images[positions])[:, 1:]))
+        counts_Q += targets.bins_PK[:, 0].bincount(minlength=len(bins))
+    return counts_Q / counts_Q.sum()

@@ -1,0 +1,125 @@
+"""DeepCluster: the encoder's own features are clustered, and each image's cluster is what it then learns to predict.
+
+Source: Caron et al., *Deep Clustering for Unsupervised Learning of Visual Features* (arXiv 1807.05520), section 3.
+Every epoch begins with a clustering: a forward pass over all training and validation images in evaluation mode, about
+a third of what an epoch of training costs, or more where a budget of steps makes epochs shorter than a pass; then PCA,
+whitening, unit length and 20 iterations of k-means, which take seconds. Neither counts as a step.
+Scaled from 224 x 224: 100 clusters, ten for each class as in the paper (10,000 for 1,000), and a quarter of the
+latent's components (there 256 of 4,096); fewer of both where there are not ten images to each. Images keep their
+colours, as for all other objectives, where the paper takes Sobel filters; the optimizer is the study's.
+Shapes: N images, D latent values, K clusters.
+"""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import cross_entropy
+
+from pse_repro.data.augment import Flip, ResizedCrop, Steps
+from pse_repro.data.batches import Images, batches
+from pse_repro.models import LATENT_SIZES, Headed, build_encoder
+from pse_repro.objectives.base import Batch, Objective, Setup
+from pse_repro.objectives.kmeans import Whitening, kmeans, nearest
+from pse_repro.objectives.labelled import classification
+
+PASS_BATCH = 256  # images at once of the pass for the features
+IMAGES_EACH = 10  # for a cluster and for a component, at least
+
+
+@dataclass(frozen=True)
+class EvenSampler:
+    """Draws images evenly over the clusters: first a cluster that is not empty, then one of its images."""
+
+    order: Tensor  # the images, cluster by cluster
+    starts: Tensor
+    sizes: Tensor
+
+    @classmethod
+    def of(cls, labels: Tensor) -> "EvenSampler":
+        sizes = labels.bincount()
+        sizes = sizes[sizes > 0]
+        return cls(labels.argsort(stable=True), sizes.cumsum(0) - sizes, sizes)
+
+    def draw(self, count: int) -> Tensor:
+        clusters = torch.randint(len(self.sizes), (count,))
+        within = (torch.rand(count, dtype=torch.float64) * self.sizes[clusters]).long()
+        return self.order[self.starts[clusters] + within]
+
+
+@dataclass(frozen=True)
+class Clustering:
+    """An epoch's clusters: of the training images (N,) and of those for validation, on the device."""
+
+    images: Images
+    labels: Tensor
+    validation_labels: Tensor
+    sampler: EvenSampler
+
+
+class DeepCluster(Objective):
+    """Cross-entropy of the image's cluster; the last epoch is kept, as clusters differ from one to the next.
+
+    Validation images get the cluster of the nearest centroid.
+    """
+
+    keeps = "last"
+
+    def __init__(self, setup: Setup, clusters: int = 100) -> None:
+        super().__init__(setup)
+        self.clusters = max(2, min(clusters, setup.train_images // IMAGES_EACH))
+        self.components = max(1, min(LATENT_SIZES[setup.encoder] // 4, setup.train_images // IMAGES_EACH))
+        self.augment = Steps(ResizedCrop((0.08, 1.0), (3 / 4, 4 / 3)), Flip())
+        self.clustering: Clustering | None = None
+
+    def network(self) -> Headed:
+        head = nn.Sequential(nn.ReLU(), self._classifier())
+        return Headed(build_encoder(self.setup.encoder), head)
+
+    def _classifier(self) -> nn.Linear:
+        return nn.Linear(LATENT_SIZES[self.setup.encoder], self.clusters)
+
+    @torch.no_grad()
+    def begin_epoch(
+        self, network: nn.Module, optimizer: torch.optim.Optimizer, train: Images, validation: Images
+    ) -> None:
+        """Cluster anew, and start the classifier and its moments afresh: the clusters have other numbers now."""
+        network.eval()
+        latents, validation_latents = (features(network, images) for images in (train, validation))
+        network.train()
+        with torch.autocast(train.device.type, enabled=False):
+            whitening = Whitening.of(latents, self.components)
+            points = whitening(latents)
+            centroids = kmeans(points, self.clusters)
+            labels, validation_labels = (nearest(x, centroids) for x in (points, whitening(validation_latents)))
+        self.clustering = Clustering(train, labels, validation_labels, EvenSampler.of(labels.cpu()))
+        self._restart_classifier(network, optimizer)
+
+    def _restart_classifier(self, network: nn.Module, optimizer: torch.optim.Optimizer) -> None:
+        assert isinstance(network, Headed)
+        network.head.load_state_dict(nn.Sequential(nn.ReLU(), self._classifier()).state_dict())
+        for parameter in network.head.parameters():
+            optimizer.state.pop(parameter, None)
+
+    def loss(self, network: nn.Module, batch: Batch) -> Tensor:
+        """In training of as many images as the batch has, drawn evenly over the clusters."""
+        return cross_entropy(*self._predicted(network, batch))
+
+    def measures(self, network: nn.Module, batch: Batch) -> dict[str, Tensor]:
+        """The loss, and how often (in percent) the cluster is predicted."""
+        return classification(*self._predicted(network, batch))
+
+    def _predicted(self, network: nn.Module, batch: Batch) -> tuple[Tensor, Tensor]:
+        """Logits (N, K) in float32, and the clusters (N,)."""
+        assert self.clustering is not None, "begin_epoch makes the clusters"
+        images, positions, all_labels = batch.images, batch.positions, self.clustering.validation_labels
+        if batch.training:
+            positions, all_labels = self.clustering.sampler.draw(len(images)), self.clustering.labels
+            images = self.augment(self.clustering.images[positions])
+        return network(images).float(), all_labels[positions.to(all_labels.device, non_blocking=True)]
+
+
+def features(network: nn.Module, images: Images) -> Tensor:
+    """The latents (N, D) of all images, in float32."""
+    encoder: nn.Module = network.encoder  # type: ignore[assignment]
+    return torch.cat([encoder(images[positions]).float() for positions in batches(len(images), PASS_BATCH)])

@@ -1,0 +1,81 @@
+"""Jigsaw: which permutation an image's nine tiles were shuffled by.
+
+Source: Noroozi and Favaro, *Unsupervised Learning of Visual Representations by Solving Jigsaw Puzzles*, 2016 (arXiv
+1603.09246), section 3 and, for the precautions against shortcuts, section 4 and table 5. Scaled from windows of 225
+pixels: tiles of 24 in cells of 32 (there 64 in 75), so 8 pixels apart on average (there 11), and the channels of a
+tile moved by up to 1 pixel (there 2), which is the paper's colour jitter, against chromatic aberration.
+The set of 100 permutations is the default: the paper's table 5 has the figures of that row of its table 4.
+Deviation: the share of grey images (there 30 %) is left out.
+Shapes: N images, D latent values, P permutations.
+"""
+
+import torch
+from torch import Tensor, nn
+
+from pse_repro.models import LATENT_SIZES, Headed, build_encoder
+from pse_repro.objectives.base import Setup
+from pse_repro.objectives.permutations import TILES, load
+from pse_repro.objectives.pretext import Pretext, pretext_head
+from pse_repro.objectives.tiles import grid_tiles, tile_latents
+
+TILE_SIDE = 24  # pixels
+JITTER = 1  # pixels
+FLAT = 1 / 255  # a standard deviation that small is no texture; it is not blown up
+
+
+class JigsawNetwork(Headed):
+    """One encoder for all tiles, their latents concatenated in the order they come in, and the head: logits (N, P)."""
+
+    def forward(self, tiles_N9CHW: Tensor) -> Tensor:
+        logits: Tensor = self.head(tile_latents(self.encoder, tiles_N9CHW).flatten(1))
+        return logits
+
+
+class Jigsaw(Pretext):
+    """Cross-entropy of the permutations; `permutations` names a stored set.
+
+    `gap`, `jitter` and `normalise` are the three precautions: tiles apart, colour channels moved, and each tile with
+    mean 0 and standard deviation 1 in each channel. The last one becomes part of the encoder, which therefore
+    normalises the whole images that it is judged on in the same way.
+    """
+
+    def __init__(
+        self, setup: Setup, permutations: str = "100", gap: bool = True, jitter: bool = True, normalise: bool = True
+    ) -> None:
+        super().__init__(setup)
+        self.orders_P9 = torch.from_numpy(load(permutations))
+        self.gap, self.jitter, self.normalise = gap, jitter, normalise
+
+    def network(self) -> nn.Module:
+        encoder = build_encoder(self.setup.encoder)
+        if self.normalise:
+            encoder = nn.Sequential(nn.InstanceNorm2d(3, eps=FLAT**2), encoder)
+        head = pretext_head(TILES * LATENT_SIZES[self.setup.encoder], len(self.orders_P9))
+        return JigsawNetwork(encoder, head)
+
+    def classified(self, network: nn.Module, images_NCHW: Tensor) -> tuple[Tensor, Tensor]:
+        tiles = grid_tiles(images_NCHW, TILE_SIDE, self.gap)
+        if self.jitter:
+            tiles = move_channels(tiles, JITTER)
+        classes = torch.randint(len(self.orders_P9), (len(tiles),))
+        shuffled = shuffle(tiles, self.orders_P9[classes])
+        return network(shuffled), classes.to(shuffled.device, non_blocking=True)
+
+
+def shuffle(tiles_NTCHW: Tensor, orders_NT: Tensor) -> Tensor:
+    """The tiles in other orders: `orders_NT` names the tile that comes to each place, on the CPU."""
+    device = tiles_NTCHW.device
+    image = torch.arange(len(tiles_NTCHW), device=device)[:, None]
+    return tiles_NTCHW[image, orders_NT.to(device, non_blocking=True)]
+
+
+def move_channels(tiles_NTCHW: Tensor, reach: int) -> Tensor:
+    """The tiles (N, T, C, s, s), each channel moved by its own -`reach` to `reach` pixels in x and in y.
+
+    Where a channel has moved away from an edge, the edge is repeated.
+    """
+    size = tiles_NTCHW.shape[-1]
+    moves = torch.randint(-reach, reach + 1, (*tiles_NTCHW.shape[:3], 2))
+    x, y = (moves[..., None] + torch.arange(size)).clamp(0, size - 1).unbind(-2)
+    pixels = (y[..., :, None] * size + x[..., None, :]).flatten(3).to(tiles_NTCHW.device, non_blocking=True)
+    return tiles_NTCHW.flatten(3).gather(3, pixels).unflatten(3, (size, size))

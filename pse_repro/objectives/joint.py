@@ -1,0 +1,97 @@
+"""Semi-supervised: cross-entropy on a few labels and reconstruction of all images, in one loss.
+
+    cross-entropy + weight * ramp(progress) * reconstruction,    ramp(p) = exp(-5 (1 - min(p / 0.25, 1))^2)
+
+Source: overview of self-supervision, "Semi-supervised learning" (two weighted terms, one supervised, one not); the
+ramp is that of S. Laine and T. Aila, *Temporal Ensembling for Semi-Supervised Learning*, 2017, which its
+example (X. Li et al., *Semi-supervised Skin Lesion Segmentation via Transformation Consistent Self-ensembling Model*,
+2018) has, too: theirs ends after 80 of 300 epochs, ours after a quarter of the pre-training. Reconstruction stands in
+for the consistency that they ask for.
+"""
+
+import math
+
+import torch
+from torch import Tensor, nn
+
+from pse_repro.models import CLASSES, LATENT_SIZES, Autoencoder, build_encoder
+from pse_repro.objectives.base import Batch, Objective, Setup
+from pse_repro.objectives.labelled import LabelledImages, classification
+from pse_repro.objectives.pse import PSE, pse_criterion
+from pse_repro.objectives.reconstruction import Criterion, squared_error
+
+RAMP_END = 0.25  # of the pre-training
+
+
+def ramp(progress: float) -> float:
+    """The unsupervised term's share of its full weight: exp(-5) at the beginning, 1 from RAMP_END on."""
+    return math.exp(-5 * (1 - min(progress / RAMP_END, 1)) ** 2)
+
+
+class JointNetwork(Autoencoder):
+    """The study's autoencoder, and a linear classifier on its latents."""
+
+    def __init__(self, encoder: str) -> None:
+        super().__init__(build_encoder(encoder), LATENT_SIZES[encoder])
+        self.classifier = nn.Linear(LATENT_SIZES[encoder], CLASSES)
+
+
+class Joint(Objective):
+    """Half of a step's images are labelled ones, drawn from the few; the others are the first half of the batch.
+
+    So a step costs what the autoencoder's does. All images are reconstructed, the labelled ones classified. `fraction`
+    of the labelled images have their labels used, class-balanced: those of low-label's first subset of that fraction.
+    Its results on a smaller one flatter the encoder, which has seen more labels than they say.
+    No label beyond these has a say: the last epoch is kept, and the held-out ones serve the curves alone.
+    """
+
+    keeps = "last"
+    reconstructs = True
+
+    def __init__(self, setup: Setup, criterion: Criterion, fraction: float, weight: float) -> None:
+        super().__init__(setup)
+        self.criterion, self.weight = criterion, weight
+        self.images = LabelledImages(setup, fraction)
+
+    def network(self) -> JointNetwork:
+        return JointNetwork(self.setup.encoder)
+
+    def loss(self, network: nn.Module, batch: Batch) -> Tensor:
+        half = len(batch.images) // 2
+        labelled, labels = self.images.draw(half)
+        images = torch.cat([labelled, batch.images[: len(batch.images) - half]])
+        latent_ND, reconstruction = network(images)
+        supervised = classification(network.classifier(latent_ND[:half]), labels)["loss"]  # type: ignore[operator]
+        return supervised + self.weight * ramp(batch.progress) * self.criterion(reconstruction, images)
+
+    def measures(self, network: nn.Module, batch: Batch) -> dict[str, Tensor]:
+        """On held-out labels and images: "loss" with the full weight, "cross_entropy", "accuracy" and "mse"."""
+        labelled, labels = self.images.held_out(batch.positions)
+        found = classification(network.classifier(network.encoder(labelled)), labels)  # type: ignore[operator]
+        reconstruction = network(batch.images)[1]
+        return {
+            "loss": found["loss"] + self.weight * self.criterion(reconstruction, batch.images),
+            "cross_entropy": found["loss"],
+            "accuracy": found["accuracy"],
+            "mse": squared_error(reconstruction, batch.images),
+        }
+
+
+class JointMSE(Joint):
+    """The reconstruction's mean squared error is the unsupervised term."""
+
+    def __init__(self, setup: Setup, fraction: float = 0.1, weight: float = 10) -> None:
+        super().__init__(setup, squared_error, fraction, weight)
+
+
+class JointPSE(Joint):
+    """PSE is the unsupervised term; `weight` is that of a kernel of mass one, whichever switch 1 asks for."""
+
+    def __init__(self, setup: Setup, fraction: float = 0.1, weight: float = 10) -> None:
+        criterion = pse_criterion(setup.sigma, setup.switches)
+        kernel_mass = float(criterion.weights.sum()) ** 2  # in two dimensions; the loss goes with its square
+        super().__init__(setup, criterion, fraction, weight / kernel_mass**2)
+
+    @classmethod
+    def check(cls, sigma: float | None) -> None:
+        PSE.check(sigma)

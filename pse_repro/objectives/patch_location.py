@@ -1,0 +1,99 @@
+"""Patch location: which of the eight neighbours of a patch another one is.
+
+Source: Doersch, Gupta and Efros, *Unsupervised Visual Representation Learning by Context Prediction*, 2015 (arXiv
+1505.05192), section 3 and, for the precautions against shortcuts, section 3.1. Scaled from patches of 96 pixels:
+patches of 22, gaps of 11 (there 48), each patch moved by up to 2 pixels (there 7), so that the grid fits into 96.
+The middle patch goes into all eight pairs, as there each patch goes into up to eight.
+Deviation: no patch is made coarser (there some are, against pixelation).
+Shapes: N images, D latent values; the nine patches of an image by rows, the middle one is the fifth.
+"""
+
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+
+from pse_repro.models import LATENT_SIZES, Headed, build_encoder
+from pse_repro.objectives.base import Setup
+from pse_repro.objectives.pretext import Pretext, pretext_head
+from pse_repro.objectives.tiles import GRID, cut, grid_places, grid_tiles, tile_latents
+
+PATCH, GAP, JITTER = 22, 11, 2  # pixels
+NEIGHBOURS, MIDDLE = 8, 4
+NOISE = 1 / 100  # of the kept channel's standard deviation, in place of a dropped one
+
+Colour = Literal["projected", "dropped", "kept"]
+
+
+class PairNetwork(Headed):
+    """One encoder for all patches, the latents of a pair concatenated (late fusion), and the head: logits (N, 8, 8).
+
+    The second index is the neighbour that makes the pair with the middle patch.
+    """
+
+    def forward(self, patches_N9CHW: Tensor) -> Tensor:
+        latents = tile_latents(self.encoder, patches_N9CHW)
+        middle = latents[:, MIDDLE : MIDDLE + 1].expand(-1, NEIGHBOURS, -1)
+        neighbours = torch.cat([latents[:, :MIDDLE], latents[:, MIDDLE + 1 :]], 1)
+        logits: Tensor = self.head(torch.cat([middle, neighbours], 2))
+        return logits
+
+
+class PatchLocation(Pretext):
+    """Cross-entropy of the eight locations.
+
+    `gap` False lets the patches adjoin without jitter. `colour` tells what is done against chromatic aberration:
+    "projected" takes the axis from green to magenta away, as part of the encoder, which therefore does so in the images
+    that it is judged on; "dropped" leaves one channel of each patch; "kept" does nothing.
+    """
+
+    def __init__(self, setup: Setup, gap: bool = True, colour: Colour = "projected") -> None:
+        super().__init__(setup)
+        self.gap, self.colour = gap, colour
+
+    def network(self) -> nn.Module:
+        encoder = build_encoder(self.setup.encoder)
+        if self.colour == "projected":
+            encoder = nn.Sequential(ColourProjection(), encoder)
+        return PairNetwork(encoder, pretext_head(2 * LATENT_SIZES[self.setup.encoder], NEIGHBOURS))
+
+    def classified(self, network: nn.Module, images_NCHW: Tensor) -> tuple[Tensor, Tensor]:
+        patches = grid_patches(images_NCHW) if self.gap else grid_tiles(images_NCHW, PATCH, gap=False)
+        if self.colour == "dropped":
+            patches = drop_colours(patches)
+        locations = torch.arange(NEIGHBOURS, device=images_NCHW.device).repeat(len(images_NCHW))
+        return network(patches).flatten(0, 1), locations
+
+
+def grid_patches(images_NCHW: Tensor) -> Tensor:
+    """The 3 x 3 patches (N, 9, 3, 22, 22) of a grid at a random place, each moved at random around its own place."""
+    count, side = len(images_NCHW), images_NCHW.shape[-1]
+    room = side - (GRID * PATCH + (GRID - 1) * GAP + 2 * JITTER)
+    start = torch.randint(room + 1, (count, 1, 2))
+    moves = torch.randint(2 * JITTER + 1, (count, GRID * GRID, 2))
+    return cut(images_NCHW, grid_places(PATCH + GAP) + start + moves, PATCH)
+
+
+class ColourProjection(nn.Module):
+    """Images (N, 3, H, W) without the part of each pixel's colour that lies along a = (-1, 2, -1), green to magenta.
+
+    That is I - a a^T / (a^T a) applied to every pixel.
+    """
+
+    def forward(self, images_NCHW: Tensor) -> Tensor:
+        red, green, blue = images_NCHW.unbind(1)
+        part = (2 * green - red - blue) / 6
+        projected = torch.stack([red + part, green - 2 * part, blue + part], 1)
+        return projected.contiguous(memory_format=torch.channels_last)
+
+
+def drop_colours(patches_NTCHW: Tensor) -> Tensor:
+    """One channel of each patch kept, at random; instead of the others its mean, with a hundredth of its deviation."""
+    count, number, channels = patches_NTCHW.shape[:3]
+    device = patches_NTCHW.device
+    kept = torch.randint(channels, (count, number, 1, 1, 1)).to(device, non_blocking=True)
+    noise = torch.randn(patches_NTCHW.shape).to(device, non_blocking=True)
+    channel = patches_NTCHW.take_along_dim(kept, 2)
+    deviation, mean = torch.std_mean(channel, (3, 4), keepdim=True)
+    is_kept = torch.arange(channels, device=device)[:, None, None] == kept
+    return torch.where(is_kept, patches_NTCHW, mean + NOISE * deviation * noise)

@@ -1,0 +1,39 @@
+"""What the autoencoders have in common: images in, the same images out, judged by a criterion."""
+
+from collections.abc import Callable
+
+from torch import Tensor, nn
+
+from pse_repro.loss import PSELoss
+from pse_repro.models import Autoencoder, build_autoencoder
+from pse_repro.objectives.base import Batch, Objective, Setup
+
+CURVE_SIGMA = 3  # objectives without a sigma log the released PSE of this one, as the slides' curves do
+Criterion = Callable[[Tensor, Tensor], Tensor]  # of reconstruction and images, each (N, 3, 96, 96) in [0, 1]
+
+
+def squared_error(reconstruction: Tensor, images: Tensor) -> Tensor:
+    """mean((reconstruction - images)^2), in float32."""
+    return nn.functional.mse_loss(reconstruction.float(), images.float())
+
+
+class Reconstruction(Objective):
+    """The study's autoencoder under `criterion`; its curves tell MSE and PSE of the reconstructions, too."""
+
+    reconstructs = True
+
+    def __init__(self, setup: Setup, criterion: Criterion, curve_pse: PSELoss | None = None) -> None:
+        super().__init__(setup)
+        self.criterion = criterion
+        self.curve_pse = curve_pse or PSELoss.as_released(CURVE_SIGMA)
+
+    def network(self) -> Autoencoder:
+        return build_autoencoder(self.setup.encoder)
+
+    def loss(self, network: nn.Module, batch: Batch) -> Tensor:
+        return self.criterion(network(batch.images)[1], batch.images)
+
+    def measures(self, network: nn.Module, batch: Batch) -> dict[str, Tensor]:
+        reconstruction = network(batch.images)[1]
+        by_name: dict[str, Criterion] = {"loss": self.criterion, "mse": squared_error, "pse": self.curve_pse}
+        return {name: criterion(reconstruction, batch.images) for name, criterion in by_name.items()}

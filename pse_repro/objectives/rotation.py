@@ -1,0 +1,36 @@
+"""Rotation: which of 0, 90, 180 and 270 degrees an image was turned by.
+
+Source: Gidaris, Singh and Komodakis, *Unsupervised Representation Learning by Predicting Image Rotations*, 2018 (arXiv
+1803.07728), equations 1 to 3: all four copies of an image in a batch. Nothing depends on the images' size; the head is
+one hidden layer on the study's latent.
+"""
+
+import torch
+from torch import Tensor, nn
+
+from pse_repro.models import LATENT_SIZES, Headed, build_encoder
+from pse_repro.objectives.pretext import Pretext, pretext_head
+
+TURNS = 4  # of 90 degrees
+
+
+class Rotation(Pretext):
+    """Cross-entropy of the four turns."""
+
+    def network(self) -> nn.Module:
+        encoder = build_encoder(self.setup.encoder)
+        return Headed(encoder, pretext_head(LATENT_SIZES[self.setup.encoder], TURNS))
+
+    def classified(self, network: nn.Module, images_NCHW: Tensor) -> tuple[Tensor, Tensor]:
+        turned, turns = all_turns(images_NCHW)
+        return network(turned), turns
+
+
+def all_turns(images_NCHW: Tensor) -> tuple[Tensor, Tensor]:
+    """Square images turned counter-clockwise by 0, 90, 180 and 270 degrees (4N, 3, H, H), and by how many turns (4N,).
+
+    All images unturned come first, then all turned once, and so on. No pixel changes its value.
+    """
+    turned = torch.cat([images_NCHW.rot90(turns, (2, 3)) for turns in range(TURNS)])
+    turns = torch.arange(TURNS, device=images_NCHW.device).repeat_interleave(len(images_NCHW))
+    return turned.contiguous(memory_format=torch.channels_last), turns

@@ -1,0 +1,62 @@
+"""SimCLR: two views of an image agree, all other images' views differ.
+
+Source: Chen et al., *A Simple Framework for Contrastive Learning*, 2020 (arXiv 2002.05709), algorithm 1 and equation 1.
+Scaled from 224 x 224: colour distortion of strength 0.5 and temperature 0.5, the paper's values for small images
+(appendix B.9), though with its blur, of 9 pixels; Adam and the study's batches instead of LARS and thousands of images.
+Shapes: N images, D latent values, 128 values of a projection.
+"""
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import cross_entropy, normalize
+
+from pse_repro.data.distortion import distortion
+from pse_repro.models import LATENT_SIZES, Headed, build_encoder
+from pse_repro.objectives.base import Batch, Objective, Setup
+
+PROJECTION = 128
+
+
+def similarities(first_ND: Tensor, second_ND: Tensor) -> Tensor:
+    """Cosine similarities (2N, 2N) of all views, each one's own -inf: the first N rows are the first views."""
+    with torch.autocast(first_ND.device.type, enabled=False):
+        views_VD = normalize(torch.cat([first_ND, second_ND]).float())
+        return (views_VD @ views_VD.T).fill_diagonal_(-torch.inf)
+
+
+def other_view(similarities_VV: Tensor) -> Tensor:
+    """The row (2N,) of each view's other view."""
+    views = len(similarities_VV)
+    return torch.arange(views, device=similarities_VV.device).roll(views // 2)
+
+
+def nt_xent(similarities_VV: Tensor, temperature: float) -> Tensor:
+    """Cross-entropy of finding each view's other view among all but itself, averaged over the 2N views."""
+    return cross_entropy(similarities_VV / temperature, other_view(similarities_VV))
+
+
+class SimCLR(Objective):
+    """NT-Xent of the projections of two distorted views; the projection head is thrown away afterwards."""
+
+    def __init__(self, setup: Setup, temperature: float = 0.5) -> None:
+        super().__init__(setup)
+        self.temperature = temperature
+        self.distort = distortion()
+
+    def network(self) -> Headed:
+        size = LATENT_SIZES[self.setup.encoder]
+        head = nn.Sequential(nn.Linear(size, size), nn.ReLU(), nn.Linear(size, PROJECTION))
+        return Headed(build_encoder(self.setup.encoder), head)
+
+    def loss(self, network: nn.Module, batch: Batch) -> Tensor:
+        return nt_xent(self._similarities(network, batch), self.temperature)
+
+    def measures(self, network: nn.Module, batch: Batch) -> dict[str, Tensor]:
+        """The loss, and how often (in percent) a view's nearest neighbour is its other view."""
+        found = self._similarities(network, batch)
+        is_nearest = found.argmax(1) == other_view(found)
+        return {"loss": nt_xent(found, self.temperature), "accuracy": 100 * is_nearest.float().mean()}
+
+    def _similarities(self, network: nn.Module, batch: Batch) -> Tensor:
+        views = self.distort(torch.cat([batch.images, batch.images]))
+        return similarities(*network(views).chunk(2))

@@ -1,0 +1,112 @@
+"""Free labels of rendered scenes: edges, depth and normals predicted at once, on latents that fit real images, too.
+
+    edges + depth + normals + 0.1 * (the discriminator, confused) + (the discriminator's own loss)
+
+Source: Z. Ren and Y. J. Lee, *Cross-Domain Self-supervised Multi-task Feature Learning using Synthetic Imagery*, 2018
+(arXiv 1711.09082), section 3: three tasks on synthetic images, and an adversarial loss on the features, so that real
+images have the same ones. Changed for 96 x 96 and one latent vector an image: scenes are rendered on the fly
+(`pse_repro.data.relief`) and not taken from data sets of rooms and streets; labels have 24 x 24 cells; the
+discriminator judges latents, not maps; and the encoder is to leave it undecided (the domain confusion of E. Tzeng et
+al., *Simultaneous Deep Transfer Across Domains and Tasks*, 2015), because one that is to deceive it overshoots: on
+photographs its accuracy then fell to a tenth, and so stays about a half.
+Shapes: N images of a step, the first half real ones, S scenes, the others; h = w = 24 cells.
+"""
+
+import torch
+from torch import Tensor, nn
+from torch.func import functional_call
+from torch.nn import functional as F
+
+from pse_repro.data.relief import Scenes, draw, render
+from pse_repro.models import LATENT_SIZES, build_encoder
+from pse_repro.objectives.base import Batch, Objective
+
+CELL = 4  # pixels
+DOMAIN_WEIGHT = 0.1  # of confusing the discriminator, the three tasks having 1 each
+
+
+class SyntheticLabelsNetwork(nn.Module):
+    """The encoder, a small decoder from its latents to five maps (S, 5, h, w), and the domain discriminator."""
+
+    def __init__(self, encoder: str) -> None:
+        super().__init__()
+        size = LATENT_SIZES[encoder]
+        self.encoder = build_encoder(encoder)
+        self.decoder = nn.Sequential(
+            nn.Linear(size, 64 * 6 * 6), nn.Unflatten(1, (64, 6, 6)), nn.LeakyReLU(0.2),
+            nn.ConvTranspose2d(64, 64, 4, stride=2, padding=1), nn.LeakyReLU(0.2),
+            nn.ConvTranspose2d(64, 32, 4, stride=2, padding=1), nn.LeakyReLU(0.2),
+            nn.Conv2d(32, 5, 3, padding=1),
+        )  # fmt: skip
+        # of normalised latents, so that it cannot be deceived by their length alone
+        judge = (nn.Linear(size, 128), nn.LeakyReLU(0.2), nn.Linear(128, 1))
+        self.discriminator = nn.Sequential(nn.LayerNorm(size, elementwise_affine=False), *judge)
+
+
+class SyntheticLabels(Objective):
+    """A step encodes as many images as others do: half of its real ones, and scenes in place of the other half."""
+
+    def network(self) -> SyntheticLabelsNetwork:
+        return SyntheticLabelsNetwork(self.setup.encoder)
+
+    def loss(self, network: nn.Module, batch: Batch) -> Tensor:
+        assert isinstance(network, SyntheticLabelsNetwork)
+        tasks, latents_ND, is_real = self._forward(network, batch)
+        confused = domain_loss(_held(network.discriminator, latents_ND), torch.full_like(is_real, 0.5))
+        judged = domain_loss(network.discriminator(latents_ND.detach()), is_real)
+        return total(tasks) + DOMAIN_WEIGHT * confused + judged
+
+    def measures(self, network: nn.Module, batch: Batch) -> dict[str, Tensor]:
+        """ "loss" of the three tasks, each of them, and "domain_accuracy", the discriminator's, in percent."""
+        assert isinstance(network, SyntheticLabelsNetwork)
+        tasks, latents_ND, is_real = self._forward(network, batch)
+        says_real = network.discriminator(latents_ND)[:, 0] > 0
+        return {"loss": total(tasks)} | tasks | {"domain_accuracy": 100 * (says_real == is_real).float().mean()}
+
+    def _forward(self, network: SyntheticLabelsNetwork, batch: Batch) -> tuple[dict[str, Tensor], Tensor, Tensor]:
+        """The tasks' losses, the latents of real images and scenes, and 1.0 for those that are real ones'."""
+        real = len(batch.images) // 2
+        scenes = render(draw(len(batch.images) - real).to(self.setup.device, non_blocking=True))
+        latents_ND = network.encoder(torch.cat([batch.images[:real], scenes.images_NCHW]))
+        is_real = (torch.arange(len(latents_ND), device=latents_ND.device) < real).float()
+        return task_losses(network.decoder(latents_ND[real:]), scenes), latents_ND, is_real
+
+
+def task_losses(maps_SChw: Tensor, scenes: Scenes) -> dict[str, Tensor]:
+    """ "edges", "depth" and "normals" of the maps (S, 5, h, w): edge logits, depth, and normals of any length.
+
+    Edges: cross-entropy in which cells with and without an edge weigh the same in all. Depth: mean absolute error, in
+    half sides of the image, beside each scene's mean, which a parallel projection does not show. Normals: 1 - cosine.
+    """
+    logits_Shw, depth_Shw, normals_SChw = maps_SChw.float().split([1, 1, 3], 1)
+    edges = F.max_pool2d(scenes.edges_NHW[:, None], CELL)
+    share = edges.mean()
+    weights = torch.where(edges > 0, 1 - share, share)
+    wrong = _relative(depth_Shw) - _relative(F.avg_pool2d(scenes.depth_NHW[:, None], CELL))
+    cosine = F.cosine_similarity(normals_SChw, F.avg_pool2d(scenes.normals_NCHW, CELL), dim=1)
+    return {
+        "edges": F.binary_cross_entropy_with_logits(logits_Shw, edges, weights, reduction="sum")
+        / weights.sum().clamp_min(1e-6),
+        "depth": wrong.abs().mean(),
+        "normals": 1 - cosine.mean(),
+    }
+
+
+def total(tasks: dict[str, Tensor]) -> Tensor:
+    """The sum of the tasks' losses."""
+    return torch.stack(list(tasks.values())).sum()
+
+
+def _relative(depth_SChw: Tensor) -> Tensor:
+    return depth_SChw - depth_SChw.mean((2, 3), keepdim=True)
+
+
+def domain_loss(logits_N1: Tensor, is_real: Tensor) -> Tensor:
+    """Cross-entropy of the discriminator's logits, in float32: 0.6931 where it is undecided."""
+    return F.binary_cross_entropy_with_logits(logits_N1[:, 0].float(), is_real)
+
+
+def _held(discriminator: nn.Module, latents_ND: Tensor) -> Tensor:
+    """The discriminator's logits, with gradients for the latents and none for its own weights."""
+    weights = {name: weight.detach() for name, weight in discriminator.named_parameters()}
+    return functional_call(discriminator, weights, (latents_ND,))

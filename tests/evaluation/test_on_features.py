@@ -1,0 +1,56 @@
+"""Evaluations on fixed features: the encoder is in evaluation mode, and folds do not need each other."""
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from pse_repro.device import Machine
+from pse_repro.evaluation.on_features import OnFeatures, features
+from tests.tiny import CPU, dataset, protocol, tiny_encoder
+
+
+def encoder() -> nn.Module:
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        return tiny_encoder()
+
+
+def nobody(number: int, epoch: int, loss: float) -> None:
+    pass
+
+
+def test_features_are_the_latents_of_single_images_in_evaluation_mode() -> None:
+    split, network = dataset(test=7).test, encoder()
+    network.train()
+    found = features(network, split, CPU)
+    images = torch.from_numpy(split.stored_NCWH).transpose(-1, -2) / 255
+    with torch.no_grad():
+        expected = [network.eval()(image[None])[0].numpy() for image in images]
+    np.testing.assert_allclose(found, np.stack(expected), rtol=1e-4, atol=1e-6)
+
+
+def test_features_are_float32_under_bf16() -> None:
+    found = features(encoder(), dataset(test=3).test, Machine(torch.device("cpu"), "bf16"))
+    assert found.dtype == np.float32
+
+
+@pytest.mark.parametrize("evaluation", ["linear", "knn"])
+def test_each_fold_gives_probabilities_that_do_not_depend_on_the_others(evaluation: str) -> None:
+    judged = OnFeatures("cell", evaluation, "cnn", protocol(), dataset(), CPU)
+    together = dict(judged.run([1, 2], encoder, nobody))
+    alone = dict(judged.run([2], encoder, nobody))
+    np.testing.assert_array_equal(together[2].probabilities_NK, alone[2].probabilities_NK)
+    assert not np.allclose(together[1].probabilities_NK, together[2].probabilities_NK)
+    for result in together.values():
+        assert result.probabilities_NK.shape == (40, 10)
+        np.testing.assert_allclose(result.probabilities_NK.sum(axis=1), 1, rtol=1e-5)
+        assert result.seconds > 0
+
+
+def test_a_fold_learns_from_its_training_images_alone() -> None:
+    judged = OnFeatures("cell", "knn", "cnn", protocol(), dataset(), CPU)
+    ((_, before),) = judged.run([1], encoder, nobody)
+    judged.labels[judged.folds[0][1]] = 0  # of its validation images
+    ((_, after),) = judged.run([1], encoder, nobody)
+    np.testing.assert_array_equal(before.probabilities_NK, after.probabilities_NK)
