@@ -101,7 +101,7 @@ class Progress:
 
     def __init__(self, quiet: bool = False, lines: bool = False) -> None:
         self.quiet = quiet
-        self._console = Console(stderr=True, quiet=quiet, highlight=False, soft_wrap=True)
+        self._console = Console(stderr=True, quiet=quiet, highlight=False)
         self.on_terminal = self._console.is_terminal and not self._console.is_dumb_terminal and not (quiet or lines)
         self.in_lines = not (quiet or self.on_terminal)
         self._stage: Stage | None = None
@@ -126,7 +126,8 @@ class Progress:
         self._live.stop()
 
     def say(self, text: str) -> None:
-        self._console.print(f"{time.strftime('%H:%M:%S')} {text}", markup=False)
+        line = f"{time.strftime('%H:%M:%S')} {text}"
+        self._console.print(line, markup=False, soft_wrap=not self._console.is_terminal)
 
     @contextmanager
     def stage(self, name: str, total: int, unit: str = "images", epochs: int | None = None) -> Iterator[Stage]:

@@ -68,6 +68,8 @@ def _readme(run: Run, weights: bool) -> str:
         ("cells/", "of each model: versions, commit, machine, images, seconds (provenance.json)"),
         ("models/*/curves.csv", "losses by epoch of a pre-training; its summary is pretrain.json"),
         ("models/*/*/fold-K.npz", "a classifier's probabilities (N, 10) on the test images, and their labels"),
+        ("models/*/cluster-*/*", "clusterings: their measures, the embedding, the curve over epochs"),
+        ("models/*/portrait.npz", "latents of some test images, their embedding, the first layer's filters"),
         ("models/*/reconstructions.npz", "a few test images and what the autoencoder makes of them"),
         *([("models/*/*.safetensors", "the autoencoders' weights")] if weights else []),
         ("SHA256SUMS", "of every other file; check them with: sha256sum -c SHA256SUMS"),

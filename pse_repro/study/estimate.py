@@ -1,7 +1,8 @@
 """How long a study takes on a machine at least: its work counted in images and steps, times what these cost here.
 
-Counted: passes through the networks, augmentation, optimizer steps. Left out: the objective, reading and writing files,
-the baselines on pixels, the report. Costs are the fastest of a few repeats, so that a busy moment does not count.
+Counted: passes through the networks (one an image, whatever the objective makes of it), augmentation, optimizer steps.
+Left out: the loss, reading and writing files, clusterings, the baselines on pixels, the report. Costs are the fastest of
+a few repeats, so that a busy moment does not count.
 """
 
 import time
@@ -15,6 +16,7 @@ from torch import Tensor, nn
 from pse_repro.config import Protocol, Study
 from pse_repro.data.augment import Augmentation, downstream_augmentation, pretrain_augmentation
 from pse_repro.device import Machine
+from pse_repro.evaluation.low_label import EPOCH_STEPS, EPOCHS, FRACTIONS
 from pse_repro.models import LATENT_SIZES, build_autoencoder, build_classifier
 from pse_repro.objectives import OBJECTIVES
 from pse_repro.study.address import evaluation_folder, model_folder
@@ -61,21 +63,41 @@ def estimate_seconds(
         cost = costs[cell.model.encoder]
         work[model_folder(Path(), cell)] = _pretraining_seconds(cell, taken, cost)
         for evaluation in cell.evaluations:
-            seconds = _finetuning_seconds if evaluation == "finetune" else _frozen_seconds
-            work[evaluation_folder(Path(), cell, evaluation)] = seconds(cell, taken, cost)
+            work[evaluation_folder(Path(), cell, evaluation)] = _judging_seconds(evaluation, cell, taken, cost)
     return sum(work.values())
 
 
 def _pretraining_seconds(cell: Cell, images: Mapping[str, int], cost: Costs) -> float:
-    length = cell.length
+    length, objective = cell.length, OBJECTIVES[cell.model.objective].kind
     held_out = images["unlabeled"] * cell.protocol.settings.validation_fraction
-    trained = images["unlabeled"] - held_out
-    if not OBJECTIVES[cell.model.objective].trains:
-        return held_out * cost.forward
+    # What gives no images back trains its encoder at least.
+    train, read = (cost.train, cost.forward) if objective.reconstructs else (WHOLE_PASS * cost.encode, cost.encode)
+    if not objective.trains:
+        return held_out * read
+    if length.seconds is not None:
+        return length.epochs * (length.seconds + held_out * read)
+    trained = images["unlabeled"] - held_out if length.steps is None else length.steps * length.batch_size
     small = cost.small if cell.protocol.switches.pretrain_augmentation == "small" else 0.0
-    drawn = trained if length.steps is None else length.steps * length.batch_size
-    training = length.seconds or drawn * (cost.train + small + cost.step / length.batch_size)
-    return length.epochs * (training + held_out * cost.forward)
+    epoch = trained * (train + small + cost.step / length.batch_size) + held_out * read
+    return length.epochs * epoch
+
+
+def _judging_seconds(evaluation: str, cell: Cell, images: Mapping[str, int], cost: Costs) -> float:
+    if evaluation == "finetune":
+        return _finetuning_seconds(cell, images, cost)
+    if evaluation == "frozen":
+        return _frozen_seconds(cell, images, cost)
+    if evaluation in FRACTIONS:
+        return _low_label_seconds(FRACTIONS[evaluation], cell, images, cost)
+    return (images["train"] + images["test"]) * cost.encode
+
+
+def _low_label_seconds(fraction: float, cell: Cell, images: Mapping[str, int], cost: Costs) -> float:
+    settings = cell.protocol.settings
+    steps = EPOCH_STEPS * min(EPOCHS, settings.downstream_max_epochs)
+    high = 0.0 if cell.protocol.switches.downstream_augmentation == "none" else cost.high
+    trained = steps * min(settings.batch_size, fraction * images["train"])
+    return cell.folds * (trained * (high + WHOLE_PASS * cost.encode) + images["test"] * cost.encode)
 
 
 def _finetuning_seconds(cell: Cell, images: Mapping[str, int], cost: Costs) -> float:

@@ -25,7 +25,7 @@ from pse_repro.files import written_whole
 SUFFIXES = (".tar.gz", ".tgz", ".zip")
 SUMS = "SHA256SUMS"
 _RESULTS = ("run.json", "results.csv", "report.*", "figures/*", "cells/*/*/*.json", "baselines/*/*.npz")
-_MODELS = ("models/*/*.json", "models/*/*.csv", "models/*/*.npz", "models/*/*/*.npz")
+_MODELS = tuple(f"models/{folder}/*.{suffix}" for folder in ("*", "*/*") for suffix in ("json", "csv", "npz"))
 _WEIGHTS = ("models/*/*.safetensors",)
 _ZIP_DATE = (1980, 1, 1, 0, 0, 0)  # the earliest that a ZIP can hold
 _ZIP_MAGIC, _GZIP_MAGIC = b"PK\x03\x04", b"\x1f\x8b"
@@ -86,7 +86,8 @@ def _files(directory: Path, weights: bool) -> list[str]:
     """The run's own files, by their paths in it; not what else lies there, nor what is just being written."""
     patterns = (*_RESULTS, *_MODELS, *(_WEIGHTS if weights else ()))
     found = (path for pattern in patterns for path in directory.glob(pattern))
-    return [path.relative_to(directory).as_posix() for path in found if path.is_file() and path.name[0] != "."]
+    wanted = (path for path in found if path.is_file() and path.name[0] != "." and path.parent.name != "epochs")
+    return [path.relative_to(directory).as_posix() for path in wanted]
 
 
 @contextmanager
