@@ -1,8 +1,8 @@
 """How long a study takes on a machine at least: its work counted in images and steps, times what these cost here.
 
 Counted: passes through the networks (one an image, whatever the objective makes of it), augmentation, optimizer steps.
-Left out: the loss, reading and writing files, clusterings, the baselines on pixels, the report. Costs are the fastest of
-a few repeats, so that a busy moment does not count.
+Left out: the loss, reading and writing files, clusterings, the baselines on pixels, the report. Costs are the fastest
+of a few repeats, so that a busy moment does not count.
 """
 
 import time

@@ -17,9 +17,9 @@ def test_the_loss_and_the_curves_are_of_the_reconstruction(name: str, sigma: flo
     batch = Batch(images, torch.arange(4), training=False, progress=0.0)
     reconstruction = network(images)[1]
     expected = {
-        "mse": float((reconstruction - images).square().mean()),
-        "pse": float(PSELoss.as_released(curve)(reconstruction, images)),
+        "mse": (reconstruction - images).square().mean().item(),
+        "pse": PSELoss.as_released(curve)(reconstruction, images).item(),
     }
-    found = {key: float(value) for key, value in objective.measures(network, batch).items()}
+    found = {key: value.item() for key, value in objective.measures(network, batch).items()}
     assert found == pytest.approx(expected | {"loss": expected[name]}, rel=1e-5)
-    assert float(objective.loss(network, batch)) == pytest.approx(expected[name], rel=1e-5)
+    assert objective.loss(network, batch).item() == pytest.approx(expected[name], rel=1e-5)

@@ -82,5 +82,5 @@ def test_beta_weighs_the_classification() -> None:
 @pytest.mark.parametrize("encoder", ["cnn", "residual"])
 def test_the_loss_falls(encoder: str) -> None:
     objective = RotationAE(setup("rotation-ae", encoder))
-    found = losses(objective, fresh(objective), drawn_batch())
+    found = losses(objective, fresh(objective), drawn_batch(3))
     assert found[-1] < 0.5 * found[0]

@@ -79,6 +79,7 @@ def test_another_table_of_expected_values_is_named(tmp_path: Path) -> None:
     assert [table.title.split(",")[0] for table in tables.tables] == ["Fine-tuning", "Frozen features"]
 
 
+@pytest.mark.usefixtures("no_pictures")
 @pytest.mark.parametrize("seeds", [1, 3])
 def test_every_cell_of_the_page_is_the_comparisons(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, seeds: int) -> None:
     store_run(tmp_path, study(), seeds=seeds)

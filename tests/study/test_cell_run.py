@@ -41,7 +41,7 @@ def test_rows_hold_every_fold_and_the_ensemble(tmp_path: Path) -> None:
 
 
 def test_scores_come_from_the_kept_predictions(tmp_path: Path) -> None:
-    rows = run(tmp_path)
+    rows = run(tmp_path, evaluations=("frozen",))
     folder = evaluation_folder(tmp_path, cell(), "frozen")
     folds = [np.load(folder / f"fold-{number}.npz") for number in (1, 2)]
     labels = folds[0]["labels"].astype(int) - 1
@@ -59,14 +59,14 @@ def test_a_second_run_trains_nothing_and_gives_the_same_rows(tmp_path: Path, mon
 
 
 def test_a_lost_fold_is_made_again_with_the_same_numbers(tmp_path: Path) -> None:
-    first = run(tmp_path)
+    first = run(tmp_path, evaluations=("finetune",))
     path = evaluation_folder(tmp_path, cell(), "finetune") / "fold-2.npz"
     path.unlink()
-    pd.testing.assert_frame_equal(run(tmp_path), first)
+    pd.testing.assert_frame_equal(run(tmp_path, evaluations=("finetune",)), first)
 
 
 def test_folds_do_not_depend_on_the_ones_before(tmp_path: Path) -> None:
-    both, first_only = run(tmp_path / "a", cell(folds=2)), run(tmp_path / "b", cell(folds=1))
+    both, first_only = (run(tmp_path / str(folds), cell(folds=folds), ("finetune",)) for folds in (2, 1))
     assert value(both, "finetune", "1", "loss") == value(first_only, "finetune", "1", "loss")
 
 
@@ -94,7 +94,7 @@ def test_a_state_of_something_else_is_refused_in_one_line(tmp_path: Path) -> Non
 
 
 def test_provenance_says_what_made_the_numbers(tmp_path: Path) -> None:
-    run(tmp_path)
+    run(tmp_path, evaluations=("frozen",))
     folder = tmp_path / "cells" / "as-released" / "cnn-mse-seed0"
     record = json.loads((folder / "provenance.json").read_text())
     assert {"versions", "git", "device", "precision", "data", "seed", "peak_memory_bytes"} <= set(record)
@@ -104,7 +104,7 @@ def test_provenance_says_what_made_the_numbers(tmp_path: Path) -> None:
 
 def test_seeds_and_models_draw_numbers_of_their_own(tmp_path: Path) -> None:
     losses = [
-        value(run(tmp_path, which), "pretrain", "", "validation_mse")
+        value(run(tmp_path, which, evaluations=()), "pretrain", "", "validation_mse")
         for which in (cell(), cell("pse", 3), Cell(protocol(), cell().model, 1, 2, ("finetune", "frozen"), 2))
     ]
     assert len(set(losses)) == 3

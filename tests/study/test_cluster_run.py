@@ -52,10 +52,9 @@ def test_data_of_other_classes_have_no_domains_and_a_curve_of_ten_clusters(
 ) -> None:
     asked: list[tuple[int, int]] = []
 
-    def clusters(*of: object) -> Clustering:
-        found = cluster_embedding(*of)  # type: ignore[arg-type]
-        asked.append((int(of[3]), len(np.unique(of[1]))))  # type: ignore[call-overload]
-        return found
+    def clusters(embedding_N2: np.ndarray, labels_N: np.ndarray, seed: int, count: int) -> Clustering:
+        asked.append((count, len(np.unique(labels_N))))
+        return cluster_embedding(embedding_N2, labels_N, seed, count)
 
     monkeypatch.setattr("pse_repro.study.cluster_run.cluster_embedding", clusters)
     rows = run(tmp_path, name="photos-12345678")

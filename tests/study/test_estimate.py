@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 import torch
 
-from pse_repro.config import Budget, Protocol, Study, load_protocol, load_study
+from pse_repro.config import Budget, Evaluation, Model, Protocol, Study, load_protocol, load_study
 from pse_repro.device import Machine
 from pse_repro.study import estimate
 from pse_repro.study.estimate import Costs, estimate_seconds, measure
@@ -92,6 +92,30 @@ def test_a_budget_is_what_is_trained_whatever_there_is_to_train_on() -> None:
     assert seconds(images, protocol, train=1) == seconds(steps[20], protocol, train=1)
     timed = replace(base, budget=Budget(seconds=600.0))
     assert seconds(timed, protocol, train=1, step=1) == pytest.approx(models * 600)
+
+
+def test_what_gives_no_images_back_trains_its_encoder_at_least() -> None:
+    base = models_only("quick")
+    study = replace(base, models=(Model("cnn", "rotation"),), evaluations=("knn",))
+    protocol = load_protocol("as-released", study.overrides)
+    assert seconds(study, protocol, train=1, forward=1) == 0
+    passes = study.epochs * (3 * 85_000 + 15_000)  # a training step costs three passes
+    assert seconds(study, protocol, encode=1) == pytest.approx(passes + 5000 + 8000)
+
+
+def test_features_are_read_once_and_few_labels_take_a_fixed_number_of_steps() -> None:
+    protocol = load_protocol("as-released")  # batches of 128, longer than the 1,000 steps
+
+    def judging(*evaluations: Evaluation) -> float:
+        study = replace(models_only("quick"), models=(Model("cnn", "mse"),), evaluations=evaluations, folds=2)
+        return seconds(study, protocol, encode=1)
+
+    for evaluation in ("linear", "knn", "cluster"):
+        assert judging(evaluation) == pytest.approx(5000 + 8000)
+    assert judging("linear", "knn") == pytest.approx(2 * (5000 + 8000))
+    assert judging("low-label-1") == pytest.approx(2 * (3 * 1000 * 50 + 8000))  # folds; three passes; 1 % of 5,000
+    for evaluation in ("low-label-10", "low-label-100"):
+        assert judging(evaluation) == pytest.approx(2 * (3 * 1000 * 128 + 8000))
 
 
 def test_an_untrained_encoder_is_only_judged() -> None:

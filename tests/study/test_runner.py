@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from pse_repro.config import Model, Protocol, Study
+from pse_repro.config import Budget, Model, Protocol, Study
 from pse_repro.errors import UsageError
 from pse_repro.now import now_folder, read_nows
 from pse_repro.objectives.pse import PSE
@@ -16,6 +16,7 @@ from tests.tiny import CPU, dataset, protocol
 
 pytestmark = pytest.mark.usefixtures("tiny_models")
 STUDY = Study("tiny", "reduced", "paper", 1, (Model("cnn", "mse"), Model("cnn", "pse", 3.0)), folds=1)
+ONE = replace(STUDY, models=STUDY.models[:1], evaluations=("knn",))
 
 
 def run(folder: Path, study: Study = STUDY, protocols: list[Protocol] | None = None, seeds: int = 1) -> dict[str, str]:
@@ -54,9 +55,10 @@ def test_while_it_runs_others_can_see_it_and_afterwards_nothing_is_left(
 
 
 def test_seeds_can_be_added_to_a_run_and_keep_the_first_ones(tmp_path: Path) -> None:
-    run(tmp_path)
+    frozen = replace(STUDY, evaluations=("frozen",))
+    run(tmp_path, frozen)
     before = read_results(tmp_path)
-    run(tmp_path, seeds=2)
+    run(tmp_path, frozen, seeds=2)
     after = read_results(tmp_path)
     assert set(after["seed"]) == {"0", "1"}
     assert after[after["seed"] == "0"]["value"].tolist() == before["value"].tolist()
@@ -64,7 +66,7 @@ def test_seeds_can_be_added_to_a_run_and_keep_the_first_ones(tmp_path: Path) -> 
 
 def test_two_protocols_stand_side_by_side(tmp_path: Path) -> None:
     both = [protocol(downstream_max_epochs=1), protocol("as-described", downstream_max_epochs=1)]
-    run(tmp_path, protocols=both)
+    run(tmp_path, ONE, both)
     counts = read_results(tmp_path)["protocol"].value_counts()
     assert counts["as-released"] == counts["as-described"]
 
@@ -80,9 +82,15 @@ def test_a_cell_that_diverges_is_recorded_and_the_others_go_on(tmp_path: Path, m
 
 
 def test_other_settings_are_refused(tmp_path: Path) -> None:
-    run(tmp_path)
+    run(tmp_path, ONE)
     with pytest.raises(UsageError, match=r"study.folds = 1, and now it is 2"):
-        run(tmp_path, replace(STUDY, folds=2))
+        run(tmp_path, replace(ONE, folds=2))
+
+
+def test_too_small_a_budget_leaves_no_record_that_would_refuse_the_right_one(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="the budget is 0 steps of 8 images; expected one at least for each of the 1"):
+        run(tmp_path, replace(ONE, budget=Budget(images=7)))
+    assert run(tmp_path, replace(ONE, budget=Budget(images=8))) == {}
 
 
 def evaluations(folder: Path) -> set[str]:
@@ -90,15 +98,14 @@ def evaluations(folder: Path) -> set[str]:
 
 
 def test_a_run_keeps_the_evaluations_that_it_had_and_fresh_begins_without_them(tmp_path: Path) -> None:
-    one = replace(STUDY, models=STUDY.models[:1], evaluations=("knn",))
     folder = tmp_path / "run"
-    run(folder, one)
+    run(folder, ONE)
     before = read_results(folder)
-    linear = replace(one, evaluations=("linear",))
+    linear = replace(ONE, evaluations=("linear",))
     assert run(folder, linear) == {}
     assert open_record(folder).study.evaluations == ("knn", "linear")
     assert evaluations(folder) == {"knn", "linear"}
-    assert run(folder, one) == {}  # fewer than it has had
+    assert run(folder, ONE) == {}  # fewer than it has had
     after = read_results(folder)
     assert evaluations(folder) == {"knn", "linear"}
     assert after[after["evaluation"] != "linear"]["value"].tolist() == before["value"].tolist()
@@ -116,7 +123,7 @@ def test_what_is_no_run_is_refused(tmp_path: Path) -> None:
 
 
 def test_baselines_stand_in_the_same_results_and_are_done_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    study = replace(STUDY, baselines=("pixels", "pca", "random"))
+    study = replace(ONE, baselines=("pixels", "pca", "random"))
     both = [protocol(downstream_max_epochs=1), protocol("as-described", downstream_max_epochs=1)]
     assert run(tmp_path, study, both) == {}
     results = read_results(tmp_path)
@@ -128,7 +135,7 @@ def test_baselines_stand_in_the_same_results_and_are_done_once(tmp_path: Path, m
         for fold in ("1", "ensemble")
     }
     untrained = results[results["objective"] == "random"]
-    assert set(untrained["evaluation"]) == {"pretrain", "finetune", "frozen"}
+    assert set(untrained["evaluation"]) == {"pretrain", "knn"}
     monkeypatch.setattr("pse_repro.study.baseline_run.Baseline", None)
     assert run(tmp_path, study, both) == {}
     assert read_results(tmp_path).equals(results)
