@@ -227,6 +227,8 @@ def parse_budget(text: str) -> Budget:
     if not match:
         raise UsageError(f"budget is {text!r}; expected a number with images, steps or s, as in '20000 images'")
     amount, unit = float(match[1].replace("_", "")), {"s": "seconds"}.get(match[2], match[2])
+    if unit != "seconds" and not amount.is_integer():
+        raise UsageError(f"budget is {text!r}; expected a whole number of {unit}")
     budget = Budget(**{unit: amount if unit == "seconds" else int(amount)})  # type: ignore[arg-type]
     positive(budget, "budget")
     return budget

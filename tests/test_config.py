@@ -358,7 +358,12 @@ def test_every_whole_amount_is_taken_as_it_is(amount: int, unit: str) -> None:
         assert sum(value or 0 for value in vars(parse_budget(f"{written} {unit}")).values()) == amount
 
 
-@pytest.mark.parametrize("text", ["0 images", "0.5 steps", "0 s"])
+def test_half_a_step_is_refused() -> None:
+    with pytest.raises(UsageError, match=r"budget is '1.5 steps'; expected a whole number of steps"):
+        parse_budget("1.5 steps")
+
+
+@pytest.mark.parametrize("text", ["0 images", "0 s"])
 def test_a_budget_of_nothing_is_refused(text: str) -> None:
     with pytest.raises(UsageError, match=r"budget: \w+ is 0(\.0)?; expected a finite number above 0"):
         parse_budget(text)

@@ -87,27 +87,31 @@ def peers_tables(run: Run) -> list[Table]:
 
 
 def section(run: Run) -> list[Section]:
-    """The figure of the first evaluation, a picture a protocol; none in runs of the study's own evaluations alone."""
-    pictures = []
-    for protocol in run.record.protocols if _judges_peers(run) else ():
-        found = [row for row in rows(run, protocol) if any(row.values.values())]
-        heading = next((heading for _, _, heading, _ in COLUMNS if found and found[0].values[heading]), None)
-        if heading is None:
-            continue
-        named = {label(row.model): row.values[heading] for row in found if row.values[heading]}
-        words = ", ".join(f"{name} {fmean(values):.2f}" for name, values in named.items())
-        seeds = max(map(len, named.values()))
-        caption = (
-            f"Top-1 of {heading.removesuffix(' %')}, the best first; marks: means, points: seeds, whiskers: 95 % "
-            f"intervals over seeds, where there are several. The study's objectives are squares. n = {seeds} "
-            f"seed{'s' * (seeds > 1)}; {_budget(run)}; protocol {protocol.name}; data: {run.record.data['name']}."
-        )
-        levels = _baselines(run, protocol)
-        marked = {label(row.model) for row in found if row.model.objective in STUDY}
-        figure = peers_figure(named, marked, levels, heading)
-        alt = f"{heading} of every model: {words}." + "".join(f" {name} {value:.2f}." for name, value in levels.items())
-        pictures.append(Picture(f"peers-{protocol.name.replace('/', '-')}.svg", alt, caption, figure))
+    """A picture a protocol; none in runs of the study's own evaluations alone."""
+    protocols = run.record.protocols if _judges_peers(run) else ()
+    pictures = [picture for protocol in protocols for picture in _picture(run, protocol)]
     return [Section("PSE among its peers", "", pictures)] if pictures else []
+
+
+def _picture(run: Run, protocol: Protocol) -> list[Picture]:
+    """The models in the first evaluation that they were judged in; none before there is one."""
+    found = rows(run, protocol)
+    heading = next((heading for _, _, heading, _ in COLUMNS if found and found[0].values[heading]), None)
+    if heading is None:
+        return []
+    named = {label(row.model): row.values[heading] for row in found if row.values[heading]}
+    counts = sorted({len(values) for values in named.values()})
+    caption = (
+        "The best first; marks: means, points: seeds, whiskers: 95 % intervals over seeds, where there are several. "
+        f"The study's objectives are squares. n = {' to '.join(map(str, counts[:1] + counts[1:][-1:]))} "
+        f"seed{'s' * (counts[-1] > 1)}; {_budget(run)}; protocol {protocol.name}; data: {run.record.data['name']}."
+    )
+    levels = _baselines(run, protocol) if heading == COLUMNS[0][2] else {}
+    marked = {label(row.model) for row in found if row.model.objective in STUDY}
+    words = ", ".join(f"{name} {fmean(values):.2f}" for name, values in named.items())
+    alt = f"{heading} of every model: {words}." + "".join(f" {name} {value:.2f}." for name, value in levels.items())
+    figure = peers_figure(named, marked, levels, heading)
+    return [Picture(f"peers-{protocol.name.replace('/', '-')}.svg", alt, caption, figure)]
 
 
 def peers_figure(

@@ -103,7 +103,7 @@ def test_each_protocol_has_a_table_and_a_picture_with_its_baselines(tmp_path: Pa
     assert made.title == "PSE among its peers"
     assert [picture.name for picture in made.pictures] == ["peers-as-released.svg", "peers-as-described.svg"]
     picture = made.pictures[1]
-    assert picture.caption.startswith("Top-1 of linear, the best first")
+    assert picture.caption.startswith("The best first")
     assert "n = 2 seeds; 5 epochs; protocol as-described; data: stl10." in picture.caption
     order = "CNN-SIMCLR 53.00, CNN-PSE-3 43.00, CNN-MSE 41.00, CNN-RANDOM 25.25"
     assert picture.alt == f"linear % of every model: {order}. raw pixels 33.25. 256 components 35.75."
