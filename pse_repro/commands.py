@@ -3,6 +3,7 @@
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from pse_repro.budget import parse_budget
 from pse_repro.claims import ClaimResult, judge
 from pse_repro.compare import Comparison
 from pse_repro.compare import compare as compare_tables
@@ -14,7 +15,6 @@ from pse_repro.config import (
     build_study,
     evaluations_of,
     load_study,
-    parse_budget,
     study_protocols,
 )
 from pse_repro.data_commands import find_data

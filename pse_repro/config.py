@@ -4,7 +4,6 @@ A *protocol* says how models are trained and judged: fourteen switches, on which
 or are silent, and the settings common to both. A *study* says which models, evaluations, folds and lengths.
 """
 
-import re
 import tomllib
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -12,6 +11,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any, Literal, get_args
 
+from pse_repro.budget import Budget, check_budget
 from pse_repro.checked import build, hint_at, positive, refuse_unknown
 from pse_repro.errors import UsageError
 from pse_repro.expected import names as expected_tables
@@ -88,18 +88,6 @@ class Subset:
     unlabeled: int | None = None
     train: int | None = None
     test: int | None = None
-
-
-@dataclass(frozen=True)
-class Budget:
-    """How much pre-training every model gets, whatever its objective and encoder: one of the three.
-
-    `steps` of the optimiser; `images` drawn, counted once however often a step looks at them; `seconds` of training.
-    """
-
-    steps: int | None = None
-    images: int | None = None
-    seconds: float | None = None
 
 
 @dataclass(frozen=True)
@@ -210,28 +198,13 @@ def build_study(table: dict[str, Any], where: str) -> Study:
     positive(study, where)
     positive(study.subset, f"{where}, subset")
     if study.budget:
-        positive(study.budget, f"{where}, budget")
-        if sum(amount is not None for amount in vars(study.budget).values()) != 1:
-            raise UsageError(f"{where}: budget is {vars(study.budget)}; expected one of steps, images and seconds")
+        check_budget(study.budget, where)
     for key, values in (("protocols", study.protocols), ("evaluations", study.evaluations)):
         if not values or len(set(values)) < len(values):
             raise UsageError(f"{where}: {key} is {list(values)}; expected one or more, each once")
     if study.scale == "full" and (study.subset != Subset() or study.overrides):
         raise UsageError(f'{where}: scale is full, but subset or overrides reduce it; expected scale = "reduced"')
     return study
-
-
-def parse_budget(text: str) -> Budget:
-    """ "20000 images", "500 steps" or "600 s" as a Budget; UsageError for anything else."""
-    match = re.fullmatch(r"\s*(\d[\d_]*(?:\.\d*)?)\s*(images|steps|s|seconds)\s*", text)
-    if not match:
-        raise UsageError(f"budget is {text!r}; expected a number with images, steps or s, as in '20000 images'")
-    amount, unit = float(match[1].replace("_", "")), {"s": "seconds"}.get(match[2], match[2])
-    if unit != "seconds" and not amount.is_integer():
-        raise UsageError(f"budget is {text!r}; expected a whole number of {unit}")
-    budget = Budget(**{unit: amount if unit == "seconds" else int(amount)})  # type: ignore[arg-type]
-    positive(budget, "budget")
-    return budget
 
 
 def builtin(kind: Literal["protocols", "studies"]) -> list[str]:

@@ -4,7 +4,8 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from pse_repro.config import Budget, Model, Protocol, Study
+from pse_repro.budget import Budget
+from pse_repro.config import Model, Protocol, Study
 from pse_repro.training.pretrain import Length
 
 WITHOUT_FOLDS = ("pretrain", "cluster")  # evaluations that train no classifier

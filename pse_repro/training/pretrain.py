@@ -13,7 +13,8 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor, nn
 
-from pse_repro.config import Budget, Model, Protocol
+from pse_repro.budget import Budget
+from pse_repro.config import Model, Protocol
 from pse_repro.data.augment import pretrain_augmentation
 from pse_repro.data.batches import Images, batches
 from pse_repro.data.stl10 import Dataset

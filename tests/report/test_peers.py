@@ -8,7 +8,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from pse_repro.config import Budget, Evaluation, Model, Study
+from pse_repro.budget import Budget
+from pse_repro.config import Evaluation, Model, Study
 from pse_repro.report.contents import Run
 from pse_repro.report.peers import COLUMNS, peers_figure, peers_tables, section
 from pse_repro.study.cells import Cell

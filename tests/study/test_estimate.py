@@ -6,7 +6,8 @@ from dataclasses import replace
 import pytest
 import torch
 
-from pse_repro.config import Budget, Evaluation, Model, Protocol, Study, load_protocol, load_study
+from pse_repro.budget import Budget
+from pse_repro.config import Evaluation, Model, Protocol, Study, load_protocol, load_study
 from pse_repro.device import Machine
 from pse_repro.study import estimate
 from pse_repro.study.estimate import Costs, estimate_seconds, measure

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from pse_repro.config import Budget, Model, Protocol, Study
+from pse_repro.budget import Budget
+from pse_repro.config import Model, Protocol, Study
 from pse_repro.errors import UsageError
 from pse_repro.now import now_folder, read_nows
 from pse_repro.objectives.pse import PSE

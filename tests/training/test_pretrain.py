@@ -5,7 +5,8 @@ import math
 import pytest
 import torch
 
-from pse_repro.config import Budget, Model
+from pse_repro.budget import Budget
+from pse_repro.config import Model
 from pse_repro.data.batches import Images
 from pse_repro.errors import CellError, NotFitError, UsageError
 from pse_repro.training.pretrain import Length, Pretraining, State, optimizer_tensors, restore_optimizer
