@@ -14,6 +14,11 @@ from pse_repro.progress import Progress
 from pse_repro.study import store
 
 
+def baseline_is_there(name: str, protocol: Protocol, count: int, run_directory: Path) -> bool:
+    """Are all folds of that baseline done?"""
+    return all(path.exists() for path in _paths(name, protocol, count, run_directory))
+
+
 def baseline_rows(
     name: str, protocol: Protocol, count: int, data: Dataset, run_directory: Path, progress: Progress
 ) -> pd.DataFrame:
@@ -22,10 +27,10 @@ def baseline_rows(
     RUN/baselines/NAME-ORDER-FOLDS/fold-K.npz: probabilities (N, 10) on the test set, labels, the C that was chosen.
     """
     settings, order = protocol.settings, protocol.switches.fold_order
-    folder = run_directory / "baselines" / f"{name}-{order}-{settings.folds}"
     labels = np.asarray(data.test.labels, np.int64) - 1
-    paths = [folder / f"fold-{number}.npz" for number in range(1, count + 1)]
-    baseline = None if all(path.exists() for path in paths) else Baseline(name, data, settings.folds, order)
+    paths = _paths(name, protocol, count, run_directory)
+    is_there = baseline_is_there(name, protocol, count, run_directory)
+    baseline = None if is_there else Baseline(name, data, settings.folds, order)
     found: list[dict[str, Any]] = []
     for number, path in enumerate(paths, 1):
         if not path.exists():
@@ -44,3 +49,8 @@ def baseline_rows(
         key | {"evaluation": "linear", "fold": fold, "metric": metric, "value": value}
         for fold, values in by_fold.items() for metric, value in values.items()
     ])  # fmt: skip
+
+
+def _paths(name: str, protocol: Protocol, count: int, run_directory: Path) -> list[Path]:
+    folder = run_directory / "baselines" / f"{name}-{protocol.switches.fold_order}-{protocol.settings.folds}"
+    return [folder / f"fold-{number}.npz" for number in range(1, count + 1)]

@@ -17,7 +17,7 @@ from pse_repro.live import Outlook
 from pse_repro.now import kept_while_running
 from pse_repro.progress import Progress
 from pse_repro.study import store
-from pse_repro.study.baseline_run import baseline_rows
+from pse_repro.study.baseline_run import baseline_is_there, baseline_rows
 from pse_repro.study.cells import Cell, expand, scope
 from pse_repro.study.task import Outcome, Task, run_cell, run_task, sharing_a_checkpoint
 from pse_repro.study.work import modified, survey
@@ -70,7 +70,7 @@ def run_study(
         store.write_json(directory / "asked.json", {"seeds": seeds, "jobs": jobs})
         failed: dict[str, str] = {}
         tables: dict[str, pd.DataFrame] = {}
-        rows: list[pd.DataFrame] = []
+        baselines = _baselines(study, protocols, data, directory, progress, begin=False)
         began = modified(directory / "run.json")
 
         def outlook() -> Outlook:
@@ -87,10 +87,11 @@ def run_study(
                 else:
                     tables[outcome.cell.name] = outcome.rows
                 rows = [tables[cell.name] for cell in cells if cell.name in tables]
-                _write_results(directory, rows, study, data, machine)
+                _write_results(directory, rows + baselines, study, data, machine)
             if evaluations is None and study.baselines:
-                rows += _baselines(study, protocols, data, directory, progress)
-                _write_results(directory, rows, study, data, machine)
+                rows = [tables[cell.name] for cell in cells if cell.name in tables]
+                baselines = _baselines(study, protocols, data, directory, progress, begin=True)
+                _write_results(directory, rows + baselines, study, data, machine)
     return failed
 
 
@@ -102,14 +103,15 @@ def _with_recorded_evaluations(study: Study, directory: Path) -> Study:
 
 
 def _baselines(
-    study: Study, protocols: list[Protocol], data: Dataset, directory: Path, progress: Progress
+    study: Study, protocols: list[Protocol], data: Dataset, directory: Path, progress: Progress, begin: bool
 ) -> list[pd.DataFrame]:
-    """Those on pixels; the untrained encoders are cells."""
+    """Those on pixels, or (not `begin`) those of them that are done; the untrained encoders are cells."""
     return [
         baseline_rows(name, protocol, study.folds, data, directory, progress)
         for name in study.baselines
         if name != "random"
         for protocol in protocols
+        if begin or baseline_is_there(name, protocol, study.folds, directory)
     ]
 
 

@@ -140,3 +140,11 @@ def test_baselines_stand_in_the_same_results_and_are_done_once(tmp_path: Path, m
     monkeypatch.setattr("pse_repro.study.baseline_run.Baseline", None)
     assert run(tmp_path, study, both) == {}
     assert read_results(tmp_path).equals(results)
+
+
+def test_an_evaluation_later_on_keeps_the_rows_of_the_baselines(tmp_path: Path) -> None:
+    study = replace(ONE, baselines=("pca",))
+    run(tmp_path, study)
+    chosen = [protocol(downstream_max_epochs=1)]
+    run_study(study, chosen, 1, dataset(), CPU, tmp_path, Progress(quiet=True), evaluations=("knn",))
+    assert set(read_results(tmp_path)["encoder"]) == {"cnn", "pca"}
