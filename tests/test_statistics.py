@@ -9,7 +9,7 @@ import math
 import numpy as np
 import pytest
 import scipy.stats
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.special import stdtrit
 
@@ -20,6 +20,7 @@ from pse_repro.statistics import (
     equivalence_claim,
     equivalence_p_value,
     holm,
+    images_interval,
     mcnemar,
     mean_interval,
     paired_difference,
@@ -436,3 +437,12 @@ def test_order_does_not_matter_and_swapping_flips_the_sign(seeds: int, images: i
     if seeds > 1:  # the bootstrap of one seed draws others
         assert (swapped.low, swapped.high) == pytest.approx((-found.high, -found.low))
     assert found.low <= found.estimate <= found.high
+
+
+@settings(max_examples=15, deadline=None)
+@given(st.integers(50, 400), st.floats(0, 1))
+def test_the_interval_over_images_is_the_bootstraps(images: int, share: float) -> None:
+    correct = np.arange(images) < round(share * images)
+    drawn = paired_difference(correct, np.zeros(images), generator=np.random.default_rng(0))
+    step = 100 / images  # both are whole images; a quantile of 10,000 draws may fall on the next
+    assert images_interval(100 * correct.mean(), images) == pytest.approx((drawn.low, drawn.high), abs=1.01 * step)

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import pandas as pd
-from scipy.stats import binom
 
 from pse_repro.claims import ClaimResult, claims_in_question
 from pse_repro.compare import PERCENTAGES, SEEDS_VERDICTS, Comparison, compare
@@ -15,8 +14,8 @@ from pse_repro.expected import load_expected
 from pse_repro.render import shown_number
 from pse_repro.report.contents import NONE, Run, key, label
 from pse_repro.report.tables import EVALUATIONS
+from pse_repro.statistics import images_interval
 
-CONFIDENCE = 0.95
 _DASH = "\N{EN DASH}"
 CLAIM_PROTOCOLS = ("as-released", "as-described")  # whose claims the verdict tells; turned ones are left to the tables
 _WORDS = {
@@ -213,16 +212,6 @@ def _entry(row: Mapping[Hashable, Any], images: int) -> Entry:
         low, high = images_interval(row["measured"], images)
     interval = "" if math.isnan(low) else f"{shown_number(low, metric)}{_DASH}{shown_number(high, metric)}"
     return Entry(mark, shown_number(row["measured"], metric), against, interval)
-
-
-def images_interval(percent: float, images: int) -> tuple[float, float]:
-    """The bootstrap's percentile interval (95 %) of an accuracy in percent over that many test images, in percent.
-
-    Without a draw: the hits among a resample of N images are binomial, with N and the accuracy as its parameters.
-    """
-    tail = (1 - CONFIDENCE) / 2
-    low, high = binom.ppf((tail, 1 - tail), images, percent / 100)
-    return 100 * float(low) / images, 100 * float(high) / images
 
 
 def _notes(part: pd.DataFrame, images: int, reasons: Sequence[str]) -> list[str]:

@@ -11,7 +11,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
-from scipy.stats import binom
 
 from pse_repro.compare import model_name
 from pse_repro.config import Model
@@ -20,7 +19,7 @@ from pse_repro.report.contents import Run, key
 from pse_repro.report.picture import Picture, Section, not_pictured, paragraph
 from pse_repro.report.plots import COLOURS, GRID, MARKS, Drawing, as_svg, grid, legend
 from pse_repro.report.tables import EVALUATIONS
-from pse_repro.statistics import Interval, paired_difference
+from pse_repro.statistics import Interval, images_interval, paired_difference
 from pse_repro.study.predictions import Predictions
 
 MOST_PROTOCOLS = 4
@@ -75,16 +74,13 @@ def accuracies(run: Run) -> tuple[dict[str, list[Accuracy]], int]:
 
 
 def accuracy_interval(correct_SN: np.ndarray) -> Interval:
-    """Mean accuracy in percent: over images alone with one seed, over seeds and images with several.
-
-    The bootstrap over images has a closed form here: a resampled number of hits is binomial.
-    """
+    """Mean accuracy in percent: over images alone with one seed, over seeds and images with several."""
     if len(correct_SN) > 1:
         none = np.zeros(correct_SN.shape)
         return paired_difference(correct_SN, none, confidence=_CONFIDENCE, generator=np.random.default_rng(0))
-    images, share = correct_SN.shape[1], float(correct_SN.mean())
-    low, high = (100 * float(hits) / images for hits in binom.interval(_CONFIDENCE, images, share))
-    return Interval(100 * share, low, high, _CONFIDENCE, seeds=1)
+    percent = 100 * float(correct_SN.mean())
+    low, high = images_interval(percent, correct_SN.shape[1], _CONFIDENCE)
+    return Interval(percent, low, high, _CONFIDENCE, seeds=1)
 
 
 def sigma_figure(panels: Mapping[str, Sequence[Accuracy]]) -> Drawing:

@@ -4,7 +4,7 @@ Differences of correctness are in percentage points, a minus b; other values kee
 is never a conclusion: an interval of one seed has a p-value of 1, and a verdict on it is "inconclusive".
 """
 
-from pse_repro.statistics.intervals import Interval, StandardError, mean_interval, paired_difference
+from pse_repro.statistics.intervals import Interval, StandardError, images_interval, mean_interval, paired_difference
 from pse_repro.statistics.significance import McNemar, holm, mcnemar
 from pse_repro.statistics.verdicts import (
     ClaimVerdict,
@@ -25,6 +25,7 @@ __all__ = [
     "equivalence_claim",
     "equivalence_p_value",
     "holm",
+    "images_interval",
     "mcnemar",
     "mean_interval",
     "paired_difference",

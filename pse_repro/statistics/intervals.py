@@ -26,7 +26,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy.optimize import brentq
 from scipy.special import ndtr, stdtrit  # norm.cdf and t.ppf of scipy.stats, 60 times as fast for one number
-from scipy.stats import bootstrap
+from scipy.stats import binom, bootstrap
 
 Alternative = Literal["two-sided", "greater", "less"]
 POINTS = 100  # percentage points in a share of 1
@@ -102,6 +102,15 @@ def mean_interval(values: ArrayLike, *, confidence: float = 0.95) -> Interval:
     seeds = len(array)
     error = StandardError(float(array.std(ddof=1)) / math.sqrt(seeds), seeds - 1) if seeds > 1 else StandardError(0, 0)
     return interval_of(float(array.mean()), (error,), seeds=seeds, confidence=confidence)
+
+
+def images_interval(percent: float, images: int, confidence: float = 0.95) -> tuple[float, float]:
+    """The bootstrap's percentile interval of one run's accuracy in percent over that many test images, in percent.
+
+    Without a draw: the hits among a resample of N images are binomial, with N and the accuracy as its parameters.
+    """
+    low, high = binom.interval(confidence, images, percent / 100)
+    return 100 * float(low) / images, 100 * float(high) / images
 
 
 def paired_difference(

@@ -3,17 +3,13 @@
 import re
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from pse_repro.claims import judge
 from pse_repro.report.contents import Run
-from pse_repro.report.first_screen import MARKS, images_interval, slides_tables, verdict
+from pse_repro.report.first_screen import MARKS, slides_tables, verdict
 from pse_repro.report.page import write_report
-from pse_repro.statistics import paired_difference
 from pse_repro.study.runner import open_record
 from tests.report.stored import IMAGES, Page, comparison, report, store_run, study
 
@@ -139,15 +135,6 @@ def test_what_is_not_measured_yet_has_the_slides_number_alone(tmp_path: Path) ->
     assert str(frozen.rows[0][1][0]) == f"{MARKS['missing'].sign} -, slides 28.15"
     assert "9 not measured yet" not in sentence(tmp_path)
     assert "10 not measured yet" in sentence(tmp_path)
-
-
-@settings(max_examples=15, deadline=None)
-@given(st.integers(50, 400), st.floats(0, 1))
-def test_the_interval_over_images_is_the_bootstraps(images: int, share: float) -> None:
-    correct = np.arange(images) < round(share * images)
-    drawn = paired_difference(correct, np.zeros(images), generator=np.random.default_rng(0))
-    step = 100 / images  # both are whole images; a quantile of 10,000 draws may fall on the next
-    assert images_interval(100 * correct.mean(), images) == pytest.approx((drawn.low, drawn.high), abs=1.01 * step)
 
 
 @pytest.mark.usefixtures("no_pictures")
