@@ -17,6 +17,7 @@ from tabulate import tabulate
 from pse_repro.config import Model
 from pse_repro.seeding import derive
 from pse_repro.statistics import Interval, paired_difference
+from pse_repro.study.cells import WITHOUT_FOLDS
 from pse_repro.study.predictions import Predictions
 from pse_repro.study.runner import Record
 from pse_repro.switches import Switch, all_switches
@@ -58,6 +59,7 @@ def switch_effects(directory: Path, record: Record) -> list[Effect]:
         effect
         for pse, mse in _pairs(record.study.models)
         for evaluation in record.study.evaluations
+        if evaluation not in WITHOUT_FOLDS
         for effect in _effects(stored, record, pse.name, mse.name, evaluation)
     ]
 

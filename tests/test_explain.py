@@ -117,3 +117,12 @@ def test_the_switches_study_turns_each_of_them_alone() -> None:
 
 def _schema(name: str) -> dict[str, object]:
     return dict(json.loads((files("pse_repro") / "schemas" / f"{name}.schema.json").read_text(encoding="utf-8")))
+
+
+def test_clusterings_which_have_no_folds_are_left_out(tmp_path: Path) -> None:
+    record = stored(tmp_path, {"as-released": 2.0})
+    study = replace(record.study, evaluations=("frozen", "cluster"))
+    for cell in expand(study, record.protocols, seeds=3):
+        store.write_json(evaluation_folder(tmp_path, cell, "cluster") / "measures.json", {"metrics": {}})
+    found = switch_effects(tmp_path, replace(record, study=study))
+    assert {effect.evaluation for effect in found} == {"frozen"}
