@@ -1,4 +1,4 @@
-"""sRGB to CIE Lab (D65, 2 degree observer) and back, by the batch.
+"""sRGB to CIE Lab (D65, 2 degree observer), by the batch.
 
 Source: IEC 61966-2-1 (sRGB), CIE 15 (Lab); the matrix is the one that scikit-image and kornia use.
 Shapes: (N, 3, H, W), computed in the type they come in, under autocast, too. RGB in [0, 1]; L in [0, 100], a in
@@ -11,7 +11,6 @@ import torch
 from torch import Tensor
 
 RGB_TO_XYZ = ((0.412453, 0.357580, 0.180423), (0.212671, 0.715160, 0.072169), (0.019334, 0.119193, 0.950227))
-XYZ_TO_RGB = torch.tensor(RGB_TO_XYZ, dtype=torch.float64).inverse().tolist()
 WHITE = (0.95047, 1.0, 1.08883)  # XYZ of D65
 SMALL, SLOPE, OFFSET = 0.008856, 7.787, 16 / 116  # below SMALL the cube root is replaced by a straight line
 
@@ -21,16 +20,6 @@ def rgb_to_lab(images_NCHW: Tensor) -> Tensor:
     linear = torch.where(images_NCHW > 0.04045, ((images_NCHW + 0.055) / 1.055) ** 2.4, images_NCHW / 12.92)
     x, y, z = (_root(channel / white) for channel, white in zip(_mixed(linear, RGB_TO_XYZ), WHITE, strict=True))
     return torch.stack([116 * y - 16, 500 * (x - y), 200 * (y - z)], 1)
-
-
-def lab_to_rgb(lab_NCHW: Tensor) -> Tensor:
-    """RGB of Lab; outside [0, 1] where sRGB has no such colour."""
-    lightness, a, b = lab_NCHW.unbind(1)
-    y = (lightness + 16) / 116
-    roots = torch.stack([y + a / 500, y, y - b / 200], 1)
-    xyz = torch.where(roots**3 > SMALL, roots**3, (roots - OFFSET) / SLOPE)
-    linear = torch.stack(_mixed(xyz * xyz.new_tensor(WHITE)[:, None, None], XYZ_TO_RGB), 1)
-    return torch.where(linear > 0.0031308, 1.055 * linear.clamp_min(0.0031308) ** (1 / 2.4) - 0.055, 12.92 * linear)
 
 
 def _mixed(channels_NCHW: Tensor, matrix: Sequence[Sequence[float]]) -> list[Tensor]:

@@ -48,12 +48,6 @@ def cut(images_NCHW: Tensor, places_NT2: Tensor, size: int) -> Tensor:
     return tiles.permute(0, 1, 4, 2, 3)
 
 
-def assemble(tiles_N9CHW: Tensor) -> Tensor:
-    """Images (N, C, 3 s, 3 s) of nine tiles each, laid side by side by rows."""
-    rows = tiles_N9CHW.unflatten(1, (GRID, GRID))
-    return rows.permute(0, 3, 1, 4, 2, 5).flatten(4, 5).flatten(2, 3)
-
-
 def tile_latents(encoder: nn.Module, tiles_NTCHW: Tensor) -> Tensor:
     """Latents (N, T, D): the same encoder for all tiles, each taken as a small image."""
     latents: Tensor = encoder(tiles_NTCHW.flatten(0, 1).contiguous(memory_format=torch.channels_last))

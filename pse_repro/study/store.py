@@ -3,12 +3,17 @@
 RUN/run.json                       study, protocols, data, precision, device: a run of other settings is refused
 RUN/asked.json                     how many seeds were asked for last; more can be, of the same run
 RUN/results.csv                    the long table of all cells
+RUN/now/                           what each process at work does at this moment (now.py)
+RUN/baselines/                     the baselines' folds (baseline_run.py)
+RUN/test_sample.npz                some test images, for the report (portrait.py)
 RUN/cells/PROTOCOL/MODEL-seedN/    one cell: provenance.json, or failed.json where it could not go on
 RUN/models/MODEL-seedN-HASH/       one pre-training, shared by the cells it serves (address.py)
     state.safetensors              what there is so far (gone when it is done)
-    checkpoint.safetensors         the best autoencoder; its SHA-256 is in pretrain.json
-    pretrain.json  curves.csv  reconstructions.npz
+    checkpoint.safetensors         the network that is kept; its SHA-256 is in pretrain.json
+    pretrain.json  curves.csv  reconstructions.npz (of autoencoders)  portrait.npz (portrait.py)
+    epochs/epoch-K.npz             features after every epoch, where they are clustered
     EVALUATION-HASH/fold-K.npz     probabilities (N, 10) on the test set, labels, losses by epoch
+    cluster-HASH/                  measures.json, embedding.npz, curve.csv (cluster_run.py)
 """
 
 import hashlib

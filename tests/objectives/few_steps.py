@@ -1,4 +1,6 @@
-"""A batch of drawn images, a few steps of training on it, and which parameters a loss reaches."""
+"""A batch of drawn images, some steps of training, and which parameters a loss reaches."""
+
+from collections.abc import Callable
 
 import torch
 from torch import Tensor, nn
@@ -31,6 +33,29 @@ def losses(objective: Objective, network: nn.Module, batch: Batch, steps: int = 
         loss.backward()
         optimizer.step()
     return found
+
+
+def assert_falls(objective: Objective, network: nn.Module, batch_of: Callable[[int], Batch], steps: int) -> None:
+    """The loss falls by a tenth over so many steps on batches of 16, each with draws of its own."""
+    optimizer = torch.optim.Adam(network.parameters(), 3e-3)
+    found = []
+    for _ in range(steps):
+        loss = objective.loss(network, batch_of(16))
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        found.append(float(loss.detach()))
+    assert sum(found[-5:]) < 0.9 * sum(found[:5])
+
+
+def assert_reaches_all(network: nn.Module, loss: Tensor) -> None:
+    """The loss is float32, and every parameter has a gradient from it, finite and not zero everywhere."""
+    loss.backward()
+    assert loss.dtype == torch.float32
+    for name, parameter in network.named_parameters():
+        assert parameter.grad is not None, name
+        assert torch.isfinite(parameter.grad).all(), name
+        assert parameter.grad.abs().sum() > 0, name
 
 
 def reached(network: nn.Module, loss: Tensor) -> set[str]:

@@ -3,10 +3,11 @@
 import pytest
 import torch
 
-from pse_repro.data.lab import lab_to_rgb, rgb_to_lab
+from pse_repro.data.lab import rgb_to_lab
 from pse_repro.models import LATENT_SIZES
 from pse_repro.objectives.colorize import Colorize, colour_shares
 from pse_repro.objectives.colour_bins import rebalancing, reduced
+from tests.data.lab_back import lab_to_rgb
 from tests.objectives.few_steps import drawn_batch, fresh, losses, named, reached
 from tests.tiny import dataset, setup
 

@@ -6,7 +6,7 @@ from torch import Tensor, nn
 
 from pse_repro.objectives.jigsaw import Jigsaw, JigsawNetwork, move_channels, shuffle
 from pse_repro.objectives.permutations import load
-from pse_repro.objectives.tiles import assemble
+from tests.objectives.assembled import assemble
 from tests.objectives.test_tiles import corners, places_shown
 from tests.tiny import setup
 

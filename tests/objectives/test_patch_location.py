@@ -12,7 +12,8 @@ from pse_repro.objectives.patch_location import (
     drop_colours,
     grid_patches,
 )
-from pse_repro.objectives.tiles import assemble, grid_places
+from pse_repro.objectives.tiles import grid_places
+from tests.objectives.assembled import assemble
 from tests.objectives.test_tiles import corners, places_shown
 from tests.tiny import setup
 

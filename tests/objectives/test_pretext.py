@@ -14,6 +14,7 @@ from pse_repro.objectives.jigsaw import Jigsaw
 from pse_repro.objectives.patch_location import PatchLocation
 from pse_repro.objectives.pretext import Pretext
 from pse_repro.objectives.rotation import Rotation
+from tests.objectives.few_steps import assert_falls
 from tests.tiny import dataset, setup
 
 KINDS: list[tuple[type[Pretext], dict[str, Any]]] = [
@@ -100,15 +101,7 @@ def test_the_loss_falls(kind: type[Pretext], options: dict[str, Any]) -> None:
     torch.manual_seed(0)
     objective = kind(setup(), **options)
     network = objective.network()
-    optimizer = torch.optim.Adam(network.parameters(), 3e-3)
-    losses = []
-    for _ in range(60):
-        loss = objective.loss(network, batch(16))
-        optimizer.zero_grad()
-        loss.backward()
-        optimizer.step()
-        losses.append(float(loss.detach()))
-    assert sum(losses[-5:]) < 0.9 * sum(losses[:5])
+    assert_falls(objective, network, batch, 60)
 
 
 @pytest.mark.parametrize("kind", [Jigsaw, PatchLocation, Rotation])

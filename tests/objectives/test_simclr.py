@@ -12,6 +12,7 @@ from pse_repro.data.batches import Images
 from pse_repro.models import LATENT_SIZES
 from pse_repro.objectives import Batch
 from pse_repro.objectives.simclr import SimCLR, nt_xent, other_view, similarities
+from tests.objectives.few_steps import assert_falls, assert_reaches_all
 from tests.tiny import dataset, setup
 
 IMAGES = Images(dataset(16, 1, 1).unlabeled, torch.device("cpu"))[torch.arange(16)]
@@ -128,12 +129,7 @@ def test_the_gradient_reaches_every_parameter(encoder: str) -> None:
     network = objective.network()
     with torch.autocast("cpu", torch.bfloat16):
         loss = objective.loss(network, batch(2))
-    loss.backward()
-    assert loss.dtype == torch.float32
-    for name, parameter in network.named_parameters():
-        assert parameter.grad is not None, name
-        assert torch.isfinite(parameter.grad).all(), name
-        assert parameter.grad.abs().sum() > 0, name
+    assert_reaches_all(network, loss)
 
 
 @pytest.mark.usefixtures("tiny_models")
@@ -141,12 +137,4 @@ def test_the_loss_falls() -> None:
     torch.manual_seed(0)
     objective = SimCLR(setup())
     network = objective.network()
-    optimizer = torch.optim.Adam(network.parameters(), 3e-3)
-    losses = []
-    for _ in range(40):
-        loss = objective.loss(network, batch(16))
-        optimizer.zero_grad()
-        loss.backward()
-        optimizer.step()
-        losses.append(float(loss.detach()))
-    assert sum(losses[-5:]) < 0.9 * sum(losses[:5])
+    assert_falls(objective, network, batch, 40)

@@ -6,7 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
-from pse_repro.objectives.tiles import assemble, cut, grid_places, grid_tiles, tile_latents
+from pse_repro.objectives.tiles import cut, grid_places, grid_tiles, tile_latents
+from tests.objectives.assembled import assemble
 
 
 def noise(*shape: int, seed: int = 0) -> Tensor:

@@ -1,14 +1,10 @@
 """What a run is doing, as its directory says: nothing is written there, and nothing is taken from a run."""
 
-import json
 import os
 import shutil
 import time
-from dataclasses import asdict
-from importlib.resources import files
 from pathlib import Path
 
-import jsonschema
 import numpy as np
 import pytest
 
@@ -16,46 +12,17 @@ from pse_repro.errors import UsageError
 from pse_repro.now import Now, now_folder
 from pse_repro.study import store
 from pse_repro.study.address import cell_folder, evaluation_folder, model_folder
-from pse_repro.study.cells import Cell
 from pse_repro.study.runner import read_results
-from pse_repro.study.status import is_held, read_status, render_status
+from pse_repro.study.status import is_held, read_status
 from pse_repro.study.work import TimeLeft
-from tests.report.stored import store_run, study
+from tests.study.finished import LONG_AGO, stored, text, undo, working
 from tests.study.test_work import write_state
 from tests.test_now import dead_process, written_by
-
-SCHEMA = json.loads((files("pse_repro") / "schemas" / "status.schema.json").read_text(encoding="utf-8"))
-LONG_AGO = 1_000_000_000.0
 
 
 @pytest.fixture
 def run(tmp_path: Path) -> Path:
     return tmp_path / "run"
-
-
-def stored(run: Path, seeds: int = 1, **changes: object) -> list[Cell]:
-    """A finished run that was begun long ago; its cells."""
-    cells = store_run(run, study(**changes), seeds)
-    for path in run.rglob("*"):
-        os.utime(path, (LONG_AGO + 60, LONG_AGO + 60))
-    os.utime(run / "run.json", (LONG_AGO, LONG_AGO))
-    return cells
-
-
-def undo(run: Path, *cells: Cell) -> None:
-    """As if these cells had not begun; those that share a pre-training with others are given together."""
-    for cell in cells:
-        shutil.rmtree(cell_folder(run, cell))
-        shutil.rmtree(model_folder(run, cell), ignore_errors=True)
-
-
-def text(run: Path) -> str:
-    return render_status(read_status(run), "table")
-
-
-def working(run: Path) -> list[tuple[str, str, int, int]]:
-    with store.locked(run):
-        return [(each.cell, each.phase, each.done, each.total) for each in read_status(run).working]
 
 
 def test_a_run_that_is_done(run: Path) -> None:
@@ -182,26 +149,6 @@ def test_one_after_another_a_pre_training_that_waits_for_its_second_cell_is_not_
     assert working(run) == [(first_again.name, "finetune", 0, 2)]
 
 
-def test_what_processes_say_of_themselves_counts_more_than_what_they_wrote(run: Path) -> None:
-    """Two processes in their first epochs: no file of the run tells yet that there is a second."""
-    first, second = stored(run, epochs=9)
-    undo(run, first, second)
-    for pid, cell, losses in ((os.getpid(), second, (0.4, 0.2)), (os.getppid(), first, ())):
-        said = Now(cell.name, "pre-train", 300, 900, "images", 10.0, len(losses), 9, losses)
-        written_by(now_folder(run), pid, said)
-    assert [(name, phase) for name, phase, *_ in working(run)] == [(first.name, "pretrain"), (second.name, "pretrain")]
-    with store.locked(run):
-        lines = text(run).splitlines()
-        jsonschema.validate(json.loads(render_status(read_status(run), "json")), SCHEMA)
-    at = lines.index(f"now      {first.name}: pre-train, epoch 1 of 9")
-    assert lines[at + 1] == "           ━━━━━━━─────────────  33%  30 images/s  at most 20 s left"
-    assert lines[at + 2 : at + 5 : 2] == [
-        f"         {second.name}: pre-train, epoch 3 of 9",
-        "           █▁ validation loss 0.2",
-    ]
-    assert read_status(run).working == []  # no process holds the run: what they said is of the past
-
-
 def test_dead_processes_and_torn_files_say_nothing(run: Path) -> None:
     first, second = stored(run, epochs=9)
     undo(run, first, second)
@@ -210,19 +157,6 @@ def test_dead_processes_and_torn_files_say_nothing(run: Path) -> None:
     assert working(run) == [(first.name, "pretrain", 0, 9)]
     with store.locked(run):
         assert read_status(run).working[0].live is None
-
-
-def test_many_processes_have_a_line_each(run: Path) -> None:
-    cells = stored(run, seeds=3, epochs=9)
-    undo(run, *cells)
-    store.write_json(run / "asked.json", {"seeds": 3})
-    for number, cell in enumerate(cells[:5]):
-        path = written_by(now_folder(run), os.getpid(), Now(cell.name, "pre-train", 300, 900, "images", 10.0, 1, 9))
-        path.rename(path.with_name(f"{number}.json"))
-    with store.locked(run):
-        lines = text(run).splitlines()
-    assert sum(line.endswith("pre-train, epoch 2 of 9, 33%, at most 20 s left") for line in lines) == 5
-    assert max(map(len, lines)) <= 80
 
 
 def test_a_failure_counts_until_it_is_tried_again(run: Path) -> None:
@@ -279,33 +213,6 @@ def test_nothing_is_written(run: Path) -> None:
         assert seen() == before
 
 
-def test_one_screen_of_80_columns_however_much_there_is(tmp_path: Path) -> None:
-    run = tmp_path / ("a-long-name" * 9)
-    protocols = ("as-released", *(f"as-released+{number}" for number in range(1, 9)))
-    cells = stored(run, seeds=2, protocols=protocols, epochs=9)
-    broken = {model_folder(run, cell): cell for cell in cells[8:]}
-    for number, cell in enumerate(broken.values()):
-        undo(run, cell)
-        if number % 2:
-            store.write_json(cell_folder(run, cell) / "failed.json", {"error": "no " * 99})
-        else:
-            write_state(run, cell, [1.0])
-    with store.locked(run):
-        lines = text(run).splitlines()
-        assert len(read_status(run).working) > 6
-    assert len(lines) <= 24
-    assert max(map(len, lines)) <= 80
-    assert any(line.strip().startswith("and ") for line in lines)
-
-
 def test_what_is_no_run_is_refused(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="is not a run directory"):
         read_status(tmp_path)
-
-
-def test_counts_add_up_and_the_json_holds_them_all(run: Path) -> None:
-    stored(run, seeds=2)
-    found = read_status(run)
-    assert (found.seeds, found.cells) == (2, 4)
-    assert found.done + len(found.failed) <= found.cells
-    assert set(asdict(found)) == set(json.loads(render_status(found, "json")))
