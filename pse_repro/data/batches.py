@@ -22,13 +22,13 @@ class Images:
     """
 
     def __init__(self, split: Split, device: torch.device, indices: np.ndarray | None = None) -> None:
-        stored = torch.from_numpy(split.stored_NCWH)
+        self.stored_NCWH = torch.from_numpy(split.stored_NCWH)
         self.device = device
         self.indices: Tensor | None = None if indices is None else torch.from_numpy(indices)
-        if device.type == "cuda" and (len(self) * stored[0].numel() + MODEL_BYTES < torch.cuda.mem_get_info(device)[0]):
-            stored = (stored if self.indices is None else stored[self.indices]).to(device)
-            self.indices = None
-        self.stored_NCWH = stored
+        needed = len(self) * self.stored_NCWH[0].numel() + MODEL_BYTES
+        if device.type == "cuda" and needed < torch.cuda.mem_get_info(device)[0]:
+            chosen = self.stored_NCWH if self.indices is None else self.stored_NCWH[self.indices]
+            self.stored_NCWH, self.indices = chosen.to(device), None
 
     def __len__(self) -> int:
         return len(self.stored_NCWH) if self.indices is None else len(self.indices)
@@ -37,7 +37,7 @@ class Images:
         """Images (B, 3, 96, 96) in [0, 1], channels last, at `positions` (B,), which count within this object."""
         chosen = positions if self.indices is None else self.indices[positions]
         batch = self.stored_NCWH[chosen.to(self.stored_NCWH.device)]
-        if batch.device != self.device:
+        if batch.device.type != self.device.type:  # of the type alone: "cuda" is not equal to "cuda:0"
             batch = batch.pin_memory().to(self.device, non_blocking=True)
         images_NCHW = batch.transpose(-1, -2).to(torch.float32).div_(255)
         return images_NCHW.contiguous(memory_format=torch.channels_last)

@@ -235,9 +235,16 @@ def optimizer_tensors(optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
 
 
 def restore_optimizer(optimizer: torch.optim.Optimizer, tensors: dict[str, Tensor]) -> None:
-    """The inverse of `optimizer_tensors`, into a fresh optimizer."""
+    """The inverse of `optimizer_tensors`, into a fresh optimizer.
+
+    Files hold tensors row by row; moments are laid out as their weights, which may be channels last: a fused Adam walks
+    through both in the order of memory, and on a GPU refuses strides that differ.
+    """
     states: dict[int, dict[str, Tensor]] = {}
     for name, value in tensors.items():
         index, key = name.split(".")
         states.setdefault(int(index), {})[key] = value
     optimizer.load_state_dict(optimizer.state_dict() | {"state": states})
+    for weights, state in optimizer.state.items():
+        for key in ("exp_avg", "exp_avg_sq"):
+            state[key] = torch.empty_like(weights).copy_(state[key])
