@@ -1,11 +1,11 @@
 """Do the claims hold in a run: each claim under each of its protocols, from the stored predictions.
 
-A claim of several parts holds when all its parts do; its p-value is the largest of theirs, which needs no adjustment
-for their number (Berger 1982). Holm adjusts over the claims that have a p-value under one protocol. A claim fails when
-one of its parts does, after Holm over the parts, since one of many may lie below the claim by chance. Else, and always
-with one seed, it is inconclusive. What "holds" shows of a difference is its direction; that it reaches the minimum is
-said of the estimate. What is counted rather than estimated, the sets of permutations, holds or fails with any number of
-seeds. Sources: pse_repro/statistics/verdicts.py.
+A claim of several parts holds when all its parts do, and is inconclusive while one of them is not tested; its p-value
+is the largest of theirs, which needs no adjustment for their number (Berger 1982). Holm adjusts over the claims that
+have a p-value under one protocol. A claim fails when one of its parts does, after Holm over the parts, since one of
+many may lie below the claim by chance. Else, and always with one seed, it is inconclusive. What "holds" shows of a
+difference is its direction; that it reaches the minimum is said of the estimate. What is counted rather than estimated,
+the sets of permutations, holds or fails with any number of seeds. Sources: pse_repro/statistics/verdicts.py.
 """
 
 from collections.abc import Sequence
@@ -140,10 +140,10 @@ def _verdict(found: _Tested, parts: tuple[PartResult, ...], adjusted_p: float, a
     """That of the claim's weakest part, at the claim's p-value: where this part holds, all do."""
     weakest = _weakest(parts)
     verdict = _part_verdict(weakest.measured, adjusted_p, weakest.against_adjusted_p, len(parts), alpha)
-    untested = [each for each in found.claim.statements if all(m.part.statement is not each for m in found.measured)]
-    if verdict.verdict == "holds" and untested:
-        what = f"{untested[0].kind} in {untested[0].metric}"
-        return ClaimVerdict("inconclusive", f"nothing of the claim's {what} could be tested")
+    if verdict.verdict == "holds" and found.missing:
+        part, why = found.missing[0]
+        tested = f"holds in {len(parts)} of {len(parts) + len(found.missing)} parts, the others are not tested"
+        return ClaimVerdict("inconclusive", f"{tested}; {part.name}: {why}")
     name = f"{weakest.measured.part.name}: " if len(parts) > 1 else ""
     return ClaimVerdict(verdict.verdict, name + verdict.reason)
 
