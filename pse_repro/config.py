@@ -152,7 +152,12 @@ def evaluations_of(study: Study, more: Iterable[str]) -> tuple[Evaluation, ...]:
 
 
 def study_protocols(study: Study) -> list[Protocol]:
-    """The study's protocols, with its overrides; UsageError for two of one name, or with fewer folds than the study."""
+    """The study's protocols, with its overrides.
+
+    UsageError for two of one name, one with fewer folds than the study, or one that cannot have a model's sigma.
+    """
+    from pse_repro.objectives import OBJECTIVES  # here, so that PyTorch is imported only when a study is
+
     protocols = [load_protocol(name, study.overrides) for name in study.protocols]
     names = [protocol.name for protocol in protocols]
     if len(set(names)) < len(names):
@@ -161,6 +166,13 @@ def study_protocols(study: Study) -> list[Protocol]:
         folds = protocol.settings.folds
         if study.folds > folds:
             raise UsageError(f"study {study.name}: folds is {study.folds}; protocol {protocol.name} has {folds}")
+        for model in study.models:
+            try:
+                OBJECTIVES[model.objective].kind.check(model.sigma, protocol.switches)
+            except ValueError as error:
+                raise UsageError(
+                    f"study {study.name}, model {model.name} under protocol {protocol.name}: {error}"
+                ) from error
     return protocols
 
 

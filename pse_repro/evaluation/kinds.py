@@ -44,6 +44,11 @@ _KINDS: dict[str, Callable[[str, str, str, Protocol, Dataset, Machine], FoldEval
 }
 
 
+def splits_labels(evaluation: str) -> bool:
+    """Whether its folds are parts of the labelled images; those of low-label are subsets of any size."""
+    return _KINDS.get(evaluation) in (Downstream, OnFeatures)
+
+
 def fold_evaluation(
     name: str, evaluation: str, encoder_name: str, protocol: Protocol, data: Dataset, machine: Machine
 ) -> FoldEvaluation:

@@ -58,8 +58,8 @@ class Objective(ABC):
         self.setup = setup
 
     @classmethod
-    def check(cls, sigma: float | None) -> None:
-        """ValueError unless the objective can be built with this sigma (in pixels)."""
+    def check(cls, sigma: float | None, switches: Switches | None = None) -> None:
+        """ValueError unless the objective can be built with this sigma (in pixels), and under these switches."""
         if sigma is not None:
             raise ValueError(f"sigma is {sigma:g}, but {cls.__name__.lower()} has none; leave it out")
 
@@ -99,6 +99,6 @@ class Variant:
         return self.kind.trains
 
     def build(self, setup: Setup) -> Objective:
-        """ValueError where the kind cannot be built with the setup's sigma."""
-        self.kind.check(setup.sigma)
+        """ValueError where the kind cannot be built with the setup's sigma and switches."""
+        self.kind.check(setup.sigma, setup.switches)
         return self.kind(setup, **self.options)

@@ -14,6 +14,7 @@ import math
 import torch
 from torch import Tensor, nn
 
+from pse_repro.config import Switches
 from pse_repro.models import CLASSES, LATENT_SIZES, Autoencoder, build_encoder
 from pse_repro.objectives.base import Batch, Objective, Setup
 from pse_repro.objectives.labelled import LabelledImages, classification
@@ -93,5 +94,5 @@ class JointPSE(Joint):
         super().__init__(setup, criterion, fraction, weight / kernel_mass**2)
 
     @classmethod
-    def check(cls, sigma: float | None) -> None:
-        PSE.check(sigma)
+    def check(cls, sigma: float | None, switches: Switches | None = None) -> None:
+        PSE.check(sigma, switches)

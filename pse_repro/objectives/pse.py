@@ -1,8 +1,8 @@
 """Proximal Sensitive Error of the reconstruction: the study's proposal (slides "Research Idea")."""
 
-import math
-
 from pse_repro.config import Switches
+from pse_repro.data.stl10 import SIDE
+from pse_repro.kernels import border_matrix
 from pse_repro.loss import PSELoss
 from pse_repro.objectives.base import Setup
 from pse_repro.objectives.reconstruction import Reconstruction
@@ -16,11 +16,13 @@ class PSE(Reconstruction):
         super().__init__(setup, criterion, criterion)
 
     @classmethod
-    def check(cls, sigma: float | None) -> None:
+    def check(cls, sigma: float | None, switches: Switches | None = None) -> None:
         if sigma is None:
             raise ValueError("sigma is missing; pse needs one, in pixels")
-        if not (math.isfinite(sigma) and sigma >= 0):
-            raise ValueError(f"sigma is {sigma:g}; expected a finite number of pixels, 0 or more")
+        if not 0 <= sigma <= SIDE:  # nor is it NaN
+            raise ValueError(f"sigma is {sigma:g}; expected 0 to {SIDE} pixels, an image's width")
+        if switches is not None:
+            border_matrix(pse_criterion(sigma, switches).weights, SIDE, switches.borders)
 
 
 def pse_criterion(sigma: float | None, switches: Switches) -> PSELoss:

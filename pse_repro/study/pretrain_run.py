@@ -150,11 +150,11 @@ class PretrainRun:
         """The pre-trained encoder, as its checkpoint has it; NotFitError where the checkpoint was altered."""
         record = store.read_json(self.folder / "pretrain.json")
         tensors, _ = store.read_tensors(self.folder / "checkpoint.safetensors", record["checkpoint_sha256"])
-        cell = self.cell
-        objective = build_objective(cell.lineage, cell.model, cell.protocol, cell.length, self.data, self.machine)
+        cell, device = self.cell, self.machine.device
+        objective = build_objective(cell.lineage, cell.model, cell.protocol, cell.length, self.data, device)
         network = objective.network()
         network.load_state_dict(tensors)
-        return encoder_of(network).to(self.machine.device, memory_format=torch.channels_last)  # type: ignore[call-overload, no-any-return]
+        return encoder_of(network).to(device, memory_format=torch.channels_last)  # type: ignore[call-overload, no-any-return]
 
 
 def _with_prefix(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:

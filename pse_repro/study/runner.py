@@ -19,6 +19,7 @@ from pse_repro.progress import Progress
 from pse_repro.study import store
 from pse_repro.study.baseline_run import baseline_is_there, baseline_rows
 from pse_repro.study.cells import Cell, expand, scope
+from pse_repro.study.requirements import check_images
 from pse_repro.study.task import Outcome, Task, run_cell, run_task, sharing_a_checkpoint
 from pse_repro.study.work import modified, survey
 from pse_repro.study.workers import completed, worker_processes
@@ -62,10 +63,10 @@ def run_study(
     kept.
     """
     whole, data = data, data.subset(study.subset)
+    check_images(study, expand(study, protocols, seeds=1), data, evaluations)
     with store.locked(directory):
         study = study if fresh else _with_recorded_evaluations(study, directory)
         cells = expand(study, protocols, seeds)
-        _ = [cell.length for cell in cells]  # UsageError for too small a budget, before there is a record of it
         store.open_run(directory, _settings(study, protocols, data, machine), fresh)
         store.write_json(directory / "asked.json", {"seeds": seeds, "jobs": jobs})
         failed: dict[str, str] = {}

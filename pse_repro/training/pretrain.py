@@ -86,18 +86,14 @@ class Pretraining:
         train, validation = self._split(len(data.unlabeled), seed)
         self.train = Images(data.unlabeled, machine.device, train.numpy())
         self.validation = Images(data.unlabeled, machine.device, validation.numpy())
-        self.objective = build_objective(name, model, protocol, length, data, machine)
+        self.objective = build_objective(name, model, protocol, length, data, machine.device)
         self.state = self._fresh_state()
 
     def _split(self, count: int, seed: int) -> tuple[Tensor, Tensor]:
         """85 % and 15 %, at random; the same for all models of a seed, so that they can be compared in pairs."""
         order = torch.randperm(count, generator=generator("pretrain split", seed))
+        check_split(count, self.settings.validation_fraction, self.length.batch_size)
         held_out = held_out_images(count, self.settings.validation_fraction)
-        if min(held_out, count - held_out) < self.length.batch_size:
-            raise NotFitError(
-                f"{count:,} unlabelled images leave {held_out:,} for validation; expected at least one batch of "
-                f"{self.length.batch_size}: give more images, or a study with a smaller batch_size"
-            )
         return order[held_out:], order[:held_out]
 
     def _fresh_state(self) -> State:
@@ -210,10 +206,23 @@ def held_out_images(count: int, fraction: float) -> int:
     return round(count * fraction)
 
 
+def check_split(count: int, fraction: float, batch_size: int) -> None:
+    """NotFitError where `count` unlabelled images have no batch to train on, or none for validation."""
+    held_out = held_out_images(count, fraction)
+    if min(held_out, count - held_out) < batch_size:
+        raise NotFitError(
+            f"{count:,} unlabelled images leave {held_out:,} for validation; expected at least one batch of "
+            f"{batch_size}: give more images, or a study with a smaller batch_size"
+        )
+
+
 def build_objective(
-    name: str, model: Model, protocol: Protocol, length: Length, data: Dataset, machine: Machine
+    name: str, model: Model, protocol: Protocol, length: Length, data: Dataset, device: torch.device
 ) -> Objective:
-    """The model's objective under the protocol; UsageError for a sigma that the protocol's switches cannot have."""
+    """The model's objective under the protocol.
+
+    ValueError for a sigma that the protocol's switches cannot have, NotFitError for too few images.
+    """
     count = len(data.unlabeled)
     setup = Setup(
         name=name,
@@ -221,7 +230,7 @@ def build_objective(
         sigma=model.sigma,
         switches=protocol.switches,
         data=data,
-        device=machine.device,
+        device=device,
         train_images=count - held_out_images(count, protocol.settings.validation_fraction),
         batch_size=length.batch_size,
     )

@@ -11,6 +11,7 @@ from pse_repro import PSELoss
 from pse_repro.config import Switches, load_protocol
 from pse_repro.kernels import PADDINGS
 from pse_repro.objectives import OBJECTIVES
+from pse_repro.objectives.joint import JointPSE
 from pse_repro.objectives.pse import PSE, pse_criterion
 from tests.tiny import setup
 
@@ -69,9 +70,9 @@ def test_no_other_switch_changes_the_loss(pair: tuple[Tensor, Tensor]) -> None:
     ("sigma", "message"),
     [
         (None, "sigma is missing; pse needs one, in pixels"),
-        (-1.0, "sigma is -1; expected a finite number of pixels, 0 or more"),
-        (math.nan, "sigma is nan; expected a finite number"),
-        (math.inf, "sigma is inf; expected a finite number"),
+        (-1.0, "sigma is -1; expected 0 to 96 pixels, an image's width"),
+        (math.nan, "sigma is nan; expected 0 to 96 pixels"),
+        (math.inf, "sigma is inf; expected 0 to 96 pixels"),
     ],
 )
 def test_a_sigma_that_is_missing_negative_or_not_finite_is_refused(sigma: float | None, message: str) -> None:
@@ -87,8 +88,17 @@ def test_a_sigma_that_is_missing_negative_or_not_finite_is_refused(sigma: float 
 @pytest.mark.parametrize("sigma", [0.0, 0.5, 2.5])
 def test_a_support_of_one_sigma_takes_whole_numbers_from_one(sigma: float) -> None:
     PSE.check(sigma)
-    with pytest.raises(ValueError, match=f"sigma is {sigma:g}; kernel_support one-sigma takes whole numbers of pixels"):
-        pse_criterion(sigma, RELEASED)
+    PSE.check(sigma, DESCRIBED)
+    for refuse in (pse_criterion, PSE.check, JointPSE.check):
+        with pytest.raises(ValueError, match=f"sigma is {sigma:g}; kernel_support one-sigma takes whole numbers of"):
+            refuse(sigma, RELEASED)
+
+
+def test_a_kernel_wider_than_the_image_is_refused_where_borders_reflect() -> None:
+    reflect = dataclasses.replace(DESCRIBED, borders="reflect")
+    PSE.check(23.75, reflect)  # a radius of 95
+    with pytest.raises(ValueError, match="radius is 96 and the image 96 pixels; reflect needs a radius below"):
+        PSE.check(24.0, reflect)
 
 
 def test_the_objective_has_the_criterion_of_its_sigma_and_switches(pair: tuple[Tensor, Tensor]) -> None:
