@@ -90,7 +90,7 @@ def now_lines(now: Now, width: int, short: bool = False) -> list[str]:
         lines.append("  " + "  ".join(part for part in (bar(now.done / now.total), share, speed, left) if part))
     if now.losses:
         last = now.losses[-1]
-        lines.append(f"  {sparkline(now.losses)} validation loss {'not finite' if last is None else f'{last:.4g}'}")
+        lines.append(f"  {sparkline(now.losses)} {now.loss} {'not finite' if last is None else f'{last:.4g}'}")
     elif now.note:
         lines.append(f"  {now.note}")
     return [cut(line, width) for line in lines]

@@ -18,7 +18,8 @@ from pathlib import Path
 class Now:
     """A stage of a cell: `done` of at most `total` images or bytes in `seconds`; `epochs_done` of `epochs`, if known.
 
-    `losses` are the validation losses so far (folds together: their mean), thinned out; None for what is not finite.
+    `losses` are those so far of the kind that `loss` names (folds together: their mean), thinned out; None for what is
+    not finite. There are none where nothing is measured by epoch.
     """
 
     cell: str = ""
@@ -31,6 +32,7 @@ class Now:
     epochs: int | None = None
     losses: tuple[float | None, ...] = ()
     note: str = ""
+    loss: str = "loss"
 
     @property
     def per_second(self) -> float:

@@ -37,7 +37,8 @@ class Stage:
     def __init__(self, progress: "Progress", name: str, total: int, unit: str, epochs: int | None) -> None:
         self._progress, self.name, self.total, self.unit, self._epochs = progress, name, total, unit, epochs
         self._done, self._note = 0, ""
-        self._losses: dict[int, list[float]] = {}  # of each epoch
+        self._losses: dict[int, list[float]] = {}  # of each epoch, those of all folds
+        self._loss_name = ""
         self._started = self._last_line = time.monotonic()
 
     def advance(self, count: int) -> None:
@@ -50,16 +51,17 @@ class Stage:
     def note(self, text: str) -> None:
         self._note = text
 
-    def measure(self, epoch: int, values: Mapping[str, float]) -> None:
-        """After an epoch (from 0), what its curves have; a fold's as "fold-2/validation_loss".
+    def measure(self, epoch: int, values: Mapping[str, float], loss: str = "", fold: int | None = None) -> None:
+        """After an epoch (from 0), what its curves have; `loss` names the one to show, empty where there is none.
 
-        Epochs of an earlier go may be told again: they are shown, and logged once.
+        Epochs of an earlier go may be told again: they are shown, and logged once (a fold's as "fold-2/train_loss").
         """
         if epoch < max(self._losses, default=0):  # the next fold begins
             self._losses = {}
-        losses = [value for name, value in values.items() if name.endswith("validation_loss")]
-        self._losses[epoch] = [*self._losses.get(epoch, []), *losses]
-        self._progress.measured(self.name, epoch, values)
+        self._loss_name = loss
+        self._losses[epoch] = [*self._losses.get(epoch, []), *([values[loss]] if loss else [])]
+        prefix = "" if fold is None else f"fold-{fold}/"
+        self._progress.measured(self.name, epoch, {prefix + name: value for name, value in values.items()})
         self._progress.publish()
 
     def now(self, cell: str) -> Now:
@@ -76,8 +78,9 @@ class Stage:
             seconds=time.monotonic() - self._started,
             epochs_done=known,
             epochs=self._epochs,
-            losses=tuple(thinned(means, KEPT_LOSSES)),
+            losses=tuple(thinned(means, KEPT_LOSSES)) if self._loss_name else (),
             note=self._note,
+            loss=self._loss_name.replace("_", " ") or "loss",
         )
 
     def _line(self) -> str:

@@ -10,8 +10,9 @@ from pse_repro.live import BLOCKS, Outlook, bar, duration, now_lines, rate, spar
 from pse_repro.now import Now
 
 PRETRAIN = Now(
-    "as-released/cnn-pse-3-seed0", "pre-train", 250, 1000, "images", 5.0, 3, 12, (0.8, 0.1, 0.2), "validation 0.2"
-)
+    "as-released/cnn-pse-3-seed0", "pre-train", 250, 1000, "images", 5.0, 3, 12, (0.8, 0.1, 0.2), "validation 0.2",
+    "validation loss",
+)  # fmt: skip
 LONG = Now(
     "a-protocol-of-my-own+1+2+3+4/resnet-pse-11-seed0", "finetune, 5 folds", 10**7, 10**8, "images", 999.0, 123, None,
     tuple(1 / (1 + epoch) for epoch in range(120)),
@@ -100,7 +101,7 @@ def test_a_stage_says_cell_phase_epoch_share_rate_time_left_and_loss() -> None:
 def test_what_is_not_known_is_not_said() -> None:
     assert now_lines(Now("a/b"), 80) == ["a/b"]
     assert now_lines(Now("", "verify", 0, 10, "bytes", 1.0), 80) == ["verify", f"  {bar(0)}  0%"]
-    assert now_lines(Now("a/b", "frozen", losses=(1.0, None)), 80)[-1] == "  ▁  validation loss not finite"
+    assert now_lines(Now("a/b", "frozen", losses=(1.0, None)), 80)[-1] == "  ▁  loss not finite"
     assert now_lines(Now("a/b", "frozen", note="fold 1"), 80) == ["a/b: frozen", "  fold 1"]
 
 

@@ -79,7 +79,7 @@ def test_on_a_terminal_the_view_shows_the_study_and_every_process(
         with shown.stage(f"{CELL} pre-train", 1000, epochs=4) as stage:
             clock.append(1005.0)
             stage.advance(250)
-            stage.measure(0, {"train_loss": 0.3, "validation_loss": 0.2})
+            stage.measure(0, {"train_loss": 0.3, "validation_loss": 0.2}, "validation_loss")
             clock.append(1006.5)
             stage.advance(75)
             shown._live.refresh()
@@ -138,11 +138,18 @@ def test_a_cell_that_ends_with_an_error_leaves_no_file(tmp_path: Path) -> None:
 def test_losses_are_the_folds_means_by_epoch_and_begin_anew_with_the_next_fold() -> None:
     with Progress(quiet=True).stage("frozen, 2 folds", 100) as stage:
         for epoch, fold, loss in ((0, 1, 4.0), (0, 2, 2.0), (1, 1, 1.0), (1, 2, float("nan")), (2, 1, 0.5)):
-            stage.measure(epoch, {f"fold-{fold}/validation_loss": loss, f"fold-{fold}/train_loss": 9.0})
+            stage.measure(epoch, {"validation_loss": loss, "train_loss": 9.0}, "validation_loss", fold)
         assert stage.now("").losses == (3.0, None, 0.5)
         assert stage.now("").epochs_done == 3
-        stage.measure(0, {"fold-2/validation_loss": 7.0})
+        stage.measure(0, {"validation_loss": 7.0}, "validation_loss", 2)
         assert (stage.now("").losses, stage.now("").epochs_done) == ((7.0,), 1)
+        assert stage.now("").loss == "validation loss"
+
+
+def test_without_a_loss_epochs_are_counted_alone() -> None:
+    with Progress(quiet=True).stage("knn, 2 folds", 100) as stage:
+        stage.measure(0, {}, fold=1)
+        assert (stage.now("").losses, stage.now("").epochs_done) == ((), 1)
 
 
 def test_what_is_measured_goes_to_the_cell_s_log_by_its_phase() -> None:
@@ -155,9 +162,10 @@ def test_what_is_measured_goes_to_the_cell_s_log_by_its_phase() -> None:
     shown = Progress(quiet=True)
     with shown.cell(CELL, Log()), shown.stage(f"{CELL} pre-train", 9) as stage:
         stage.measure(3, {"train_loss": 1.0})
+        stage.measure(4, {"train_loss": 0.5}, "train_loss", fold=2)
     with shown.stage("other", 9) as stage:
         stage.measure(0, {"train_loss": 1.0})
-    assert logged == [("pre-train", 3, {"train_loss": 1.0})]
+    assert logged == [("pre-train", 3, {"train_loss": 1.0}), ("pre-train", 4, {"fold-2/train_loss": 0.5})]
 
 
 def test_the_outlook_is_asked_for_now_and_then_and_its_errors_pass(tmp_path: Path, clock: list[float]) -> None:

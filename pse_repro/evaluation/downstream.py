@@ -81,7 +81,7 @@ class Batches:
 class Downstream:
     """One evaluation of one pre-trained encoder; `run` trains and tests the classifiers of the folds."""
 
-    note = ""
+    note, loss = "", "validation_loss"
 
     def __init__(
         self, name: str, evaluation: str, encoder_name: str, protocol: Protocol, data: Dataset, machine: Machine

@@ -18,7 +18,8 @@ class FoldEvaluation(Interface):
     """One evaluation of one pre-trained encoder, fold by fold.
 
     `size` of the batches and `test_order` are switch 12's. A fold takes `most_epochs` of `images_per_epoch` at most.
-    `note` is for people: what is not as the name says, or empty.
+    `note` is for people: what is not as the name says, or empty. `loss` names the one that `after_epoch` is told:
+    validation_loss, train_loss, or empty where nothing is fitted by its loss.
     """
 
     size: int
@@ -26,6 +27,7 @@ class FoldEvaluation(Interface):
     most_epochs: int
     images_per_epoch: int
     note: str
+    loss: str
 
     def run(
         self, numbers: Sequence[int], new_encoder: Callable[[], nn.Module], after_epoch: AfterEpoch

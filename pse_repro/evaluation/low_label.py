@@ -46,6 +46,8 @@ class LowLabel:
     `note` is for people: empty, or that the subset is larger than its name says.
     """
 
+    loss = "train_loss"  # there are no validation images
+
     def __init__(
         self, name: str, evaluation: str, encoder_name: str, protocol: Protocol, data: Dataset, machine: Machine
     ) -> None:

@@ -36,6 +36,7 @@ class OnFeatures:
         assert data.train.labels is not None  # both are labelled splits
         assert data.test.labels is not None
         self.name, self.evaluation, self.data, self.machine = f"{name}/{evaluation}", evaluation, data, machine
+        self.loss = "validation_loss" if evaluation == "linear" else ""
         self.size = protocol.settings.batch_size
         self.images_per_epoch = len(data.train)
         self.labels = np.asarray(data.train.labels, np.int64) - 1

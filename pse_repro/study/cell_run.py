@@ -92,7 +92,7 @@ class CellRun:
                 stage.advance(judged.images_per_epoch)
                 stage.note(f"fold {number}, epoch {epoch + 1}" + (f", loss {loss:.4f}" if math.isfinite(loss) else ""))
                 self.pretraining.energy.joules()  # its counters must be read now and then
-                stage.measure(epoch, {f"fold-{number}/loss": loss})
+                stage.measure(epoch, {judged.loss: loss} if judged.loss else {}, judged.loss, number)
 
             for number, result in judged.run(missing, self.pretraining.encoder, after_epoch):
                 store.write_npz(self._fold_path(evaluation, number), **_arrays(result, self.data, result.seconds))

@@ -76,7 +76,7 @@ class PretrainRun:
         def after_epoch(state: State) -> None:
             nonlocal saved_at, save_seconds
             row = state.curves[-1]
-            stage.measure(state.epoch - 1, row)
+            stage.measure(state.epoch - 1, row, "validation_loss")
             self.energy.joules()  # its counters must be read now and then
             if training.objective.reconstructs and "cluster" in self.cell.evaluations:
                 self._keep_features(state)
@@ -91,7 +91,7 @@ class PretrainRun:
         total = (epochs - training.state.epoch) * training.images_per_epoch
         with self.progress.stage(f"{self.cell.name} pre-train", total, epochs=epochs) as stage:
             for epoch, row in enumerate(training.state.curves):  # of an earlier go
-                stage.measure(epoch, row)
+                stage.measure(epoch, row, "validation_loss")
             training.run(after_epoch, stage.advance)
 
     def _keep_features(self, state: State) -> None:

@@ -2,6 +2,8 @@
 
 import json
 import math
+import re
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +12,7 @@ import pytest
 import torch
 
 from pse_repro.errors import CellError, NotFitError
+from pse_repro.live import now_lines
 from pse_repro.progress import Progress
 from pse_repro.study import store
 from pse_repro.study.address import evaluation_folder, model_folder
@@ -108,6 +111,49 @@ def test_seeds_and_models_draw_numbers_of_their_own(tmp_path: Path) -> None:
         for which in (cell(), cell("pse", 3), Cell(protocol(), cell().model, 1, 2, ("finetune", "frozen"), 2))
     ]
     assert len(set(losses)) == 3
+
+
+@pytest.mark.parametrize(
+    ("evaluation", "loss"),
+    [
+        ("finetune", "validation loss"),
+        ("frozen", "validation loss"),
+        ("linear", "validation loss"),
+        ("low-label-100", "train loss"),
+        ("knn", None),
+    ],
+)
+def test_every_evaluation_shows_the_loss_that_it_has(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, evaluation: str, loss: str | None
+) -> None:
+    """Through the real caller: what the live view and `status` show of each epoch."""
+    shown: list[str] = []
+    publish = Progress.publish
+
+    def look(progress: Progress, at_once: bool = False) -> None:
+        publish(progress, at_once)
+        now = progress._now()
+        if now.phase.startswith(evaluation) and now.epochs_done:
+            shown.extend(now_lines(now, 100))
+
+    monkeypatch.setattr(Progress, "publish", look)
+    of = replace(cell(), evaluations=(evaluation,))
+    logged: dict[str, float] = {}
+
+    class Log:
+        def add(self, phase: str, epoch: int, values: dict[str, float]) -> None:
+            logged.update(values if phase.startswith(evaluation) else {})
+
+    progress = Progress(quiet=True)
+    with progress.cell(of.name, Log()):
+        CellRun(of, dataset(), CPU, tmp_path, progress).run()
+    assert any(f"{evaluation}, 2 folds, epoch" in line for line in shown)
+    assert not any("not finite" in line for line in shown)
+    losses = [match[1] for line in shown if (match := re.search(r"([a-z]+ loss) [0-9.]+$", line))]
+    assert set(losses) == ({loss} if loss else set())
+    names = {f"fold-{number}/{loss.replace(' ', '_')}" for number in (1, 2)} if loss else set()
+    assert set(logged) == names
+    assert all(map(math.isfinite, logged.values()))
 
 
 def test_a_diverging_cell_says_so(tmp_path: Path) -> None:

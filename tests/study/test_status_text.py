@@ -30,7 +30,7 @@ def test_what_processes_say_of_themselves_counts_more_than_what_they_wrote(run: 
     first, second = stored(run, epochs=9)
     undo(run, first, second)
     for pid, cell, losses in ((os.getpid(), second, (0.4, 0.2)), (os.getppid(), first, ())):
-        said = Now(cell.name, "pre-train", 300, 900, "images", 10.0, len(losses), 9, losses)
+        said = Now(cell.name, "pre-train", 300, 900, "images", 10.0, len(losses), 9, losses, "", "validation loss")
         written_by(now_folder(run), pid, said)
     assert [(name, phase) for name, phase, *_ in working(run)] == [(first.name, "pretrain"), (second.name, "pretrain")]
     with store.locked(run):
