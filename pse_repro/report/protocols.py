@@ -19,7 +19,10 @@ def protocol_table(run: Run, part: type[Switches] | type[Settings]) -> Table:
     tables = [asdict(getattr(protocol, plural)) for protocol in run.record.protocols]
     rows = []
     for place, item in enumerate(fields(part), 1):
-        values = [_plain(table[item.name]) for table in tables]
+        values = [
+            _plain(table[item.name]) + _used(run, protocol, item.name, table[item.name])
+            for protocol, table in zip(run.record.protocols, tables, strict=True)
+        ]
         name = f"{place}. {item.name}" if part is Switches else item.name
         if len(values) > SIDE_BY_SIDE:
             rows.append([name, values[0], _others(values, run.record.protocols) or "same"])
@@ -30,6 +33,13 @@ def protocol_table(run: Run, part: type[Switches] | type[Settings]) -> Table:
         names, several = names[:1], True
     header = ("switch" if part is Switches else "setting", *names, *(["compared"] if several else []))
     return Table(plural.capitalize(), header, "l" * len(header), rows)
+
+
+def _used(run: Run, protocol: Protocol, setting: str, value: int) -> str:
+    """What the study used of a setting that is a limit, where that is less."""
+    lengths = [cell.length.epochs for cell in run.cells if cell.protocol == protocol]
+    used = {"folds": run.record.study.folds, "pretrain_max_epochs": max(lengths)}.get(setting, value)
+    return "" if used == value else f" (the study: {used})"
 
 
 def _others(values: Sequence[str], protocols: Sequence[Protocol]) -> str:

@@ -14,7 +14,8 @@ from pse_repro.expected import load_expected
 from pse_repro.progress import duration
 from pse_repro.render import comparison_cells, notes_of, shown_number
 from pse_repro.report.contents import NONE, Run, key, label
-from pse_repro.study.cells import Cell
+from pse_repro.study.cells import WITHOUT_FOLDS, Cell
+from pse_repro.study.work import cell_parts
 
 EVALUATIONS = {"finetune": "Fine-tuning", "frozen": "Frozen features"}
 
@@ -193,8 +194,12 @@ def _state(run: Run, cell: Cell) -> str:
         return "failed"
     if not run.pretrained(cell):
         return "pre-training not finished" if run.model_file(cell, "").exists() else "not begun"
-    done = {name: len(run.fold_files(cell, name)) for name in cell.evaluations}
-    lacking = [f"{name} {count} of {cell.folds} folds" for name, count in done.items() if count < cell.folds]
+    parts = cell_parts(run.directory, cell)
+    lacking = []
+    for name in cell.evaluations:
+        done = [part.complete for part in parts if part.phase == name]
+        if not all(done):
+            lacking.append(f"{name} {sum(done)} of {len(done)} folds" if name not in WITHOUT_FOLDS else f"no {name}")
     return "; ".join(["pre-trained", *lacking]) if lacking else "done"
 
 

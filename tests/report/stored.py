@@ -68,6 +68,11 @@ def store_cell(directory: Path, cell: Cell, number: int, data: dict[str, object]
     store.write_json(cell_folder(directory, cell) / "provenance.json", note)
     rows = [cell.key | {"evaluation": "pretrain", "fold": "", "metric": "validation_mse", "value": losses[-1]}]
     for evaluation in cell.evaluations:
+        if evaluation == "cluster":
+            measured = {"metrics": {"nmi": 0.2}, "seconds": 2.0}
+            store.write_json(evaluation_folder(directory, cell, evaluation) / "measures.json", measured)
+            rows.append(cell.key | {"evaluation": evaluation, "fold": "", "metric": "nmi", "value": 0.2})
+            continue
         for fold in [*map(str, range(1, cell.folds + 1)), "ensemble"]:
             if fold != "ensemble":
                 arrays = {"validation_losses": 2 - losses, "best_epoch": np.array(0)}

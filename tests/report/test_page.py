@@ -22,6 +22,7 @@ from pse_repro.report.gallery import gallery
 from pse_repro.report.page import write_report
 from pse_repro.study import store
 from pse_repro.study.address import cell_folder, evaluation_folder, model_folder
+from pse_repro.study.status import read_status
 from tests.report.stored import Page, comparison, report, store_run, study
 
 NASTY = '<script>alert("1")<b>'
@@ -169,6 +170,27 @@ def test_a_partly_finished_run_is_reported(tmp_path: Path) -> None:
     scores = {row[0]: row[1:] for row in page.table("model", "seeds")}
     assert scores["CNN-PSE-3"] == ["0", "-", "51.26", "-", "-", "-", "-", "-", "-"]
     assert len(page.attributes("img")) > 4
+
+
+@pytest.mark.usefixtures("no_pictures")
+def test_a_finished_run_says_so_of_every_cell_with_clusterings_too(tmp_path: Path) -> None:
+    cells = store_run(tmp_path, study(evaluations=("frozen", "cluster")))
+    assert {row[1] for row in report(tmp_path).table("cell")} == {"done"}
+    assert read_status(tmp_path).state == "complete"
+    (evaluation_folder(tmp_path, cells[0], "cluster") / "measures.json").unlink()
+    assert [row[1] for row in report(tmp_path).table("cell")] == ["pre-trained; no cluster", "done"]
+
+
+@pytest.mark.usefixtures("no_pictures")
+def test_settings_say_what_the_study_used_of_them(tmp_path: Path) -> None:
+    store_run(tmp_path, study(epochs=2))
+    settings = {row[0]: row[1] for row in report(tmp_path).table("setting")}
+    assert settings["folds"] == "5 (the study: 2)"
+    assert settings["pretrain_max_epochs"] == "1000 (the study: 2)"
+    assert settings["batch_size"] == "128"
+    store_run(tmp_path / "whole", study(folds=5, epochs=1000))
+    settings = {row[0]: row[1] for row in report(tmp_path / "whole").table("setting")}
+    assert (settings["folds"], settings["pretrain_max_epochs"]) == ("5", "1000")
 
 
 def test_a_run_of_nothing_yet_is_reported(tmp_path: Path) -> None:
