@@ -62,10 +62,11 @@ def run_study(
     kept.
     """
     whole, data = data, data.subset(study.subset)
+    _ = [cell.length for cell in expand(study, protocols, seeds)]  # UsageError for too small a budget
+    store.check_run(directory, _settings(study, protocols, data, machine), fresh)
     with store.locked(directory):
         study = study if fresh else _with_recorded_evaluations(study, directory)
         cells = expand(study, protocols, seeds)
-        _ = [cell.length for cell in cells]  # UsageError for too small a budget, before there is a record of it
         store.open_run(directory, _settings(study, protocols, data, machine), fresh)
         store.write_json(directory / "asked.json", {"seeds": seeds, "jobs": jobs})
         failed: dict[str, str] = {}
