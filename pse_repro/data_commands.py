@@ -28,13 +28,11 @@ def find_data(directory: Path | None, embedded: bool, progress: Progress) -> Dat
     """
     place = directory or data_home()
     if embedded and not find_binaries(place):
-        drawn = "images: the embedded sample, drawn by the kit"
-        if directory is None:
-            progress.say(f"{drawn} (no --data given)")
-            return open_dataset(embedded_sample(), name="embedded-sample")
-        _refuse_packed(place)
-        if place.is_dir() and _nothing_but_a_fetch(place):
-            progress.warn(f"{drawn} ({place} is empty)")
+        if directory is not None:
+            _refuse_packed(directory)
+        if directory is None or _is_empty(directory):
+            say, why = (progress.say, "no --data given") if directory is None else (progress.warn, f"{place} is empty")
+            say(f"images: the embedded sample, drawn by the kit ({why})")
             return open_dataset(embedded_sample(), name="embedded-sample")
     if not embedded and not find_binaries(place) and _nothing_but_a_fetch(place):
         if warning := lost_warning(place):
@@ -57,6 +55,11 @@ def _refuse_packed(place: Path) -> None:
         raise NotFitError(f"{place} holds {KEPT}, not unpacked: {command} --from {shlex.quote(str(place / KEPT))}")
     if (place / PART).is_file():
         raise NotFitError(f"{place} holds {PART}, which is not all of the archive: {command}")
+
+
+def _is_empty(place: Path) -> bool:
+    """Whether it is a folder that holds nothing, or hidden files alone that an interrupted `fetch` left."""
+    return place.is_dir() and all(path.name.startswith(f".{FOLDER}") for path in place.iterdir())
 
 
 def _nothing_but_a_fetch(place: Path) -> bool:

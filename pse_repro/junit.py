@@ -66,8 +66,8 @@ def _claim(claim: ClaimResult, strict: bool) -> ET.Element:
 
 
 def _unknown(unknown: Unknown) -> ET.Element:
-    case = ET.Element("testcase", classname=f"table.{unknown.column}", name=repr(unknown.word))
-    ET.SubElement(case, "error", type="unknown", message=f"rows ignored: {unknown.rows}; {unknown}")
+    case = ET.Element("testcase", classname=f"table.{unknown.column}", name=str(unknown))
+    ET.SubElement(case, "error", type="unknown", message=f"rows ignored: {unknown.rows}")
     return case
 
 

@@ -16,7 +16,7 @@ from pse_repro.expected import ExpectedTable
 from pse_repro.models import ENCODERS
 from pse_repro.objectives import OBJECTIVES
 
-COLUMNS = ("protocol", "encoder", "objective", "evaluation", "fold", "metric")
+_COLUMNS = ("protocol", "encoder", "objective", "evaluation", "fold", "metric")
 _KNOWN = {
     "protocol": builtin("protocols"),
     "encoder": [*ENCODERS, *BASELINES],
@@ -24,7 +24,7 @@ _KNOWN = {
     "evaluation": [*get_args(Evaluation), "pretrain"],
     "fold": ["ensemble", ""],
 }
-_METRICS = {
+_METRICS = {  # as a run measures them, which the tests hold against this; and validation_ANYTHING
     "pretrain": ["first_train_loss", "best_epoch", "feature_mean", "feature_std"],
     "cluster": ["accuracy", "nmi", "ari", "two_domains_accuracy", "error_rank_correlation"],
 }
@@ -34,11 +34,11 @@ _ALSO_CALLED = {"acc": "top1", "accuracy": "top1"}
 
 def known_rows(table: pd.DataFrame, expected: ExpectedTable) -> tuple[pd.DataFrame, tuple[Unknown, ...]]:
     """The rows of a table whose words are all known, to the kit or to `expected`, and the words that are not."""
-    own = {column: list(dict.fromkeys(expected.frame[column])) for column in COLUMNS}
+    own = {column: list(dict.fromkeys(expected.frame[column])) for column in _COLUMNS}
     rows: Counter[Unknown] = Counter()
     ignored: list[int] = []
-    for words, group in table.groupby(list(COLUMNS), sort=False):
-        row = dict(zip(COLUMNS, map(str, words), strict=True))
+    for words, group in table.groupby(list(_COLUMNS), sort=False):
+        row = dict(zip(_COLUMNS, map(str, words), strict=True))
         unknown = [
             Unknown(column, word, tuple(own[column]), _meant(word, known))
             for column, word in row.items()
@@ -67,8 +67,9 @@ def _plain(word: str) -> str:
 
 def _meant(word: str, known: list[str]) -> str:
     """The known word that is most like it, and has the same digits: top5 is not top4. Empty where none is."""
-    word = _ALSO_CALLED.get(word.casefold(), word)
-    return closest(word, [other for other in known if _digits(other) == _digits(word)])
+    tried = (word, _ALSO_CALLED.get(word.casefold(), ""))
+    found = (closest(each, [other for other in known if _digits(other) == _digits(each)]) for each in tried)
+    return next(filter(None, found), "")
 
 
 def _digits(word: str) -> str:

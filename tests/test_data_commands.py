@@ -63,6 +63,13 @@ def test_an_archive_that_is_not_unpacked_is_no_empty_folder(tmp_path: Path, name
     assert str(caught.value).endswith(said.format(command=command, archive=place / "stl10_binary.tar.gz"))
 
 
+@pytest.mark.parametrize("name", ["stl10_binary.tar.gz.1", "stl10_binary.tar.gz.part.json", "notes.txt"])
+def test_a_folder_of_anything_else_is_no_empty_folder(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).touch()  # the first is what wget calls a second one
+    with pytest.raises(NotFitError, match="no images in"):
+        find_data(tmp_path, True, Progress(quiet=True))
+
+
 def test_the_archive_is_unpacked_for_a_study_that_needs_real_images(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

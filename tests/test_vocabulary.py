@@ -69,6 +69,11 @@ def test_what_the_kit_has_and_the_slides_have_not_is_known(words: dict[str, str]
     assert told(**words) == []
 
 
+def test_accuracy_is_a_measure_of_clusters_and_else_top1() -> None:
+    assert told(metric="Accuracy")[0].endswith("(did you mean top1?)")
+    assert told(metric="Accuracy", evaluation="cluster", fold="")[0].endswith("(did you mean accuracy?)")
+
+
 def test_each_word_is_told_once_with_its_rows() -> None:
     frame = pd.DataFrame([ROW | {"seed": seed, "metric": metric} for seed in (0, 1) for metric in ("acc", "top1")])
     rows, (unknown,) = known_rows(as_table(frame.assign(encoder=["CNN", "cnn", "cnn", "cnn"]).iloc[1:]), SLIDES)

@@ -173,7 +173,7 @@ def _is_record(path: Path) -> bool:
         return False
     try:
         record = json.loads(path.read_bytes())
-    except ValueError:
+    except (ValueError, RecursionError):
         return True
     return isinstance(record, dict) and isinstance(record.get("study"), dict)
 
