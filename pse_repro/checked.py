@@ -71,5 +71,12 @@ def positive(table: Any, where: str, but: tuple[str, ...] = ()) -> None:
 
 def hint_at(found: str, known: list[str]) -> str:
     """What was probably meant, as the end of an error; empty where nothing is close."""
-    close = difflib.get_close_matches(found, known, n=1)
-    return f" (did you mean {close[0]}?)" if close else ""
+    meant = closest(found, known)
+    return f" (did you mean {meant}?)" if meant else ""
+
+
+def closest(found: str, known: list[str]) -> str:
+    """The known word that was probably meant, whatever its capitals; empty where nothing is close."""
+    by_small = {word.casefold(): word for word in known}
+    close = difflib.get_close_matches(found.casefold(), list(by_small), n=1)
+    return by_small[close[0]] if close else ""

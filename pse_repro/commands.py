@@ -35,6 +35,7 @@ from pse_repro.study.runner import open_record, read_results, run_study
 from pse_repro.study.store import newest_run
 from pse_repro.tables import read_table
 from pse_repro.training.scalars import require
+from pse_repro.vocabulary import known_rows
 
 RUNS = Path("runs")
 
@@ -170,6 +171,8 @@ def compare(target: Path | None, against: str | None, format: str, strict: bool,
         comparison, claims = _comparison(ours, against), _claims(ours)
     if junit:
         write_junit(comparison, junit, claims, strict)
+    if not _is_run(target):
+        _refuse_useless(comparison, target)
     return render(comparison, format, claims), _exit_status(comparison, claims, strict)
 
 
@@ -213,7 +216,19 @@ def _comparison(target: Path, against: str | None) -> Comparison:
         expected = load_expected(against or record.study.expected)
         print_rules = {protocol.name: protocol.switches.ensemble_printing for protocol in record.protocols}  # switch 13
         return compare_tables(results, expected, scope=record.scope, print_rules=print_rules)
-    return compare_tables(read_table(target), load_expected(against or "paper"))
+    table, expected = read_table(target), load_expected(against or "paper")
+    if table.empty:
+        raise UsageError(f"{target} has no rows below its header; expected one value a row")
+    rows, unknown = known_rows(table, expected)
+    return replace(compare_tables(rows, expected), unknown=unknown, ignored=len(table) - len(rows))
+
+
+def _refuse_useless(comparison: Comparison, table: Path) -> None:
+    """UsageError where no row of a table could be compared."""
+    if not comparison.rows["seeds"].any():
+        why = [str(unknown) for unknown in comparison.unknown] or ["give another table with --against"]
+        more = f"; other words that are not known: {len(why) - 1}" if len(why) > 1 else ""
+        raise UsageError(f"{table}: none of its rows is of a number in {comparison.expected.name}; {why[0]}{more}")
 
 
 def _refuse_slow(study: Study, protocols: list[Protocol], options: RunOptions, machine: Machine) -> None:

@@ -33,27 +33,48 @@ PERCENTAGES = frozenset({"top1", "top2", "top4"})
 _DIGITS = 9  # differences are rounded here, so that 51.26 + 2.0 is within 2.0 of 51.26 whatever floats say
 
 
+@dataclass(frozen=True)
+class Unknown:
+    """A word in a column of a table that the kit does not know: what was expected, what may be meant (or empty)."""
+
+    column: str
+    word: str
+    expected: tuple[str, ...]
+    meant: str
+    rows: int = 0
+
+    def __str__(self) -> str:
+        hint = f" (did you mean {self.meant}?)" if self.meant else ""
+        return f"{self.column} is {self.word[:40]!r}; expected {', '.join(filter(None, self.expected))}{hint}"
+
+
 @dataclass(frozen=True, eq=False)
 class Comparison:
-    """What `compare` found: `rows` (COLUMNS, one row a cell), `extra` (results nobody expected), what was assumed."""
+    """What `compare` found: `rows` (COLUMNS, one row a cell), `extra` (results nobody expected), what was assumed.
+
+    Of somebody's table also the `unknown` words, and how many rows were `ignored` for them.
+    """
 
     rows: pd.DataFrame
     extra: pd.DataFrame
     expected: ExpectedTable
     assumed: Mapping[str, str]
+    unknown: tuple[Unknown, ...] = ()
+    ignored: int = 0
 
     def summary(self) -> dict[str, int]:
-        """Count the rows of each verdict, those without a tolerance, and the extra values."""
+        """Count the rows of each verdict, those without a tolerance, the extra values, and the rows ignored."""
         counts = Counter(self.rows["verdict"])
         return {
             **{verdict: counts[verdict] for verdict in (*VERDICTS, *SEEDS_VERDICTS)},
             "no tolerance": counts[""],
             "extra": len(self.extra),
+            "ignored": self.ignored,
         }
 
     def exit_status(self, strict: bool = False) -> int:
         """Return 1 if a value is outside or not reproduced (strict: or there is no verdict on it), else 0."""
-        bad = (*BAD, "missing", "not comparable", "inconclusive") if strict else BAD
+        bad = (*BAD, "missing", "not comparable", "inconclusive", "ignored") if strict else BAD
         return int(any(self.summary()[verdict] for verdict in bad))
 
 

@@ -1,7 +1,10 @@
 """What the commands on images do, and which images a run takes."""
 
+import shlex
 from pathlib import Path
 
+from pse_repro.data.archive import FOLDER
+from pse_repro.data.fetch import KEPT, PART
 from pse_repro.data.fetch import fetch as fetch_archive
 from pse_repro.data.fetch import fetch_tiny as fetch_first
 from pse_repro.data.info import info as describe
@@ -19,16 +22,18 @@ from pse_repro.progress import Progress
 def find_data(directory: Path | None, embedded: bool, progress: Progress) -> Dataset:
     """The images: those named, else the data folder's, else the embedded sample if `embedded` says that it will do.
 
-    The sample also stands in for an empty folder, as a container's /data is where nothing is mounted. A study that
-    needs real images fetches STL-10 into a folder that is absent or empty. NotFitError where that fails, and for a
-    folder of other things.
+    The sample also stands in for an empty folder, as a container's /data is where nothing is mounted; that is a
+    warning. A study that needs real images fetches STL-10 into a folder that is absent or empty, or unpacks the
+    archive there. NotFitError where that fails, and for a folder of other things.
     """
     place = directory or data_home()
-    nothing_named = directory is None or (place.is_dir() and _nothing_but_a_fetch(place))
-    if embedded and nothing_named and not find_binaries(place):
-        why = "no --data given" if directory is None else f"{place} is empty"
-        progress.say(f"images: the embedded sample, drawn by the kit ({why})")
-        return open_dataset(embedded_sample(), name="embedded-sample")
+    if embedded and not find_binaries(place):
+        if directory is not None:
+            _refuse_packed(directory)
+        if directory is None or _is_empty(directory):
+            say, why = (progress.say, "no --data given") if directory is None else (progress.warn, f"{place} is empty")
+            say(f"images: the embedded sample, drawn by the kit ({why})")
+            return open_dataset(embedded_sample(), name="embedded-sample")
     if not embedded and not find_binaries(place) and _nothing_but_a_fetch(place):
         if warning := lost_warning(place):
             progress.say(warning)
@@ -43,9 +48,23 @@ def find_data(directory: Path | None, embedded: bool, progress: Progress) -> Dat
     return data
 
 
+def _refuse_packed(place: Path) -> None:
+    """NotFitError for a folder of no images but their archive, or the part of it that an interrupted `fetch` left."""
+    command = f"pse-repro data fetch --data {shlex.quote(str(place))}"
+    if (place / KEPT).is_file():
+        raise NotFitError(f"{place} holds {KEPT}, not unpacked: {command} --from {shlex.quote(str(place / KEPT))}")
+    if (place / PART).is_file():
+        raise NotFitError(f"{place} holds {PART}, which is not all of the archive: {command}")
+
+
+def _is_empty(place: Path) -> bool:
+    """Whether it is a folder that holds nothing, or hidden files alone that an interrupted `fetch` left."""
+    return place.is_dir() and all(path.name.startswith(f".{FOLDER}") for path in place.iterdir())
+
+
 def _nothing_but_a_fetch(place: Path) -> bool:
     """Whether a folder is absent, empty, or holds no more than what an interrupted `fetch` left."""
-    own = (".stl10_binary", "stl10_binary.tar.gz")
+    own = (f".{FOLDER}", KEPT)
     return not place.exists() or (place.is_dir() and all(path.name.startswith(own) for path in place.iterdir()))
 
 

@@ -1,6 +1,7 @@
 """Files that appear whole or not at all."""
 
 import os
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -30,3 +31,9 @@ def written_whole(path: Path) -> Iterator[IO[bytes]]:
         raise
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def leftovers(folder: Path, name: str = "") -> list[Path]:
+    """The temporary files in `folder` of processes that were killed while writing the file `name`, or any."""
+    temporary = re.compile(rf"\.{re.escape(name) or '.+'}\.\d+\.part")
+    return [path for path in folder.iterdir() if temporary.fullmatch(path.name) and path.is_file()]

@@ -1,19 +1,23 @@
 """A comparison as JUnit XML: every cell and every claim is a test case, so that a CI service shows what fails.
 
-What makes the exit status 1 is a failure; what is missing, not comparable or inconclusive is skipped, with its reason.
+What makes the exit status 1 is a failure, a word that is not known is an error; what is missing, not comparable or
+inconclusive is skipped, with its reason.
 """
 
+import re
 import xml.etree.ElementTree as ET
 from collections.abc import Hashable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from pse_repro.claims import ClaimResult
-from pse_repro.compare import BAD, Comparison
+from pse_repro.compare import BAD, Comparison, Unknown
 from pse_repro.files import write_bytes
 from pse_repro.render import cell_name, shown_number
 
 _NO_VERDICT = ("missing", "not comparable", "inconclusive")
+# what XML 1.0 cannot hold, not even escaped; it is written as Python writes it
+_NOT_XML = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
 def write_junit(comparison: Comparison, path: Path, claims: Sequence[ClaimResult] = (), strict: bool = False) -> None:
@@ -26,13 +30,17 @@ def write_junit(comparison: Comparison, path: Path, claims: Sequence[ClaimResult
     for protocol in dict.fromkeys(claim.protocol for claim in claims):
         cases = [_claim(claim, strict) for claim in claims if claim.protocol == protocol]
         _add_suite(suites, f"claims, {protocol}", cases)
+    if comparison.unknown:
+        _add_suite(suites, "words that are not known", [_unknown(unknown) for unknown in comparison.unknown])
     ET.indent(suites)
-    write_bytes(path, ET.tostring(suites, encoding="utf-8", xml_declaration=True) + b"\n")
+    text = _NOT_XML.sub(lambda found: ascii(found[0])[1:-1], ET.tostring(suites, encoding="unicode"))
+    write_bytes(path, f"<?xml version='1.0' encoding='utf-8'?>\n{text}\n".encode())
 
 
 def _add_suite(suites: ET.Element, name: str, cases: list[ET.Element]) -> None:
-    failures, skipped = (str(sum(case.find(tag) is not None for case in cases)) for tag in ("failure", "skipped"))
-    counts = {"tests": str(len(cases)), "failures": failures, "errors": "0", "skipped": skipped}
+    tags = {"failures": "failure", "errors": "error", "skipped": "skipped"}
+    counts = {name: str(sum(case.find(tag) is not None for case in cases)) for name, tag in tags.items()}
+    counts = {"tests": str(len(cases))} | counts
     ET.SubElement(suites, "testsuite", {"name": name} | counts).extend(cases)
 
 
@@ -54,6 +62,12 @@ def _claim(claim: ClaimResult, strict: bool) -> ET.Element:
         ET.SubElement(case, "failure", type="fails", message=message)
     elif verdict.verdict != "holds":
         ET.SubElement(case, "skipped", message=message)
+    return case
+
+
+def _unknown(unknown: Unknown) -> ET.Element:
+    case = ET.Element("testcase", classname=f"table.{unknown.column}", name=str(unknown))
+    ET.SubElement(case, "error", type="unknown", message=f"rows ignored: {unknown.rows}")
     return case
 
 

@@ -132,6 +132,12 @@ class Progress:
         line = f"{time.strftime('%H:%M:%S')} {text}"
         self._console.print(line, markup=False, soft_wrap=not self._console.is_terminal)
 
+    def warn(self, text: str) -> None:
+        """Say it even where the rest is quiet: numbers may not be what they are taken for."""
+        self._console.quiet = False
+        self.say(f"warning: {text}")
+        self._console.quiet = self.quiet
+
     @contextmanager
     def stage(self, name: str, total: int, unit: str = "images", epochs: int | None = None) -> Iterator[Stage]:
         """A stretch of work; `epochs`, if it has so many, those of an earlier go included."""

@@ -4,6 +4,7 @@ import html
 import json
 import math
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from dataclasses import asdict
 from typing import Any
 
 import pandas as pd
@@ -59,6 +60,7 @@ def _json(comparison: Comparison, claims: Sequence[ClaimResult]) -> str:
         "summary": comparison.summary(),
         "rows": _records(comparison.rows),
         "extra": _records(comparison.extra),
+        "unknown": [asdict(unknown) | {"meant": unknown.meant or None} for unknown in comparison.unknown],
         "assumed": dict(comparison.assumed),
         "claims": as_json(claims),
     }
@@ -90,6 +92,9 @@ def _people(comparison: Comparison, style: str) -> list[str]:
     if len(comparison.extra):
         found = (f"{cell_name(row)} = {row['value']:.6g}" for row in _rows(comparison.extra))
         lines.append(f"extra, not expected: {_list(found)}")
+    lines += [f"ignored, {_of_rows(unknown.rows)}: {unknown}" for unknown in comparison.unknown[:_SHOWN]]
+    if len(comparison.unknown) > _SHOWN:
+        lines.append(f"ignored for other words that are not known: {len(comparison.unknown) - _SHOWN}")
     lines += _assumed(comparison.assumed)
     return [*lines, _summary_line(comparison)]
 
@@ -163,6 +168,10 @@ def _list(parts: Iterable[str]) -> str:
     return ", ".join([*everything[:_SHOWN], *more])
 
 
+def _of_rows(count: int) -> str:
+    return f"{count} row{'s' * (count > 1)}"
+
+
 def _assumed(assumed: Mapping[str, str]) -> list[str]:
     filled = [f"{column} {value}" for column, value in assumed.items() if value]
     unknown = [column for column, value in assumed.items() if not value]
@@ -173,6 +182,7 @@ def _assumed(assumed: Mapping[str, str]) -> list[str]:
 def _summary_line(comparison: Comparison) -> str:
     counts, name, total = comparison.summary(), comparison.expected.name, len(comparison.rows)
     extra = f"; {counts['extra']} extra" if counts["extra"] else ""
+    extra += f"; {_of_rows(counts['ignored'])} of the table ignored" if counts["ignored"] else ""
     if not total:
         return f"{name}: nothing to compare, no expected value is in scope{extra}"
     if counts["missing"] == total:

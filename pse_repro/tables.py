@@ -54,7 +54,7 @@ def as_table(frame: pd.DataFrame, name: str = "table") -> pd.DataFrame:
     what was filled in (`""`: unknown). Other columns are kept as they are. Applying it twice changes nothing.
 
     Raises:
-        UsageError: a required column is absent, a value or sigma is not a number, or a key occurs twice.
+        UsageError: a required column is absent, a value, sigma or fold is not a number, or a key occurs twice.
     """
     _check_columns(frame, name)
     before: dict[str, str] = frame.attrs.get("assumed", {})
@@ -75,6 +75,7 @@ def as_table(frame: pd.DataFrame, name: str = "table") -> pd.DataFrame:
     for column in (*KEY, *CONDITIONS, "value"):  # an empty table has no types of its own
         table[column] = table[column].astype(float if column == "value" else object)
     _check_sigma(table, lines, name)
+    _check_folds(table, lines, name)
     _check_unique(table, lines, name)
     table.attrs["assumed"] = assumed
     return table
@@ -181,6 +182,16 @@ def _check_sigma(table: pd.DataFrame, lines: list[str], name: str) -> None:
             _number(sigma or "0")
         except ValueError:
             raise UsageError(f"{name}, {line}: sigma is {sigma[:40]!r}; expected a number, or empty for mse") from None
+
+
+def _check_folds(table: pd.DataFrame, lines: list[str], name: str) -> None:
+    for fold, line in zip(table["fold"], lines, strict=True):
+        try:
+            number = _number(fold)
+        except ValueError:  # none, or a word: ensemble
+            continue
+        if number < 1 or not number.is_integer():
+            raise UsageError(f"{name}, {line}: fold is {fold}; folds count from 1, in whole numbers")
 
 
 def _check_unique(table: pd.DataFrame, lines: list[str], name: str) -> None:

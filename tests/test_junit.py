@@ -1,12 +1,13 @@
 """JUnit files: what a CI service reads."""
 
 import xml.etree.ElementTree as ET
+from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
 import pytest
 
-from pse_repro.compare import Comparison, compare
+from pse_repro.compare import Comparison, Unknown, compare
 from pse_repro.expected import CELL, load_expected
 from pse_repro.junit import write_junit
 
@@ -28,6 +29,7 @@ def read(path: Path) -> tuple[list[ET.Element], list[ET.Element], list[ET.Elemen
         cases = suite.findall("testcase")
         assert int(suite.attrib["tests"]) == len(cases)
         assert int(suite.attrib["failures"]) == len(suite.findall("testcase/failure"))
+        assert int(suite.attrib["errors"]) == len(suite.findall("testcase/error"))
         assert int(suite.attrib["skipped"]) == len(suite.findall("testcase/skipped"))
     cases = root.findall("testsuite/testcase")
     assert len({(case.attrib["classname"], case.attrib["name"]) for case in cases}) == len(cases)
@@ -67,3 +69,27 @@ def test_text_is_escaped(tmp_path: Path) -> None:
     table = pd.DataFrame([SLIDES.frame.iloc[0].to_dict() | {"protocol": '<script>"&', "value": 1.0}])
     write_junit(compare(table, SLIDES), tmp_path / "junit.xml")
     assert any("<script>" in case.attrib["classname"] for case in read(tmp_path / "junit.xml")[0])
+
+
+def test_a_word_that_is_not_known_is_an_error(tmp_path: Path) -> None:
+    unknown = Unknown("metric", "Top-1", ("top1",), "top1", rows=2)
+    write_junit(replace(slides_of(), unknown=(unknown,), ignored=2), tmp_path / "junit.xml")
+    cases, failures, skipped = read(tmp_path / "junit.xml")
+    assert (len(cases), failures, skipped) == (148, [], [])
+    (error,) = cases[-1]
+    assert error.tag == "error"
+    assert cases[-1].attrib["name"] == "metric is 'Top-1'; expected top1 (did you mean top1?)"
+    assert error.attrib["message"] == "rows ignored: 2"
+
+
+@pytest.mark.parametrize(
+    "character", ["\x00", "\x1b", "\x0b", "\ufffe", "\uffff", "\ud800", "\x85", "\U0001f600", "\t", "\n"]
+)
+def test_any_character_makes_a_file_that_is_xml(tmp_path: Path, character: str) -> None:
+    table = pd.DataFrame([SLIDES.frame.iloc[0].to_dict() | {"protocol": f"a{character}b", "data": f"c{character}d"}])
+    unknown = Unknown("metric", character, (), "")
+    write_junit(replace(compare(table, SLIDES), unknown=(unknown,)), tmp_path / "junit.xml")
+    cases, _, skipped = read(tmp_path / "junit.xml")
+    kept = character if character.isprintable() or character in "\x85\t\n" else ascii(character)[1:-1]
+    assert cases[0].attrib["classname"] == f"a{kept}b.finetune"
+    assert f"data is c{kept}d" in skipped[0].attrib["message"]

@@ -124,6 +124,15 @@ def test_missing_files_and_folders_are_refused(tmp_path: Path) -> None:
         read_table(tmp_path)
 
 
+@pytest.mark.parametrize("fold", ["0", "-1", "1.5", "0.0", "inf"])
+def test_folds_count_from_1(tmp_path: Path, fold: str) -> None:
+    text = HEADER + ROW.replace("ensemble", "1") + ROW.replace("ensemble", fold)
+    with pytest.raises(
+        UsageError, match=rf"results.csv, line 3: fold is {plain_cell('fold', fold)}; folds count from 1"
+    ):
+        read_table(save(tmp_path, text))
+
+
 def test_a_frame_in_memory_is_checked_too() -> None:
     good = {"encoder": "cnn", "objective": "mse", "sigma": None, "evaluation": "knn", "fold": "", "metric": "top1"}
     table = as_table(pd.DataFrame([{**good, "seed": 0, "value": 48}, {**good, "seed": 1, "value": 49}]))
@@ -164,7 +173,7 @@ def test_a_failed_write_leaves_the_old_file(tmp_path: Path, monkeypatch: pytest.
 @given(st.lists(st.floats(), min_size=1, max_size=8))
 def test_values_survive_writing_bit_for_bit(tmp_path_factory: pytest.TempPathFactory, values: list[float]) -> None:
     path = tmp_path_factory.mktemp("table") / "out.csv"
-    frame = pd.DataFrame(dict.fromkeys(KEY, "x") | {"sigma": "", "fold": range(len(values)), "value": values})
+    frame = pd.DataFrame(dict.fromkeys(KEY, "x") | {"sigma": "", "fold": range(1, len(values) + 1), "value": values})
     write_table(frame, path)
     again = read_table(path)
     assert [value.hex() for value in again["value"]] == [abs(v).hex() if v != v else v.hex() for v in values]

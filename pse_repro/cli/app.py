@@ -8,6 +8,7 @@ import typer
 
 from pse_repro import __version__
 from pse_repro.cli import data, figures, machine, results, runs, studies
+from pse_repro.cli.home import with_home
 
 PANELS: dict[str, dict[str, Callable[..., None]]] = {
     "Runs": {
@@ -50,9 +51,9 @@ data_app = typer.Typer(
 )
 for _panel, _commands in PANELS.items():
     for _name, _function in _commands.items():
-        app.command(_name, rich_help_panel=_panel)(_function)
+        app.command(_name, rich_help_panel=_panel)(with_home(_function))
 for _name, _function in DATA_COMMANDS.items():
-    data_app.command(_name)(_function)
+    data_app.command(_name)(with_home(_function))
 app.add_typer(data_app, name="data", rich_help_panel="Images and machine")
 
 

@@ -47,7 +47,7 @@ class Archive:
     @property
     def path(self) -> Path:
         """The local archive; NotFitError where there is no such file."""
-        path = Path(self.where).expanduser()
+        path = Path(self.where)
         if not path.is_file():
             raise NotFitError(f"{path} is no file; expected STL-10's archive: give --from its path or its URL")
         return path

@@ -17,7 +17,7 @@ from filelock import FileLock
 from pse_repro.data.scenes import UNIFORMS, paint
 from pse_repro.data.shapes import CLASSES, OTHERS
 from pse_repro.data.stl10 import IMAGE_BYTES, SIDE, stored_bytes
-from pse_repro.files import write_bytes
+from pse_repro.files import leftovers, write_bytes
 from pse_repro.places import cache_home
 
 SAMPLE_VERSION = 1  # raise it with any change of a pixel: the cache's folder carries it
@@ -115,7 +115,8 @@ def embedded_sample(cache: Path | None = None) -> Path:
     cache.mkdir(parents=True, exist_ok=True)
     with FileLock(cache / f"{directory.name}.lock"):
         if not _complete(directory):
-            for leftover in directory.glob("stl10_binary/.*.part"):  # of a process killed while writing
-                leftover.unlink()
+            if (folder := directory / "stl10_binary").is_dir():
+                for leftover in leftovers(folder):
+                    leftover.unlink()
             write_sample(directory, counts=SAMPLE_COUNTS)
     return directory

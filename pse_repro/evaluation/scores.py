@@ -6,6 +6,7 @@ Shapes: N test images, probabilities_NK (N, 10), labels (N,) 0..9.
 import numpy as np
 
 TOP_K = (1, 2, 4)
+METRICS = (*(f"top{k}" for k in TOP_K), "loss")
 
 
 def hits(probabilities_NK: np.ndarray, labels: np.ndarray, k: int) -> np.ndarray:
@@ -23,13 +24,13 @@ def cross_entropies(probabilities_NK: np.ndarray, labels: np.ndarray) -> np.ndar
 def scores(
     probabilities_NK: np.ndarray, labels: np.ndarray, batch_order: np.ndarray | None = None, batch_size: int = 128
 ) -> dict[str, float]:
-    """top1, top2, top4 in percent and loss, over all images, or over batches of `batch_order` (switch 12).
+    """METRICS, top1, top2, top4 in percent and loss, over all images, or over batches of `batch_order` (switch 12).
 
     The released code averages the means of consecutive batches of the test set in its own order, so that the images of
     a smaller last batch count for more.
     """
-    values = {f"top{k}": 100 * hits(probabilities_NK, labels, k) for k in TOP_K}
-    values["loss"] = cross_entropies(probabilities_NK, labels)
+    shares = (100 * hits(probabilities_NK, labels, k) for k in TOP_K)
+    values = dict(zip(METRICS, (*shares, cross_entropies(probabilities_NK, labels)), strict=True))
     if batch_order is None:
         return {metric: float(value.mean()) for metric, value in values.items()}
     starts = range(0, len(labels), batch_size)

@@ -64,6 +64,7 @@ def run_study(
     """
     whole, data = data, data.subset(study.subset)
     check_images(study, expand(study, protocols, seeds=1), data, evaluations)
+    store.check_run(directory, _settings(study, protocols, data, machine), fresh)
     with store.locked(directory):
         study = study if fresh else _with_recorded_evaluations(study, directory)
         cells = expand(study, protocols, seeds)

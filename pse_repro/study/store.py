@@ -19,6 +19,7 @@ RUN/models/MODEL-seedN-HASH/       one pre-training, shared by the cells it serv
 import hashlib
 import io
 import json
+import os
 import shutil
 import time
 from collections.abc import Iterator
@@ -33,7 +34,10 @@ import safetensors.torch
 from torch import Tensor
 
 from pse_repro.errors import NotFitError, UsageError
-from pse_repro.files import write_bytes
+from pse_repro.files import leftovers, write_bytes
+
+_LOCK = ".lock"
+_WRITTEN = ("baselines", "cells", "figures", "models")
 
 
 def write_json(path: Path, content: Any) -> None:
@@ -93,9 +97,9 @@ def read_tensors(path: Path, sha256: str | None = None) -> tuple[dict[str, Tenso
 
 @contextmanager
 def locked(directory: Path) -> Iterator[None]:
-    """One process a run; UsageError where another holds it."""
+    """One process a run; UsageError where another holds it. `check_run` comes before: this one writes."""
     directory.mkdir(parents=True, exist_ok=True)
-    lock = filelock.FileLock(directory / ".lock")
+    lock = filelock.FileLock(directory / _LOCK)
     try:
         lock.acquire(timeout=0)
     except filelock.Timeout:
@@ -106,33 +110,72 @@ def locked(directory: Path) -> Iterator[None]:
         lock.release()
 
 
-def open_run(directory: Path, settings: dict[str, Any], fresh: bool) -> None:
-    """Make a run directory, or continue one of the same settings; UsageError names the first setting that differs.
+def check_run(directory: Path, settings: dict[str, Any], fresh: bool) -> None:
+    """Touch nothing; UsageError unless `directory` is new, empty or a run, of these settings where not `fresh`.
 
-    Evaluations may be added to a run. `fresh` moves an earlier run aside (to NAME-before-TIME); it never deletes one.
-    The caller holds the lock.
+    It names the first setting that differs. Evaluations may be added to a run.
     """
-    for leftover in directory.rglob(".*.part"):  # of a process killed while writing
-        leftover.unlink()
+    if os.path.lexists(directory) and not directory.is_dir():
+        raise UsageError(f"{directory} is not a folder; give another --out")
     record = directory / "run.json"
-    found = [path for path in directory.iterdir() if path.name != ".lock"]
-    if found and not record.exists():
+    if not _contents(directory):
+        return
+    if not _is_record(record):
         raise UsageError(f"{directory} is not empty and not a run of this kit; give another --out")
+    difference = None if fresh else first_difference(_identity(read_json(record)), _identity(settings))
+    if difference is not None:
+        key, before, now = difference
+        raise UsageError(
+            f"{directory} was made with {key} = {before!r}, and now it is {now!r}; "
+            "give another --out, or --fresh to set the earlier run aside"
+        )
+
+
+def open_run(directory: Path, settings: dict[str, Any], fresh: bool) -> None:
+    """Make a run directory, or continue one of the same settings, which `check_run` checks.
+
+    `fresh` moves an earlier run aside (to NAME-before-TIME); it never deletes one. The caller holds the lock.
+    """
+    check_run(directory, settings, fresh)  # again: another process may have been here before the lock was held
+    found = _contents(directory)
     if found and fresh:
-        aside = directory.with_name(f"{directory.name}-before-{time.strftime('%Y%m%d-%H%M%S')}")
+        run = directory.resolve()  # "." has no name
+        aside = run.with_name(f"{run.name}-before-{time.strftime('%Y%m%d-%H%M%S')}")
         aside.mkdir()
         for path in found:
             shutil.move(path, aside / path.name)
-    if record.exists():
-        earlier = read_json(record)
-        difference = first_difference(_identity(earlier), _identity(settings))
-        if difference is not None:
-            key, before, now = difference
-            raise UsageError(
-                f"{directory} was made with {key} = {before!r}, and now it is {now!r}; "
-                "give another --out, or --fresh to set the earlier run aside"
-            )
-    write_json(record, settings)
+    for folder in _folders(directory):
+        for leftover in leftovers(folder):
+            leftover.unlink()
+    write_json(directory / "run.json", settings)
+
+
+def _contents(directory: Path) -> list[Path]:
+    """What lies in a folder, but for the lock, an empty file, and a record that a killed process was writing."""
+    if not directory.exists():
+        return []
+    lock, half = directory / _LOCK, leftovers(directory, "run.json")
+    own = [*half, lock] if lock.is_file() and not lock.stat().st_size else half
+    return [path for path in directory.iterdir() if path not in own]
+
+
+def _folders(directory: Path) -> Iterator[Path]:
+    """The folders of a run in which the kit writes; none that a link leads to."""
+    yield directory
+    for name in _WRITTEN:
+        if not (directory / name).is_symlink():
+            yield from (Path(folder) for folder, _, _ in os.walk(directory / name))
+
+
+def _is_record(path: Path) -> bool:
+    """Whether a run.json is this kit's; one that is damaged, so that nobody can read it, is taken for it."""
+    if not path.is_file():
+        return False
+    try:
+        record = json.loads(path.read_bytes())
+    except (ValueError, RecursionError):
+        return True
+    return isinstance(record, dict) and isinstance(record.get("study"), dict)
 
 
 def _identity(settings: dict[str, Any]) -> dict[str, Any]:

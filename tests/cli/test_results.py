@@ -1,5 +1,6 @@
 """compare and report."""
 
+import html
 import json
 import xml.etree.ElementTree as ET
 from importlib.resources import files
@@ -39,6 +40,58 @@ def test_a_junit_file_has_the_one_failure(run: Run) -> None:
     root = ET.parse("junit.xml").getroot()
     assert len(root.findall("testsuite/testcase")) == 147
     assert len(root.findall("testsuite/testcase/failure")) == 1
+
+
+HEADER = "encoder,objective,sigma,evaluation,fold,metric,value\n"
+
+
+@pytest.mark.parametrize(
+    ("rows", "said"),
+    [
+        (
+            "cnn,mse,,finetune,ensemble,Top-1,12.34\n",
+            "metric is 'Top-1'; expected top1, top2, top4, loss (did you mean ",
+        ),
+        (
+            "CNN,MSE,,fine-tuning,Ensemble,TOP1,12.34\n",
+            "encoder is 'CNN'; expected cnn, resnet (did you mean cnn?); other",
+        ),
+        ("cnn,pse,7,finetune,ensemble,top1,12.34\n", "none of its rows is of a number in slides"),
+        ("", "table.csv has no rows below its header"),
+        ("cnn,mse,,finetune,0,top1,45.37\ncnn,mse,,finetune,1,top1,47.28\n", "line 2: fold is 0; folds count from 1"),
+    ],
+)
+def test_a_table_of_which_nothing_can_be_used_is_one_line_and_status_2(run: Run, rows: str, said: str) -> None:
+    Path("table.csv").write_text(HEADER + rows)
+    status, out, err = run("compare", "table.csv")
+    assert (status, out, err.count("\n")) == (2, "", 1)
+    assert said in err
+
+
+def test_a_junit_file_is_written_of_such_a_table_and_is_not_green(run: Run) -> None:
+    Path("table.csv").write_text(HEADER + "cnn,mse,,finetune,ensemble,Top-1,12.34\n")
+    assert run("compare", "table.csv", "--junit", "junit.xml")[0] == 2
+    assert len(ET.parse("junit.xml").getroot().findall("testsuite/testcase/error")) == 1
+
+
+@pytest.mark.parametrize("format", ["table", "markdown", "json", "latex", "html"])
+def test_rows_of_words_that_are_not_known_are_counted(run: Run, format: str) -> None:
+    rows = [f"cnn,mse,,finetune,{fold},{metric},45.37\n" for fold in (1, 2) for metric in ("top1", "acc")]
+    Path("table.csv").write_text(HEADER + "".join(rows))
+    status, out, _ = run("compare", "table.csv", "--format", format)
+    assert status == 0
+    assert run("compare", "table.csv", "--strict")[0] == 1
+    if format == "json":
+        document = json.loads(out)
+        schema = json.loads((files("pse_repro") / "schemas" / "comparison.schema.json").read_text(encoding="utf-8"))
+        jsonschema.validate(document, schema)
+        assert document["summary"]["ignored"] == 2
+        (unknown,) = document["unknown"]
+        assert (unknown["word"], unknown["meant"], unknown["rows"]) == ("acc", "top1", 2)
+    else:
+        text = html.unescape(out)
+        assert "ignored, 2 rows: metric is 'acc'; expected top1, top2, top4, loss (did you mean top1?)" in text
+        assert "; 2 rows of the table ignored" in text
 
 
 @pytest.mark.parametrize("format", ["table", "markdown", "csv", "json", "latex", "html"])

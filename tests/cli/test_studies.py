@@ -215,7 +215,37 @@ def test_a_wrong_budget_is_one_line_and_status_2(run: Run, tmp_path: Path, budge
     status, _, err = run("run", "smoke", "--budget", budget, "--data", "photos", "--device", "cpu", "--quiet")
     assert (status, err.count("\n")) == (2, 1)
     assert said in err
-    assert not (tmp_path / "runs" / "smoke" / "run.json").exists()  # or the right one would be refused, too
+    assert not (tmp_path / "runs").exists()  # or the right one would be refused, too
+
+
+@pytest.mark.parametrize("fresh", ["--fresh", "--resume"])
+@pytest.mark.parametrize("out", [".", "", "../others", "notes.txt"])
+def test_nothing_of_anybody_else_s_is_touched(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, out: str, fresh: str
+) -> None:
+    images, others = write_images(tmp_path / "photos"), tmp_path / "others"
+    for name in ("notes.txt", ".big.iso.part", "films/.film.mkv.part"):
+        (others / name).parent.mkdir(exist_ok=True)
+        (others / name).write_text(name)
+    before = sorted(others.rglob("*"))
+    monkeypatch.chdir(others)
+    status, _, err = run("smoke", "--data", images, "--device", "cpu", "--quiet", "--out", out, fresh)
+    assert (status, err.count("\n")) == (2, 1)
+    assert "--out" in err
+    assert sorted(others.rglob("*")) == before
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["others", "photos"]
+
+
+@pytest.mark.usefixtures("tiny_models")
+def test_fresh_inside_a_run_begins_it_anew(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    images = write_images(tmp_path / "photos")
+    words = ("pretrain", "--encoder", "cnn", "--objective", "mse", "--batch-size", "8", "--data", images, "--quiet")
+    assert run(*words, "--device", "cpu", "--epochs", "1", "--out", tmp_path / "one")[0] == 0
+    monkeypatch.chdir(tmp_path / "one")
+    assert run(*words, "--device", "cpu", "--epochs", "2", "--out", ".")[0] == 2
+    assert run(*words, "--device", "cpu", "--epochs", "2", "--out", ".", "--fresh")[:2] == (0, ".\n")
+    (aside,) = tmp_path.glob("one-before-*")
+    assert json.loads((aside / "run.json").read_text())["study"]["epochs"] == 1
 
 
 @pytest.mark.parametrize("command", [("smoke",), ("pretrain", "--encoder", "cnn", "--objective", "mse"), ("evaluate",)])

@@ -182,7 +182,7 @@ def test_embedded_sample_is_made_once_and_repaired(tmp_path: Path, monkeypatch: 
     assert embedded_sample(tmp_path) == folder
     assert images.stat().st_mtime_ns == made
 
-    leftover = images.parent / ".train_X.bin.abc.part"
+    leftover = images.parent / ".train_X.bin.123.part"
     leftover.write_bytes(b"half")
     images.write_bytes(whole[:-1])
     embedded_sample(tmp_path)

@@ -12,6 +12,12 @@ from pse_repro.errors import NotFitError, UsageError
 from pse_repro.study import store
 
 
+def empty_folder(path: Path) -> Path:
+    """Made at `path`."""
+    path.mkdir()
+    return path
+
+
 def test_tensors_and_their_note_come_back_bit_for_bit(tmp_path: Path) -> None:
     path = tmp_path / "deep" / "x.safetensors"
     tensors = {"a/b": torch.randn(3, 4), "steps": torch.tensor(7.0)}
@@ -93,29 +99,92 @@ def test_evaluations_may_be_added_to_a_run_and_what_shapes_it_may_not_change(tmp
 def test_what_a_killed_process_left_half_written_is_removed(tmp_path: Path) -> None:
     half = tmp_path / "cells" / "x" / ".state.safetensors.123.part"
     half.parent.mkdir(parents=True)
-    store.write_json(tmp_path / "run.json", {"folds": 5})
+    store.write_json(tmp_path / "run.json", {"study": {"folds": 5}})
     half.write_bytes(b"half")
-    store.open_run(tmp_path, {"folds": 5}, fresh=False)
+    store.open_run(tmp_path, {"study": {"folds": 5}}, fresh=False)
     assert not half.exists()
 
 
+def test_what_others_keep_beside_a_run_is_left_alone(tmp_path: Path) -> None:
+    run, elsewhere = tmp_path / "run", tmp_path / "elsewhere"
+    kept = [run / ".film.mkv.part", run / "films" / ".x.json.123.part", run / "cells" / ".film.mkv.part"]
+    kept.append(elsewhere / ".x.json.123.part")
+    store.open_run(empty_folder(run), {"study": {}}, fresh=False)
+    for path in kept:
+        path.parent.mkdir(exist_ok=True)
+        path.touch()
+    (run / "models").symlink_to(elsewhere)
+    store.open_run(run, {"study": {}}, fresh=False)
+    assert all(path.is_file() for path in kept)
+
+
+def test_a_process_killed_while_it_wrote_the_record_leaves_an_empty_run(tmp_path: Path) -> None:
+    (tmp_path / ".run.json.123.part").write_bytes(b"{")
+    store.open_run(tmp_path, {"study": {}}, fresh=False)
+    assert [path.name for path in tmp_path.iterdir()] == ["run.json"]
+
+
 def test_fresh_sets_the_earlier_run_aside_and_loses_nothing(tmp_path: Path) -> None:
-    run = tmp_path / "run"
-    run.mkdir()
-    store.open_run(run, {"folds": 5}, fresh=False)
+    run = empty_folder(tmp_path / "run")
+    store.open_run(run, {"study": {"folds": 5}}, fresh=False)
     (run / "results.csv").write_text("kept")
-    store.open_run(run, {"folds": 2}, fresh=True)
+    store.open_run(run, {"study": {"folds": 2}}, fresh=True)
     (aside,) = tmp_path.glob("run-before-*")
     assert (aside / "results.csv").read_text() == "kept"
     assert sorted(path.name for path in run.iterdir()) == ["run.json"]
 
 
+def test_fresh_sets_aside_the_run_that_is_the_working_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(empty_folder(tmp_path / "run"))
+    store.open_run(Path(), {"study": {"folds": 5}}, fresh=False)
+    store.open_run(Path(), {"study": {"folds": 2}}, fresh=True)
+    (aside,) = tmp_path.glob("run-before-*")
+    assert store.read_json(aside / "run.json") == {"study": {"folds": 5}}
+    assert store.read_json(tmp_path / "run" / "run.json") == {"study": {"folds": 2}}
+
+
 @pytest.mark.parametrize("fresh", [False, True])
-def test_a_directory_of_something_else_is_left_alone(tmp_path: Path, fresh: bool) -> None:
-    (tmp_path / "thesis.tex").write_text("x")
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("thesis.tex", "x"),
+        (".film.mkv.part", "x"),
+        (".lock", "4711"),
+        ("run.json", '{"name": "of another program"}'),
+        ("run.json", "[]"),
+    ],
+)
+def test_a_directory_of_something_else_is_left_alone(tmp_path: Path, fresh: bool, name: str, content: str) -> None:
+    folder = empty_folder(tmp_path / "folder")
+    (folder / name).write_text(content)
     with pytest.raises(UsageError, match="not empty and not a run"):
-        store.open_run(tmp_path, {}, fresh)
-    assert [path.name for path in tmp_path.iterdir()] == ["thesis.tex"]
+        store.open_run(folder, {}, fresh)
+    assert [path.name for path in folder.iterdir()] == [name]
+    assert (folder / name).read_text() == content
+    assert [path.name for path in tmp_path.iterdir()] == ["folder"]
+
+
+@pytest.mark.parametrize("dangling", [False, True])
+def test_what_is_no_folder_is_refused(tmp_path: Path, dangling: bool) -> None:
+    path = tmp_path / "out"
+    path.symlink_to("nowhere") if dangling else path.touch()
+    with pytest.raises(UsageError, match=r"out is not a folder; give another --out"):
+        store.check_run(path, {}, fresh=False)
+
+
+def test_a_check_touches_nothing_and_the_lock_alone_is_an_empty_folder(tmp_path: Path) -> None:
+    store.check_run(tmp_path / "new", {}, fresh=False)
+    assert not list(tmp_path.iterdir())
+    with store.locked(tmp_path):
+        store.check_run(tmp_path, {}, fresh=False)
+
+
+def test_what_came_into_the_folder_before_the_lock_was_held_is_seen(tmp_path: Path) -> None:
+    store.check_run(tmp_path, {}, fresh=False)
+    with store.locked(tmp_path):
+        (tmp_path / "thesis.tex").touch()
+        with pytest.raises(UsageError, match="not empty and not a run"):
+            store.open_run(tmp_path, {}, fresh=False)
 
 
 def test_two_processes_never_hold_one_run(tmp_path: Path) -> None:
