@@ -17,6 +17,7 @@ from pse_repro.config import (
     load_study,
     study_protocols,
 )
+from pse_repro.data.stl10 import Dataset, open_dataset
 from pse_repro.data_commands import find_data
 from pse_repro.device import Machine, choose_machine
 from pse_repro.doctor.volumes import lost_warning
@@ -27,11 +28,11 @@ from pse_repro.junit import write_junit
 from pse_repro.progress import Progress, duration
 from pse_repro.render import render
 from pse_repro.report.page import write_report
-from pse_repro.study.address import stored_seeds
+from pse_repro.study.address import images_place, stored_seeds
 from pse_repro.study.estimate import estimate_seconds
 from pse_repro.study.export import is_archive, opened
 from pse_repro.study.plan import make_plan, render_plan
-from pse_repro.study.runner import open_record, read_results, run_study
+from pse_repro.study.runner import Record, open_record, read_results, run_study
 from pse_repro.study.store import newest_run
 from pse_repro.tables import read_table
 from pse_repro.training.scalars import require
@@ -129,7 +130,7 @@ def evaluate(
     machine = choose_machine(record.device if device == "auto" else device, record.precision)
     seeds = max(1, len(stored_seeds(directory)))
     with Progress(quiet) as progress:
-        images = find_data(data, record.study.embedded, progress)
+        images = _images_of(directory, record, data, progress)
         failed = run_study(
             replace(record.study, evaluations=evaluations_of(record.study, evaluations)),
             record.protocols,
@@ -146,6 +147,18 @@ def evaluate(
     columns = ["protocol", "encoder", "objective", "sigma", "seed", "evaluation"]
     scores = shown.pivot_table(index=columns, columns="metric", values="value").reset_index()
     return scores.to_markdown(index=False, floatfmt=".4f", missingval="").replace(" nan ", "     "), 1 if failed else 0
+
+
+def _images_of(directory: Path, record: Record, data: Path | None, progress: Progress) -> Dataset:
+    """The images that a run was made on: those at `data` (None: where they were). UsageError for others."""
+    place = None if data else images_place(directory)
+    images = open_dataset(place) if place else find_data(data, record.study.embedded, progress)
+    if images.md5 != record.data["md5"]:
+        raise UsageError(
+            f"{directory} was made on other images, {record.data['name']}, than those of {images.place}: give those "
+            "with --data"
+        )
+    return replace(images, name=record.data["name"])  # the folder may have another name now
 
 
 def plan(study_name: str, protocol_names: list[str], device: str, precision: str, seeds: int, format: str) -> str:

@@ -14,6 +14,7 @@ INTERRUPTED = "interrupted; what was done is kept, the same command continues"
 
 def main() -> None:
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # `kill` and `docker stop` end a run as Ctrl-C does
+    os.environ["MPLBACKEND"] = "agg"  # a notebook's or cluster's backend may not be installed here, and none is needed
     command = typer.main.get_command(app)
     try:
         status = int(command.main(standalone_mode=False) or 0)

@@ -50,6 +50,13 @@ def asked_seeds(run_directory: Path) -> int:
     return max(1, asked, len(stored_seeds(run_directory)))
 
 
+def images_place(run_directory: Path) -> Path | None:
+    """Where the images lay that a run was last continued on; None where it does not say or they are gone."""
+    path = run_directory / "asked.json"
+    place = read_json(path).get("images") if path.exists() else None
+    return Path(place) if place and Path(place).exists() else None
+
+
 def model_folder(run_directory: Path, cell: Cell) -> Path:
     """The checkpoint, curves and reconstructions of the cell's pre-training."""
     length, settings = cell.length, cell.protocol.settings

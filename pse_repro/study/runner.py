@@ -69,7 +69,7 @@ def run_study(
         study = study if fresh else _with_recorded_evaluations(study, directory)
         cells = expand(study, protocols, seeds)
         store.open_run(directory, _settings(study, protocols, data, machine), fresh)
-        store.write_json(directory / "asked.json", {"seeds": seeds, "jobs": jobs})
+        store.write_json(directory / "asked.json", {"seeds": seeds, "jobs": jobs, "images": str(data.place or "")})
         failed: dict[str, str] = {}
         tables: dict[str, pd.DataFrame] = {}
         baselines = _baselines(study, protocols, data, directory, progress, begin=False)

@@ -1,7 +1,7 @@
 """The run store: a directory a run, a folder a cell, every file by atomic rename, nothing unpickled.
 
 RUN/run.json                       study, protocols, data, precision, device: a run of other settings is refused
-RUN/asked.json                     how many seeds were asked for last; more can be, of the same run
+RUN/asked.json                     how many seeds were asked for last, of which more can be, and where the images lie
 RUN/results.csv                    the long table of all cells
 RUN/now/                           what each process at work does at this moment (now.py)
 RUN/baselines/                     the baselines' folds (baseline_run.py)

@@ -1,5 +1,8 @@
 """Whatever goes wrong is one line and an exit status."""
 
+import subprocess
+import sys
+
 import pytest
 
 from pse_repro import cli, commands
@@ -71,3 +74,15 @@ def test_what_nobody_expected_has_no_traceback_without_debug(run: Run, monkeypat
     monkeypatch.setattr("sys.argv", ["pse-repro", "--debug", "smoke"])
     with pytest.raises(ZeroDivisionError):
         cli.main()
+
+
+@pytest.mark.parametrize("backend", ["module://matplotlib_inline.backend_inline", "not-installed"])
+def test_a_backend_for_figures_that_is_not_installed_is_left_alone(
+    backend: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As in a notebook, whose own backend the kit's environment may lack."""
+    words = [sys.executable, "-c", "from pse_repro.cli import main; main()", "compare", "absent.csv"]
+    monkeypatch.setenv("MPLBACKEND", backend)
+    found = subprocess.run(words, capture_output=True, text=True)
+    assert found.stderr.startswith("pse-repro: absent.csv does not exist")
+    assert found.returncode == 2

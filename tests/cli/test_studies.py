@@ -11,6 +11,7 @@ import pytest
 
 from pse_repro.commands import RunOptions
 from pse_repro.config import load_study
+from pse_repro.tables import read_table
 from tests.cli.conftest import Run
 from tests.tiny import write_images
 
@@ -152,6 +153,28 @@ def test_a_run_is_judged_in_ways_that_it_did_not_know(run: Run, tmp_path: Path) 
     assert by_name["linear"][accuracy] == by_name["cluster"][top1] == ""
     assert evaluations(Path("one")) == ["finetune", "frozen", "linear", "cluster"]
     assert run("report", "one")[0] == 0
+
+
+@pytest.mark.usefixtures("tiny_models")
+def test_a_run_is_judged_on_the_images_that_it_was_made_on(run: Run, tmp_path: Path) -> None:
+    for name in ("photos", "others"):
+        write_images(tmp_path / name, test=40 if name == "photos" else 30)
+    (tmp_path / "p.toml").write_text(_short_protocol())
+    words = ("--encoder", "cnn", "--objective", "mse", "--epochs", "1", "--protocol", "p.toml")
+    assert run("pretrain", *words, "--data", "photos", "--device", "cpu", "--out", "one", "--quiet")[0] == 0
+    status, out, err = run("evaluate", "one", "--evaluation", "knn", "--quiet")  # without --data
+    assert (status, "knn" in out) == (0, True), err
+    status, out, err = run("evaluate", "one", "--evaluation", "frozen", "--data", "others", "--quiet")
+    assert (status, out) == (2, "")
+    said = r"one was made on other images, photos-\w{8}, than those of \S+/others: give those with --data"
+    assert re.search(said, err)
+    assert "--fresh" not in err
+    (tmp_path / "photos").rename(tmp_path / "moved")
+    status, _, err = run("evaluate", "one", "--evaluation", "frozen", "--quiet")
+    assert (status, "give those with --data" in err) == (2, True)
+    status, out, err = run("evaluate", "one", "--evaluation", "frozen", "--data", "moved", "--quiet")
+    assert (status, "frozen" in out) == (0, True), err
+    assert set(read_table("one/results.csv")["data"]) == {json.loads(Path("one/run.json").read_text())["data"]["name"]}
 
 
 def evaluations(directory: Path) -> list[str]:
