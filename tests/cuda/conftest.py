@@ -1,4 +1,7 @@
-"""Tests of a GPU, real or pretended (`python -m tests.support.pretended_cuda tests/cuda`); skipped where there is none."""
+"""Tests of a GPU, real or pretended (`python -m tests.support.pretended_cuda tests/cuda`); skipped where there is none.
+
+Those of `test_whole_networks.py` take minutes on the pretended one; the others are quick.
+"""
 
 import pytest
 import torch
@@ -18,3 +21,14 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 @pytest.fixture
 def gpu() -> Machine:
     return choose_machine("cuda", "fp32")
+
+
+@pytest.fixture
+def rounding(pytestconfig: pytest.Config) -> float:
+    """How far a loss in float32 may be, relatively, from a CPU's.
+
+    The pretended GPU differs from a CPU in the order of Adam's operations (fused there, one after another here); a real
+    one's convolutions round to TF32's ten bits.
+    """
+    is_pretended = pytestconfig.pluginmanager.hasplugin("tests.support.pretended_cuda.plugin")
+    return 1e-4 if is_pretended else 5e-3

@@ -52,6 +52,17 @@ class GPUTensor(Tensor):
             memo[id(self)] = nn.Parameter(copied, self.requires_grad) if isinstance(self, nn.Parameter) else copied
         return memo[id(self)]
 
+    @property
+    def data(self) -> Tensor:
+        return self.detach()
+
+    @data.setter
+    def data(self, new: Tensor) -> None:
+        """Take the numbers of `new`; PyTorch's own way would leave this wrapper with the old ones."""
+        if not isinstance(new, GPUTensor) or new.shape != self.shape:
+            raise RuntimeError("incompatible tensor type")
+        self.inner = new.inner
+
     def tolist(self) -> Any:
         wait("tolist")
         return self.inner.tolist()
@@ -69,10 +80,11 @@ class GPUTensor(Tensor):
 
 
 def _uploaded(index: Any) -> Any:
+    """A list of positions as a tensor of the GPU; anything else as it is."""
     if not isinstance(index, list):
         return index
     wait("the upload of a list of indices")
-    return GPUTensor(torch.tensor(index))
+    return GPUTensor(torch.tensor(index, dtype=torch.int64))
 
 
 class PretendedGPU(TorchDispatchMode):
