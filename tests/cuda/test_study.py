@@ -5,7 +5,6 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-import torch
 
 from pse_repro.config import build_study, study_protocols
 from pse_repro.device import Machine, choose_machine
@@ -34,7 +33,12 @@ def results(folder: Path, machine: Machine) -> pd.DataFrame:
     return read_results(folder).set_index(["protocol", "evaluation", "fold", "metric"])[["value"]]
 
 
-@pytest.mark.usefixtures("tiny_models")
+@pytest.fixture(autouse=True)
+def _short(tiny_models: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A tiny encoder, and few steps for the evaluations on few labels."""
+    monkeypatch.setattr("pse_repro.evaluation.low_label.EPOCH_STEPS", 2)
+
+
 def test_every_evaluation_gets_what_a_cpu_gets(
     gpu: Machine, rounding: float, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -42,14 +46,12 @@ def test_every_evaluation_gets_what_a_cpu_gets(
     monkeypatch.setattr("torch.nn.functional.dropout", lambda inputs, *_, **__: inputs)
     found, expected = results(tmp_path / "gpu", gpu), results(tmp_path / "cpu", CPU)
     assert set(found.index) == set(expected.index)
-    print((found.value/expected.value-1).abs()[lambda s: s>0].to_string())
     # Accuracies on a few images jump where rounding changes which class is first.
     losses = [key for key in expected.index if key[-1] in ("loss", "validation_loss")]
     assert {evaluation for _, evaluation, *_ in losses} == {"pretrain", *STUDY["evaluations"]} - {"cluster"}
     np.testing.assert_allclose(found.loc[losses], expected.loc[losses], rtol=rounding)
 
 
-@pytest.mark.usefixtures("tiny_models")
 def test_every_evaluation_runs_in_bf16_with_dropout(tmp_path: Path) -> None:
     found = results(tmp_path, choose_machine("cuda", "bf16"))
     losses = found[found.index.get_level_values("metric") == "loss"]
