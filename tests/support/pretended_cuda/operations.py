@@ -1,13 +1,12 @@
 """How one of PyTorch's operations runs on the pretended GPU: on the CPU's numbers, unless a GPU would refuse it."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
 import torch
 from torch import Tensor
 from torch._ops import OpOverload
-from torch.utils._pytree import tree_leaves, tree_map_only
 
 from tests.support.pretended_cuda.state import GENERATOR, wait
 
@@ -25,7 +24,7 @@ def operate(operation: OpOverload, arguments: Arguments, keywords: Keywords, wra
 
     RuntimeError where a GPU would refuse it.
     """
-    tensors = [leaf for leaf in tree_leaves((arguments, keywords)) if isinstance(leaf, Tensor)]
+    tensors = [*tensors_of(arguments), *tensors_of(keywords.values())]
     target = keywords.get("device")
     if not any(map(on_gpu, tensors)) and not is_gpu(target):
         return operation(*arguments, **keywords)
@@ -35,7 +34,8 @@ def operate(operation: OpOverload, arguments: Arguments, keywords: Keywords, wra
     refuse(name, arguments, keywords, tensors)
     if name in WAITING:
         wait(name)
-    arguments_on_cpu, keywords_on_cpu = numbers(arguments), numbers(keywords)
+    arguments_on_cpu = changed(arguments, numbers)
+    keywords_on_cpu = {name: changed(value, numbers) for name, value in keywords.items()}
     if target is not None:
         keywords_on_cpu["device"] = torch.device("cpu")
     with _own_random_numbers(operation):
@@ -52,12 +52,32 @@ def on_gpu(value: object) -> bool:
 
 def is_gpu(device: torch.device | str | None) -> bool:
     """Whether it is the pretended GPU."""
-    return device is not None and torch.device(device).type == "cuda"
+    if isinstance(device, str):
+        device = torch.device(device)
+    return device is not None and device.type == "cuda"
 
 
-def numbers(tree: Any) -> Any:
-    """The same arguments with the GPU's tensors as what they are, the CPU's."""
-    return tree_map_only(Tensor, lambda tensor: tensor.inner if on_gpu(tensor) else tensor, tree)
+def tensors_of(values: Iterable[Any]) -> Iterator[Tensor]:
+    """The tensors among an operation's arguments: they stand there, or in a list."""
+    for value in values:
+        if isinstance(value, Tensor):
+            yield value
+        elif isinstance(value, list | tuple):
+            yield from tensors_of(value)
+
+
+def changed(value: Any, change: Wrap) -> Any:
+    """The same value with its tensors changed: itself, or those of a list."""
+    if isinstance(value, Tensor):
+        return change(value)
+    if isinstance(value, list | tuple):
+        return type(value)(changed(each, change) for each in value)
+    return value
+
+
+def numbers(tensor: Tensor) -> Tensor:
+    """The GPU's tensors as what they are, the CPU's."""
+    return tensor.inner if on_gpu(tensor) else tensor  # type: ignore[attr-defined, no-any-return]
 
 
 def refuse(name: str, arguments: Arguments, keywords: Keywords, tensors: Sequence[Tensor]) -> None:
@@ -175,7 +195,7 @@ def _results(operation: OpOverload, found: Any, written: list[Any], wrap: Wrap) 
     results = []
     for returned, value in zip(declared, found if len(declared) > 1 else [found], strict=False):
         is_given = returned.alias_info is not None and returned.alias_info.is_write
-        results.append(next(given) if is_given else tree_map_only(Tensor, wrap, value))
+        results.append(next(given) if is_given else changed(value, wrap))
     if not declared:
         return None
     return tuple(results) if len(declared) > 1 else results[0]
