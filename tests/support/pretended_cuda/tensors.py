@@ -76,7 +76,7 @@ class GPUTensor(Tensor):
 
     def pin_memory(self, *_: Any) -> Tensor:
         """RuntimeError: it is the CPU's memory that can be pinned."""
-        raise RuntimeError(f"cannot pin 'torch.cuda.{self.inner.type()}' only dense CPU tensors can be pinned")
+        raise RuntimeError("cannot pin a tensor of cuda:0: only dense CPU tensors can be pinned")
 
 
 def _uploaded(index: Any) -> Any:
