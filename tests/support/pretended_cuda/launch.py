@@ -25,6 +25,8 @@ def why_not() -> str:
         return "the pretended GPU needs a PyTorch that is built for CUDA"
     if torch.cuda.is_available():
         return "there is a real GPU"
+    if not hasattr(torch._C, "_ensureCUDADeviceGuardSet"):
+        return f"the pretended GPU needs a newer PyTorch than {torch.__version__}: this one's fake devices ask the driver"
     missing = [program for program in ("c++", "nm") if shutil.which(program) is None]
     return f"the pretended GPU needs {' and '.join(missing)} to be built" if missing else ""
 
