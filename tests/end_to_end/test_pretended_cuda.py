@@ -8,7 +8,7 @@ from tests.support.pretended_cuda.launch import run_pytest, why_not
 
 # Without test_whole_networks.py, which takes minutes: nox -s pretended-cuda.
 QUICK = {
-    "parts, waits and evaluations": ["test_parts.py", "test_waits.py", "test_study.py"],
+    "all but pre-training": ["test_refusals.py", "test_parts.py", "test_waits.py", "test_study.py"],
     "pre-training": ["test_pretraining.py"],
 }
 

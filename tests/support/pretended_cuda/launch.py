@@ -26,7 +26,7 @@ def why_not() -> str:
     if torch.cuda.is_available():
         return "there is a real GPU"
     if not hasattr(torch._C, "_ensureCUDADeviceGuardSet"):
-        return f"the pretended GPU needs a newer PyTorch than {torch.__version__}: this one's fake devices ask the driver"
+        return f"the pretended GPU needs a newer PyTorch than {torch.__version__}, whose fake devices ask the driver"
     missing = [program for program in ("c++", "nm") if shutil.which(program) is None]
     return f"the pretended GPU needs {' and '.join(missing)} to be built" if missing else ""
 
