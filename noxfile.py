@@ -1,5 +1,5 @@
-"""`nox -s tests | lint | types | smoke | minimums | tests-newest | tests-locked`, and for what is handed out
-`lock | image | sbom | audit`: each installs what it needs, CI runs the same.
+"""`nox -s tests | lint | types | smoke | pretended-cuda | minimums | tests-newest | tests-locked`, and for what is
+handed out `lock | image | sbom | audit`: each installs what it needs, CI runs the same.
 """
 
 import os
@@ -69,6 +69,13 @@ def smoke(session: nox.Session) -> None:
     session.run("pse-repro", "smoke", "--objectives", "--device", "cpu", "--fresh")
     session.run("pse-repro", "smoke", "--device", "cpu", "--fresh", *session.posargs)
     session.run("pse-repro", "compare", "--format", "markdown")
+
+
+@nox.session(name="pretended-cuda")
+def pretended_cuda(session: nox.Session) -> None:
+    """The tests of a GPU on a pretended one, the slow ones too: the study's networks, and smoke to a verdict."""
+    session.install("-e", ".[test]")
+    session.run("python", "-m", "tests.support.pretended_cuda", "tests/cuda", *session.posargs)
 
 
 @nox.session(name="tests-locked")

@@ -1,6 +1,7 @@
 """Pre-training: the split, the length, the best checkpoint, resuming, and a loss that is not finite."""
 
 import math
+from pathlib import Path
 
 import pytest
 import torch
@@ -9,6 +10,7 @@ from pse_repro.budget import Budget
 from pse_repro.config import Model
 from pse_repro.data.batches import Images
 from pse_repro.errors import CellError, NotFitError, UsageError
+from pse_repro.study import store
 from pse_repro.training.pretrain import Length, Pretraining, State, optimizer_tensors, restore_optimizer
 from tests.tiny import CPU, dataset, protocol
 
@@ -126,22 +128,32 @@ def test_curves_hold_both_losses_on_the_validation_images() -> None:
     assert row["steps"] == 6
 
 
-def test_a_run_taken_up_after_any_epoch_ends_with_the_same_weights() -> None:
+@pytest.mark.parametrize("fused", [False, True], ids=["for each weight", "fused"])
+def test_a_run_taken_up_after_any_epoch_ends_with_the_same_weights(
+    fused: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also on files, which hold the weights of convolutions row by row: in memory they are channels last."""
+    adam = torch.optim.Adam  # fused on a GPU alone
+    monkeypatch.setattr("torch.optim.Adam", lambda weights, rate, **_: adam(weights, rate, fused=fused))
     whole = pretraining(epochs=4, pretrain_augmentation="small")
-    saved: list[tuple[dict[str, torch.Tensor], dict[str, torch.Tensor], list[dict[str, float]]]] = []
+    saved: list[list[dict[str, float]]] = []
 
     def save(state: State) -> None:
-        model = {name: value.clone() for name, value in state.network.state_dict().items()}
-        optimizer = {name: value.clone() for name, value in optimizer_tensors(state.optimizer).items()}
-        saved.append((model, optimizer, [dict(row) for row in state.curves]))
+        store.write_tensors(tmp_path / f"{state.epoch}-model", state.network.state_dict())
+        store.write_tensors(tmp_path / f"{state.epoch}-optimizer", optimizer_tensors(state.optimizer))
+        saved.append([dict(row) for row in state.curves])
 
     whole.run(save, nothing)
-    again = pretraining(epochs=4, pretrain_augmentation="small")
-    model, optimizer, again.state.curves = saved[1]
-    again.state.network.load_state_dict(model)
-    restore_optimizer(again.state.optimizer, optimizer)
-    again.run(nothing, nothing)
-    assert all(torch.equal(a, b) for a, b in zip(weights(whole.state), weights(again.state), strict=True))
+    moments = optimizer_tensors(whole.state.optimizer)["0.exp_avg"]
+    assert moments.dim() == 4
+    assert not moments.is_contiguous()
+    for epoch in (1, 2, 3):
+        again = pretraining(epochs=4, pretrain_augmentation="small")
+        again.state.curves = saved[epoch - 1]
+        again.state.network.load_state_dict(store.read_tensors(tmp_path / f"{epoch}-model")[0])
+        restore_optimizer(again.state.optimizer, store.read_tensors(tmp_path / f"{epoch}-optimizer")[0])
+        again.run(nothing, nothing)
+        assert all(torch.equal(a, b) for a, b in zip(weights(whole.state), weights(again.state), strict=True))
 
 
 def test_clipping_bounds_the_gradient_and_can_be_turned_off(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,0 +1,34 @@
+"""Tests of a GPU, real or pretended (`python -m tests.support.pretended_cuda tests/cuda`); skipped where there is none.
+
+Those of `test_whole_networks.py` take minutes on the pretended one; the others are quick.
+"""
+
+import pytest
+import torch
+
+from pse_repro.device import Machine, choose_machine
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Skip this folder's tests where PyTorch sees no GPU."""
+    if torch.cuda.is_available():
+        return
+    for item in items:
+        if "cuda" in item.path.parts:
+            item.add_marker(pytest.mark.skip(reason="PyTorch sees no GPU"))
+
+
+@pytest.fixture
+def gpu() -> Machine:
+    return choose_machine("cuda", "fp32")
+
+
+@pytest.fixture
+def rounding(pytestconfig: pytest.Config) -> float:
+    """How far a loss in float32 may be, relatively, from a CPU's.
+
+    The pretended GPU differs from a CPU in the order of Adam's operations (fused there, one after another here); a real
+    one's convolutions round to TF32's ten bits.
+    """
+    is_pretended = pytestconfig.pluginmanager.hasplugin("tests.support.pretended_cuda.plugin")
+    return 1e-4 if is_pretended else 5e-3

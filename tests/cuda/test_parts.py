@@ -1,0 +1,92 @@
+"""What the kit computes on a GPU is what it computes on a CPU, part by part."""
+
+import numpy as np
+import pytest
+import torch
+
+from pse_repro.data.augment import downstream_augmentation, pretrain_augmentation
+from pse_repro.data.batches import Images
+from pse_repro.data.distortion import distortion
+from pse_repro.data.relief import draw, render
+from pse_repro.device import Machine
+from pse_repro.loss import PSELoss
+from pse_repro.objectives import OBJECTIVES, Batch, Setup
+from pse_repro.seeding import seeded
+from tests.tiny import CPU, dataset, protocol
+
+# The nearest pixel is another one where rounding moves a place over the border between two.
+OTHER_PIXELS = 2e-3
+
+
+def share_of_others(ours: torch.Tensor, theirs: torch.Tensor) -> float:
+    return float(((ours - theirs).abs() > 1e-3).float().mean())
+
+
+@pytest.mark.parametrize("indices", [None, np.array([3, 1, 17])], ids=["all", "some"])
+@pytest.mark.parametrize("fits", [True, False], ids=["on the GPU", "from the memory map"])
+def test_images_are_those_of_a_cpu(
+    gpu: Machine, indices: np.ndarray | None, fits: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if not fits:
+        monkeypatch.setattr("pse_repro.data.batches.MODEL_BYTES", 10**18)
+    split, positions = dataset().unlabeled, torch.tensor([2, 0, 1])
+    found, expected = (Images(split, machine.device, indices) for machine in (gpu, CPU))
+    assert (found.stored_NCWH.device.type == "cuda") == fits
+    assert len(found) == len(expected)
+    batch = found[positions]
+    assert batch.device.type == "cuda"
+    assert batch.is_contiguous(memory_format=torch.channels_last)
+    assert torch.equal(batch.cpu(), expected[positions])
+
+
+@pytest.mark.parametrize("criterion", [PSELoss.as_released(3), PSELoss(3), PSELoss(5, padding="reflect")])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_pse_and_its_gradient_are_those_of_a_cpu(criterion: PSELoss, dtype: torch.dtype) -> None:
+    torch.manual_seed(0)
+    images = torch.rand(2, 4, 3, 96, 96)
+    results = []
+    for device in ("cpu", "cuda"):
+        input = images[0].to(device, dtype).contiguous(memory_format=torch.channels_last).requires_grad_()
+        loss = criterion(input, images[1].to(device))
+        loss.backward()
+        assert input.grad is not None
+        results.append((loss.detach().cpu(), input.grad.cpu().float()))
+    for ours, theirs in zip(*results, strict=True):
+        torch.testing.assert_close(ours, theirs, rtol=1e-4 if dtype == torch.float32 else 1e-2, atol=1e-9)
+
+
+@pytest.mark.parametrize("kind", ["small", "high", "higher", "distortion"])
+def test_augmentation_is_that_of_a_cpu(kind: str) -> None:
+    made = {"small": pretrain_augmentation, "distortion": lambda _: distortion()}.get(kind, downstream_augmentation)
+    augment = made(kind)
+    assert augment is not None
+    images = Images(dataset().unlabeled, CPU.device)[torch.arange(20)]
+    found = []
+    for device in ("cpu", "cuda"):
+        with seeded("augmentation"):
+            found.append(augment(images.to(device)).cpu())
+    assert share_of_others(found[0], images) > 0.1  # it changes something
+    assert share_of_others(found[0], found[1]) < OTHER_PIXELS
+
+
+def test_rendered_scenes_are_those_of_a_cpu() -> None:
+    torch.manual_seed(0)
+    drawn = draw(8)
+    for ours, theirs in zip(vars(render(drawn.cuda())).values(), vars(render(drawn)).values(), strict=True):
+        assert share_of_others(ours.cpu(), theirs) < OTHER_PIXELS
+
+
+@pytest.mark.parametrize("name", ["mse", "pse", "rotation", "simclr", "colorize", "jigsaw"])
+def test_losses_of_whole_networks_are_those_of_a_cpu(name: str, gpu: Machine) -> None:
+    found = []
+    for machine in (CPU, gpu):
+        with seeded("network"):
+            sigma = 3.0 if "pse" in name else None
+            setup = Setup("cell", "cnn", sigma, protocol().switches, dataset(), machine.device, 51, 8)
+            objective = OBJECTIVES[name].build(setup)
+            network = objective.network().to(machine.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        positions = torch.arange(4)
+        images = Images(dataset().unlabeled, machine.device)[positions]
+        with seeded("loss"):
+            found.append(float(objective.loss(network.train(), Batch(images, positions, True, 0.5)).detach()))
+    assert found[1] == pytest.approx(found[0], rel=5e-3)  # TF32 in convolutions

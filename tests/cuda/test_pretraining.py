@@ -1,0 +1,66 @@
+"""Every objective pre-trains on a GPU, is cut short and taken up by the run store, and gets what a CPU gets."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from pse_repro.device import Machine, choose_machine
+from pse_repro.objectives import OBJECTIVES
+from tests.cuda.taken_up import cell, checkpoint, curves, cut_short, deterministic, pretrained
+from tests.tiny import CPU
+
+BF16_ROUNDING = 1e-2  # eight bits, through a tiny network; the losses are computed in float32
+# Each keeps something of its own from epoch to epoch: clusters, memories, a discriminator.
+WITH_STATE = ["pse", "deepcluster", "pirl-both", "inpaint-adversarial"]
+
+
+@pytest.fixture(autouse=True)
+def _no_embedding(monkeypatch: pytest.MonkeyPatch) -> None:
+    """t-SNE takes longer than the rest of such a run, and runs on a CPU anyway."""
+    monkeypatch.setattr("pse_repro.study.portrait.embed", lambda latents_ND, _: np.zeros((len(latents_ND), 2)))
+
+
+@pytest.fixture(scope="module")
+def of_cpu() -> dict[str, pd.DataFrame]:
+    """What a CPU gets, by the objective's name, once it is known."""
+    return {}
+
+
+@pytest.mark.usefixtures("tiny_models")
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+@pytest.mark.parametrize("name", OBJECTIVES)
+def test_every_objective_is_taken_up_and_gets_what_a_cpu_gets(
+    name: str,
+    precision: str,
+    of_cpu: dict[str, pd.DataFrame],
+    rounding: float,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    which, machine = cell(name), choose_machine("cuda", precision)
+    if name not in of_cpu:
+        of_cpu[name] = curves(pretrained(tmp_path / "cpu", which, CPU))
+    if OBJECTIVES[name].trains:
+        cut_short(tmp_path / "gpu", which, machine, monkeypatch)
+    found, expected = curves(pretrained(tmp_path / "gpu", which, machine)), of_cpu[name]
+    assert list(found) == list(expected)
+    # An accuracy on a few images jumps where rounding changes which class is first.
+    measured = [column for column in expected if not column.endswith("accuracy")]
+    tolerance = rounding if precision == "fp32" else BF16_ROUNDING
+    np.testing.assert_allclose(found[measured], expected[measured], rtol=tolerance)
+
+
+@pytest.mark.usefixtures("tiny_models")
+@pytest.mark.parametrize("name", WITH_STATE)
+def test_a_run_taken_up_ends_with_the_same_weights_bit_for_bit(
+    name: str, gpu: Machine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    which = cell(name)
+    with deterministic():
+        cut_short(tmp_path / "cut", which, gpu, monkeypatch)
+        taken_up = pretrained(tmp_path / "cut", which, gpu)
+        whole = pretrained(tmp_path / "whole", which, gpu)
+    assert curves(taken_up).equals(curves(whole))
+    assert checkpoint(taken_up) == checkpoint(whole)

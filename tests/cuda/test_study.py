@@ -1,0 +1,59 @@
+"""A whole study on a GPU: every evaluation, under both protocols."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from pse_repro.config import build_study, study_protocols
+from pse_repro.device import Machine, choose_machine
+from pse_repro.progress import Progress
+from pse_repro.study.runner import read_results, run_study
+from tests.tiny import CPU, dataset
+
+STUDY: dict[str, object] = {
+    "name": "t",
+    "scale": "reduced",
+    "expected": "paper",
+    "epochs": 2,
+    "folds": 2,
+    "models": [{"encoder": "cnn", "objective": "pse", "sigma": 3}],
+    "protocols": ["as-released", "as-described"],
+    "evaluations": ["finetune", "frozen", "linear", "knn", "low-label-1", "low-label-100", "cluster"],
+    "overrides": {"batch_size": 8, "downstream_max_epochs": 2},
+}
+
+
+def results(folder: Path, machine: Machine) -> pd.DataFrame:
+    """The study's results, one row a number, by what they are of."""
+    study = build_study(STUDY, "t")
+    data = dataset(unlabeled=60, train=40, test=20)
+    assert run_study(study, study_protocols(study), 1, data, machine, folder, Progress(quiet=True)) == {}
+    return read_results(folder).set_index(["protocol", "evaluation", "fold", "metric"])[["value"]]
+
+
+@pytest.fixture(autouse=True)
+def _short(tiny_models: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A tiny encoder, and few steps for the evaluations on few labels."""
+    monkeypatch.setattr("pse_repro.evaluation.low_label.EPOCH_STEPS", 2)
+
+
+def test_every_evaluation_gets_what_a_cpu_gets(
+    gpu: Machine, rounding: float, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # A GPU draws dropout's masks from random numbers of its own: with them nothing could be compared.
+    monkeypatch.setattr("torch.nn.functional.dropout", lambda inputs, *_, **__: inputs)
+    found, expected = results(tmp_path / "gpu", gpu), results(tmp_path / "cpu", CPU)
+    assert set(found.index) == set(expected.index)
+    # Accuracies on a few images jump where rounding changes which class is first.
+    losses = [key for key in expected.index if key[-1] in ("loss", "validation_loss")]
+    assert {evaluation for _, evaluation, *_ in losses} == {"pretrain", *STUDY["evaluations"]} - {"cluster"}
+    np.testing.assert_allclose(found.loc[losses], expected.loc[losses], rtol=rounding)
+
+
+def test_every_evaluation_runs_in_bf16_with_dropout(tmp_path: Path) -> None:
+    found = results(tmp_path, choose_machine("cuda", "bf16"))
+    losses = found[found.index.get_level_values("metric") == "loss"]
+    assert len(losses) == 2 * 6 * 3  # protocols, evaluations with folds, two folds and their ensemble
+    assert np.isfinite(losses["value"]).all()

@@ -1,0 +1,33 @@
+"""Where the CPU waits for the GPU: CUDA itself says so."""
+
+import pytest
+import torch
+
+from pse_repro.config import Model
+from pse_repro.device import choose_machine
+from pse_repro.training.pretrain import Length, Pretraining
+from tests.tiny import dataset, protocol
+
+
+@pytest.mark.xfail(
+    strict=True,
+    raises=RuntimeError,
+    reason="every batch uploads its positions by a copy that waits for the GPU (Images in data/batches.py)",
+)
+@pytest.mark.usefixtures("tiny_models")
+def test_no_step_of_an_epoch_waits_for_the_gpu() -> None:
+    machine, under, model = choose_machine("cuda", "bf16"), protocol("as-described"), Model("cnn", "pse", 3.0)
+    training = Pretraining("cell", model, under, Length.of(model, under, 1), 0, dataset(), machine)
+    training.train_epoch(0, lambda _: None)  # a first time may wait: kernels are loaded, memory is taken
+    steps, last = 0, len(training.train) // training.length.batch_size
+
+    def after_batch(_: int) -> None:
+        nonlocal steps
+        steps += 1
+        torch.cuda.set_sync_debug_mode("error" if steps < last else "default")  # the end reads the loss
+
+    try:
+        training.train_epoch(1, after_batch)
+    finally:
+        torch.cuda.set_sync_debug_mode("default")
+    assert steps == last

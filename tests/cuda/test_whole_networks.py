@@ -1,0 +1,42 @@
+"""The study's own networks, and smoke from the command line to its report: minutes on the pretended GPU."""
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from pse_repro import cli
+from pse_repro.device import choose_machine
+from pse_repro.study.runner import read_results
+from tests.cuda.taken_up import cell, checkpoint, curves, cut_short, deterministic, pretrained
+
+
+@pytest.mark.parametrize("encoder", ["cnn", "resnet"])
+def test_a_run_taken_up_ends_with_the_same_weights_bit_for_bit(
+    encoder: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    which, machine = cell("pse", encoder), choose_machine("cuda", "bf16")
+    with deterministic():
+        cut_short(tmp_path / "cut", which, machine, monkeypatch)
+        taken_up = pretrained(tmp_path / "cut", which, machine)
+        whole = pretrained(tmp_path / "whole", which, machine)
+    assert curves(taken_up).equals(curves(whole))
+    assert checkpoint(taken_up) == checkpoint(whole)
+
+
+def test_smoke_comes_to_a_verdict_and_a_report(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("sys.argv", ["pse-repro", "smoke", "--device", "cuda", "--quiet"])
+    with pytest.raises(SystemExit) as stop:
+        cli.main()
+    said = capfd.readouterr()
+    assert stop.value.code == 0, said.err
+    # The golden values are a CPU's.
+    assert "smoke: 8 expected values, 0 within, 0 outside, 0 missing, 8 not comparable" in said.out
+    run = tmp_path / "runs" / "smoke"
+    results = read_results(run)
+    assert set(results["device"]) == {"cuda"}
+    assert set(results["evaluation"]) == {"pretrain", "finetune", "frozen"}
+    assert torch.cuda.get_device_properties().name in (run / "report.html").read_text(encoding="utf-8")

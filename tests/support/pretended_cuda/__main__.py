@@ -1,0 +1,8 @@
+"""`python -m tests.support.pretended_cuda ...`: pytest with these arguments, on the pretended GPU."""
+
+import sys
+
+from tests.support.pretended_cuda.launch import run_pytest, why_not
+
+reason = why_not()
+sys.exit(reason or run_pytest(sys.argv[1:]).returncode)

@@ -1,0 +1,63 @@
+"""pytest in a process of its own on the pretended GPU: its driver must be loaded before PyTorch is."""
+
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+
+ROOT = Path(__file__).parents[3]
+SOURCE = Path(__file__).with_name("driver.cpp")
+# Of PyTorch's libraries the one that is linked with NVIDIA's driver.
+LINKED_WITH_DRIVER = Path(torch.__file__).parent / "lib" / "libcaffe2_nvrtc.so"
+OWN_FUNCTION = "cuDevicePrimaryCtxGetState"  # which driver.cpp answers by itself
+
+
+def why_not() -> str:
+    """Why there can be no pretended GPU here; empty where there can."""
+    if sys.platform != "linux":
+        return "the pretended GPU needs Linux"
+    if torch.version.cuda is None:
+        return "the pretended GPU needs a PyTorch that is built for CUDA"
+    if torch.cuda.is_available():
+        return "there is a real GPU"
+    if not hasattr(torch._C, "_ensureCUDADeviceGuardSet"):
+        return f"the pretended GPU needs a newer PyTorch than {torch.__version__}, whose fake devices ask the driver"
+    missing = [program for program in ("c++", "nm") if shutil.which(program) is None]
+    return f"the pretended GPU needs {' and '.join(missing)} to be built" if missing else ""
+
+
+def run_pytest(arguments: Sequence[str], capture: bool = False) -> subprocess.CompletedProcess[str]:
+    """Run pytest on the pretended GPU from the checkout's root; `capture` keeps what it says, errors included."""
+    with tempfile.TemporaryDirectory() as folder:
+        driver = build_driver(Path(folder))
+        # One thread, so that a sum has the same order each time.
+        environment = os.environ | {"LD_PRELOAD": str(driver), "OMP_NUM_THREADS": "1"}
+        return subprocess.run(
+            [sys.executable, "-m", "pytest", "-p", "tests.support.pretended_cuda.plugin", *arguments],
+            cwd=ROOT,
+            env=environment,
+            stdout=subprocess.PIPE if capture else None,
+            stderr=subprocess.STDOUT if capture else None,
+            text=True,
+        )
+
+
+def build_driver(folder: Path) -> Path:
+    """Compile the driver; CalledProcessError where the compiler refuses."""
+    functions = " ".join(f"NO_GPU({name})" for name in driver_functions() if name != OWN_FUNCTION)
+    library = folder / "libcuda.so.1"
+    named = ["-Wl,-soname,libcuda.so.1", f"-DNO_GPU_FUNCTIONS={functions}"]
+    subprocess.run(["c++", "-std=c++17", "-shared", "-fPIC", *named, "-o", library, SOURCE], check=True)
+    return library
+
+
+def driver_functions() -> list[str]:
+    """The functions that PyTorch's libraries must find in the driver: other ones in other versions."""
+    command = ["nm", "--dynamic", "--undefined-only", "--format=just-symbols", LINKED_WITH_DRIVER]
+    symbols = subprocess.run(command, check=True, capture_output=True, text=True).stdout.split()
+    return [symbol for symbol in symbols if symbol.startswith("cu") and "@" not in symbol]

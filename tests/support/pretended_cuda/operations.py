@@ -1,0 +1,201 @@
+"""How one of PyTorch's operations runs on the pretended GPU: on the CPU's numbers, unless a GPU would refuse it."""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch._ops import OpOverload
+
+from tests.support.pretended_cuda.state import GENERATOR, wait
+
+Wrap = Callable[[Tensor], Tensor]
+Arguments = tuple[Any, ...]
+Keywords = dict[str, Any]
+
+INDEXING = {"index", "index_put", "index_put_", "_index_put_impl_", "_unsafe_index", "_unsafe_index_put"}
+# The size of what they return depends on the values, or the CPU looks at these itself.
+WAITING = {"_local_scalar_dense", "_unique2", "bincount", "equal", "masked_select", "nonzero", "_linalg_eigh"}
+
+
+def operate(operation: OpOverload, arguments: Arguments, keywords: Keywords, wrap: Wrap) -> Any:
+    """Run an operation that may be the GPU's; `wrap` makes the GPU's tensors of results.
+
+    RuntimeError where a GPU would refuse it.
+    """
+    tensors = [*tensors_of(arguments), *tensors_of(keywords.values())]
+    target = keywords.get("device")
+    if not any(map(on_gpu, tensors)) and not is_gpu(target):
+        return operation(*arguments, **keywords)
+    name = operation._schema.name.removeprefix("aten::")
+    if name in COPIES:
+        return COPIES[name](*arguments, wrap=wrap, **keywords)
+    refuse(name, arguments, keywords, tensors)
+    if name in WAITING:
+        wait(name)
+    arguments_on_cpu = changed(arguments, numbers)
+    keywords_on_cpu = {name: changed(value, numbers) for name, value in keywords.items()}
+    if target is not None:
+        keywords_on_cpu["device"] = torch.device("cpu")
+    with _own_random_numbers(operation):
+        found = STAND_INS.get(name, operation)(*arguments_on_cpu, **keywords_on_cpu)
+    if target is not None and not is_gpu(target):
+        return found
+    return _results(operation, found, _written(operation, arguments, keywords), wrap)
+
+
+def on_gpu(value: object) -> bool:
+    """Whether it is a tensor of the pretended GPU."""
+    return isinstance(value, Tensor) and is_gpu(value.device)
+
+
+def is_gpu(device: torch.device | str | None) -> bool:
+    """Whether it is the pretended GPU."""
+    if isinstance(device, str):
+        device = torch.device(device)
+    return device is not None and device.type == "cuda"
+
+
+def tensors_of(values: Iterable[Any]) -> Iterator[Tensor]:
+    """The tensors among an operation's arguments: they stand there, or in a list."""
+    for value in values:
+        if isinstance(value, Tensor):
+            yield value
+        elif isinstance(value, list | tuple):
+            yield from tensors_of(value)
+
+
+def changed(value: Any, change: Wrap) -> Any:
+    """The same value with its tensors changed: itself, or those of a list."""
+    if isinstance(value, Tensor):
+        return change(value)
+    if isinstance(value, list | tuple):
+        return type(value)(changed(each, change) for each in value)
+    return value
+
+
+def numbers(tensor: Tensor) -> Tensor:
+    """The GPU's tensors as what they are, the CPU's."""
+    return tensor.inner if on_gpu(tensor) else tensor  # type: ignore[attr-defined, no-any-return]
+
+
+def refuse(name: str, arguments: Arguments, keywords: Keywords, tensors: Sequence[Tensor]) -> None:
+    """RuntimeError where a GPU does not take these arguments."""
+    generator = keywords.get("generator")
+    if generator is not None and generator.device.type == "cpu":
+        raise RuntimeError("Expected a 'cuda' device type for generator but found 'cpu'")
+    if name == "_fused_adam_":
+        _refuse_other_layouts(*arguments[:4])
+    of_cpu = [tensor for tensor in tensors if not on_gpu(tensor) and tensor.dim() > 0]
+    if not of_cpu:
+        return
+    if name not in INDEXING:
+        raise RuntimeError(f"Expected all tensors to be on the same device, but found cuda:0 and cpu, in {name}")
+    if not on_gpu(arguments[0]):
+        raise RuntimeError("indices should be either on cpu or on the same device as the indexed tensor (cpu)")
+    if any(not on_gpu(values) and values.dim() > 0 for values in arguments[2:3] if isinstance(values, Tensor)):
+        raise RuntimeError(f"Expected the values on the device of the indexed tensor (cuda:0), in {name}")
+    wait("the upload of indices")
+
+
+def _refuse_other_layouts(*lists: Sequence[Tensor]) -> None:
+    """As PyTorch does where it updates all weights at once (ATen/native/ForeachUtils.h)."""
+    for weights, *others in zip(*lists, strict=True):
+        for other in others:
+            strides = zip(weights.shape, weights.stride(), other.stride(), strict=True)
+            if any(size != 1 and ours != theirs for size, ours, theirs in strides):
+                raise RuntimeError("params, grads, exp_avgs, and exp_avg_sqs must have same dtype, device, and layout")
+
+
+def _to_copy(source: Tensor, *, wrap: Wrap, **keywords: Any) -> Tensor:
+    """Copy to another device, type or layout."""
+    to_gpu = is_gpu(keywords.pop("device", None) or source.device)
+    keywords.pop("pin_memory", None)
+    if to_gpu != on_gpu(source) and not keywords.get("non_blocking"):
+        wait("a copy between the CPU and the GPU")
+    copied = torch.ops.aten._to_copy(numbers(source), **keywords)
+    return wrap(copied) if to_gpu else copied
+
+
+def _copy_into(target: Tensor, source: Tensor, non_blocking: bool = False, *, wrap: Wrap) -> Tensor:
+    """Copy into a tensor that is there; `wrap` is not needed."""
+    if on_gpu(target) != on_gpu(source) and not non_blocking:
+        wait("a copy between the CPU and the GPU")
+    torch.ops.aten.copy_(numbers(target), numbers(source))
+    return target
+
+
+def _batch_norm(
+    inputs: Tensor,
+    weight: Tensor,
+    bias: Tensor,
+    running_mean: Tensor | None,
+    running_variance: Tensor | None,
+    training: bool,
+    momentum: float,
+    epsilon: float,
+) -> tuple[Tensor, ...]:
+    """What cuDNN gives: the CPU's result, and an empty tensor where cuDNN keeps notes for the way back."""
+    statistics = (running_mean, running_variance)
+    found = torch.ops.aten.native_batch_norm(inputs, weight, bias, *statistics, training, momentum, epsilon)
+    return (*found, torch.empty(0, dtype=torch.uint8))
+
+
+def _batch_norm_backward(
+    inputs: Tensor,
+    gradient: Tensor,
+    weight: Tensor,
+    running_mean: Tensor | None,
+    running_variance: Tensor | None,
+    mean: Tensor,
+    inverse_deviation: Tensor,
+    epsilon: float,
+    _notes: Tensor,
+) -> tuple[Tensor, ...]:
+    """The gradients for inputs, weight and bias; cuDNN's order of arguments is another one."""
+    statistics = (running_mean, running_variance, mean, inverse_deviation)
+    wanted = [True, True, True]
+    return torch.ops.aten.native_batch_norm_backward(gradient, inputs, weight, *statistics, True, epsilon, wanted)
+
+
+COPIES = {"_to_copy": _to_copy, "copy_": _copy_into}
+STAND_INS = {"cudnn_batch_norm": _batch_norm, "cudnn_batch_norm_backward": _batch_norm_backward}
+
+
+@contextmanager
+def _own_random_numbers(operation: OpOverload) -> Iterator[None]:
+    """Let an operation that draws take the GPU's random numbers and leave the CPU's as they are."""
+    if torch.Tag.nondeterministic_seeded not in operation.tags:
+        yield
+        return
+    of_cpu = torch.default_generator.get_state()
+    torch.default_generator.set_state(GENERATOR.get_state())
+    try:
+        yield
+    finally:
+        GENERATOR.set_state(torch.default_generator.get_state())
+        torch.default_generator.set_state(of_cpu)
+
+
+def _written(operation: OpOverload, arguments: Arguments, keywords: Keywords) -> list[Any]:
+    """The arguments that the operation writes into."""
+    written = []
+    for position, declared in enumerate(operation._schema.arguments):
+        if declared.alias_info is not None and declared.alias_info.is_write:
+            given = arguments[position] if position < len(arguments) else keywords.get(declared.name)
+            written.append(given)
+    return written
+
+
+def _results(operation: OpOverload, found: Any, written: list[Any], wrap: Wrap) -> Any:
+    """Wrap what was found; what was written into comes back as the very object that was given."""
+    declared = operation._schema.returns
+    given = iter(written)
+    results = []
+    for returned, value in zip(declared, found if len(declared) > 1 else [found], strict=False):
+        is_given = returned.alias_info is not None and returned.alias_info.is_write
+        results.append(next(given) if is_given else changed(value, wrap))
+    if not declared:
+        return None
+    return tuple(results) if len(declared) > 1 else results[0]
