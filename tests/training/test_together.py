@@ -113,7 +113,9 @@ def test_folds_of_any_sizes_together_equal_one_at_a_time(sizes: list[tuple[int, 
 
 @pytest.mark.parametrize("precision", ["fp32", "bf16"])
 def test_folds_of_one_size_are_the_same_to_the_last_bit_whoever_is_with_them(precision: str) -> None:
-    machine, sizes = replace(CPU, precision=precision), [(35, 18)] * 4
+    # The last batches have 4 images: where the processor knows bf16, PyTorch multiplies fewer than 4,096 pairs another
+    # way, so that with 3 images or fewer one fold's product by itself is not that of four.
+    machine, sizes = replace(CPU, precision=precision), [(36, 20)] * 4
     all_of_them = tasks("two-hidden", sizes, NOISES)
     found = together(all_of_them, eager(), machine)
     for one, task, single in zip(found, all_of_them, tasks("two-hidden", sizes, NOISES), strict=True):
