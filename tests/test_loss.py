@@ -161,7 +161,7 @@ def test_the_second_derivative_is_autograds_through_the_loss_map(reduction: str)
 
 
 @pytest.mark.parametrize("sigma", [0, 3])
-@pytest.mark.parametrize("shape", [(128, 3, 96, 96), (4, 3, 1024, 1024)], ids=["the study's batch", "large images"])
+@pytest.mark.parametrize("shape", [(128, 3, 96, 96), (64, 3, 256, 256)], ids=["the study's batch", "large images"])
 @pytest.mark.parametrize("constant", [True, False], ids=["constant", "random"])
 def test_in_float32_the_value_is_as_exact_as_that_of_mse(constant: bool, shape: tuple[int, ...], sigma: int) -> None:
     # A sum of millions one after another loses up to 3 %, of equal values the most.

@@ -1,6 +1,6 @@
 """Tests of a GPU, real or pretended (`python -m tests.support.pretended_cuda tests/cuda`); skipped where there is none.
 
-Those of `test_whole_networks.py` take minutes on the pretended one; the others are quick.
+On the pretended one `test_pretraining.py` takes a minute and `test_whole_networks.py` some; the others are quick.
 """
 
 import pytest
