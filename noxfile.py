@@ -11,7 +11,7 @@ import nox
 
 nox.options.sessions = ["lint", "types", "tests", "smoke"]
 nox.options.reuse_existing_virtualenvs = True
-# The tests' networks are tiny: two processes of one thread each are faster than one of two; the longest tests come last.
+# The tests' networks are tiny: two processes of one thread each are faster than one of two. Long tests come last.
 PYTEST = ("pytest", "--numprocesses", "2", "--dist", "worksteal")
 ONE_THREAD = {"OMP_NUM_THREADS": "1"}
 # uv's releases may write the same lock in another form: --check compares with what this one writes.
