@@ -153,7 +153,7 @@ def _images_of(directory: Path, record: Record, data: Path | None, progress: Pro
     """The images that a run was made on: those at `data` (None: where they were). UsageError for others."""
     place = None if data else images_place(directory)
     images = open_dataset(place) if place else find_data(data, record.study.embedded, progress)
-    if images.md5 != record.data["md5"]:
+    if images.md5 != record.data.get("md5"):
         raise UsageError(
             f"{directory} was made on other images, {record.data['name']}, than those of {images.place}: give those "
             "with --data"

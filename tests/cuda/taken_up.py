@@ -64,6 +64,15 @@ def checkpoint(run: PretrainRun) -> str:
     return str(read_json(run.folder / "pretrain.json")["checkpoint_sha256"])
 
 
+def check_taken_up(folder: Path, which: Cell, machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Assert that a pre-training that was cut short ends with the curves and, bit for bit, the weights of a whole one."""
+    with deterministic():
+        cut_short(folder / "cut", which, machine, monkeypatch)
+        taken_up, whole = (pretrained(folder / name, which, machine) for name in ("cut", "whole"))
+    assert curves(taken_up).equals(curves(whole))
+    assert checkpoint(taken_up) == checkpoint(whole)
+
+
 @contextmanager
 def deterministic() -> Iterator[None]:
     """PyTorch's deterministic operations where there are some; a real GPU's sums are in no fixed order else.

@@ -8,7 +8,7 @@ import pytest
 
 from pse_repro.device import Machine, choose_machine
 from pse_repro.objectives import OBJECTIVES
-from tests.cuda.taken_up import cell, checkpoint, curves, cut_short, deterministic, pretrained
+from tests.cuda.taken_up import cell, check_taken_up, curves, cut_short, pretrained
 from tests.tiny import CPU
 
 BF16_ROUNDING = 1e-2  # eight bits, through a tiny network; the losses are computed in float32
@@ -57,10 +57,4 @@ def test_every_objective_is_taken_up_and_gets_what_a_cpu_gets(
 def test_a_run_taken_up_ends_with_the_same_weights_bit_for_bit(
     name: str, gpu: Machine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    which = cell(name)
-    with deterministic():
-        cut_short(tmp_path / "cut", which, gpu, monkeypatch)
-        taken_up = pretrained(tmp_path / "cut", which, gpu)
-        whole = pretrained(tmp_path / "whole", which, gpu)
-    assert curves(taken_up).equals(curves(whole))
-    assert checkpoint(taken_up) == checkpoint(whole)
+    check_taken_up(tmp_path, cell(name), gpu, monkeypatch)

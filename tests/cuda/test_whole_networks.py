@@ -8,20 +8,14 @@ import torch
 from pse_repro import cli
 from pse_repro.device import choose_machine
 from pse_repro.study.runner import read_results
-from tests.cuda.taken_up import cell, checkpoint, curves, cut_short, deterministic, pretrained
+from tests.cuda.taken_up import cell, check_taken_up
 
 
 @pytest.mark.parametrize("encoder", ["cnn", "resnet"])
 def test_a_run_taken_up_ends_with_the_same_weights_bit_for_bit(
     encoder: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    which, machine = cell("pse", encoder), choose_machine("cuda", "bf16")
-    with deterministic():
-        cut_short(tmp_path / "cut", which, machine, monkeypatch)
-        taken_up = pretrained(tmp_path / "cut", which, machine)
-        whole = pretrained(tmp_path / "whole", which, machine)
-    assert curves(taken_up).equals(curves(whole))
-    assert checkpoint(taken_up) == checkpoint(whole)
+    check_taken_up(tmp_path, cell("pse", encoder), choose_machine("cuda", "bf16"), monkeypatch)
 
 
 def test_smoke_comes_to_a_verdict_and_a_report(
