@@ -65,7 +65,7 @@ def checkpoint(run: PretrainRun) -> str:
 
 
 def check_taken_up(folder: Path, which: Cell, machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Assert that a pre-training that was cut short ends with the curves and, bit for bit, the weights of a whole one."""
+    """Assert that a pre-training that was cut short ends with a whole one's curves and weights, bit for bit."""
     with deterministic():
         cut_short(folder / "cut", which, machine, monkeypatch)
         taken_up, whole = (pretrained(folder / name, which, machine) for name in ("cut", "whole"))
