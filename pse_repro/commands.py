@@ -155,8 +155,8 @@ def _images_of(directory: Path, record: Record, data: Path | None, progress: Pro
     images = open_dataset(place) if place else find_data(data, record.study.embedded, progress)
     if images.md5 != record.data.get("md5"):
         raise UsageError(
-            f"{directory} was made on other images, {record.data['name']}, than those of {images.place}: give those "
-            "with --data"
+            f"{directory} was made on {record.data['name']}, and the images of {images.place} are others: give --data "
+            "the folder that it was made on"
         )
     return replace(images, name=record.data["name"])  # the folder may have another name now
 
@@ -186,6 +186,8 @@ def compare(target: Path | None, against: str | None, format: str, strict: bool,
         write_junit(comparison, junit, claims, strict)
     if not _is_run(target):
         _refuse_useless(comparison, target)
+    for unknown in comparison.unknown if format == "csv" else ():  # which has no place for notes
+        Progress().warn(f"{target}, rows ignored: {unknown.rows}; {unknown}")
     return render(comparison, format, claims), _exit_status(comparison, claims, strict)
 
 
@@ -239,9 +241,10 @@ def _comparison(target: Path, against: str | None) -> Comparison:
 def _refuse_useless(comparison: Comparison, table: Path) -> None:
     """UsageError where no row of a table could be compared."""
     if not comparison.rows["seeds"].any():
-        why = [str(unknown) for unknown in comparison.unknown] or ["give another table with --against"]
-        more = f"; other words that are not known: {len(why) - 1}" if len(why) > 1 else ""
-        raise UsageError(f"{table}: none of its rows is of a number in {comparison.expected.name}; {why[0]}{more}")
+        why = "; ".join(map(str, comparison.unknown[:1])) or "give another table with --against"
+        others = ", ".join(f"{unknown.column} {unknown.word[:40]!r}" for unknown in comparison.unknown[1:])
+        more = f"; nor known: {others}" if others else ""
+        raise UsageError(f"{table}: none of its rows is of a number in {comparison.expected.name}; {why}{more}")
 
 
 def _refuse_slow(study: Study, protocols: list[Protocol], options: RunOptions, machine: Machine) -> None:

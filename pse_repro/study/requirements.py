@@ -27,6 +27,8 @@ def check_images(study: Study, cells: list[Cell], data: Dataset, evaluations: tu
     baselines = {name for name in study.baselines if name != "random"} if evaluations is None else set()
     if wanted:
         _check_test_images(len(data.test), CLASSES if "cluster" in wanted else TEST_IMAGES)
+        if len(set(np.asarray(data.train.labels).tolist())) < 2:
+            raise NotFitError("all labelled images are of one class; expected two classes or more")
     for protocol in {cell.protocol.name: cell.protocol for cell in cells}.values():
         if baselines or any(map(splits_labels, wanted)):
             _check_folds(protocol, data)

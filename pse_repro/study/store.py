@@ -115,8 +115,9 @@ def check_run(directory: Path, settings: dict[str, Any], fresh: bool) -> None:
 
     It names the first setting that differs. Evaluations may be added to a run.
     """
-    if os.path.lexists(directory) and not directory.is_dir():
-        raise UsageError(f"{directory} is not a folder; give another --out")
+    there = next(path for path in (directory, *directory.absolute().parents) if os.path.lexists(path))
+    if not there.is_dir():
+        raise UsageError(f"{there} is not a folder; give another --out")
     record = directory / "run.json"
     if not _contents(directory):
         return

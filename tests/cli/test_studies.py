@@ -166,12 +166,12 @@ def test_a_run_is_judged_on_the_images_that_it_was_made_on(run: Run, tmp_path: P
     assert (status, "knn" in out) == (0, True), err
     status, out, err = run("evaluate", "one", "--evaluation", "frozen", "--data", "others", "--quiet")
     assert (status, out) == (2, "")
-    said = r"one was made on other images, photos-\w{8}, than those of \S+/others: give those with --data"
+    said = r"one was made on photos-\w{8}, and the images of \S+/others are others: give --data the folder that it"
     assert re.search(said, err)
     assert "--fresh" not in err
     (tmp_path / "photos").rename(tmp_path / "moved")
     status, _, err = run("evaluate", "one", "--evaluation", "frozen", "--quiet")
-    assert (status, "give those with --data" in err) == (2, True)
+    assert (status, "give --data the folder that it was made on" in err) == (2, True)
     status, out, err = run("evaluate", "one", "--evaluation", "frozen", "--data", "moved", "--quiet")
     assert (status, "frozen" in out) == (0, True), err
     assert set(read_table("one/results.csv")["data"]) == {json.loads(Path("one/run.json").read_text())["data"]["name"]}

@@ -41,7 +41,7 @@ def check(data: Dataset, study: Study = STUDY, evaluations: tuple[str, ...] | No
         ({"test": 1}, "frozen", "test images: 1; expected 2 or more, for an interval over images"),
         ({"test": 1}, "low-label-1", "test images: 1; expected 2 or more, for an interval over images"),
         ({"test": 9}, "cluster", "test images: 9; expected 10 or more, as many as clusters"),
-        ({"classes": 1}, "linear", "fold 1 under protocol as-released has labelled images of one class; expected two"),
+        ({"classes": 1}, "finetune", "all labelled images are of one class; expected two classes or more"),
     ],
 )
 def test_too_few_images_are_refused_before_a_run_directory_exists(
@@ -61,7 +61,7 @@ def test_too_few_images_are_refused_before_a_run_directory_exists(
         ({"train": 5}, "finetune"),
         ({"train": 5}, "frozen"),
         ({"train": 5, "classes": 2}, "linear"),
-        ({"train": 1}, "low-label-1"),
+        ({"train": 2}, "low-label-1"),
         ({"test": 2}, "knn"),
         ({"test": 10}, "cluster"),
         ({"unlabeled": 53}, "knn"),
@@ -83,9 +83,20 @@ def test_folds_are_those_of_the_protocol() -> None:
 def test_baselines_need_what_linear_needs(baseline: str) -> None:
     study = replace(STUDY, evaluations=("low-label-1",), baselines=(baseline,))  # type: ignore[arg-type]
     check(images(), study)
-    for few, message in (({"train": 4}, "for 5 folds"), ({"classes": 1}, "labelled images of one class")):
+    for few, message in (({"train": 4}, "for 5 folds"), ({"classes": 1}, "are of one class")):
         with pytest.raises(NotFitError, match=message):
             check(images(**few), study)
+
+
+@pytest.mark.parametrize("wanted", [{"evaluations": ("linear",)}, {"baselines": ("pixels",)}])
+def test_every_fold_needs_two_classes_for_logistic_regression(wanted: dict[str, tuple[str]]) -> None:
+    data = images()
+    assert data.train.labels is not None
+    data.train.labels[:] = 1
+    data.train.labels[7] = 2  # which is held out in one of the folds
+    study = replace(STUDY, folds=5, **({"evaluations": ("knn",)} | wanted))  # type: ignore[arg-type]
+    with pytest.raises(NotFitError, match=r"fold \d under protocol as-released has labelled images of one class"):
+        check(data, study)
 
 
 def test_only_what_is_wanted_now_is_checked() -> None:

@@ -164,6 +164,13 @@ def test_a_directory_of_something_else_is_left_alone(tmp_path: Path, fresh: bool
     assert [path.name for path in tmp_path.iterdir()] == ["folder"]
 
 
+def test_a_folder_below_a_file_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "notes.txt").write_text("a")
+    with pytest.raises(UsageError, match=r"notes.txt is not a folder; give another --out"):
+        store.check_run(tmp_path / "notes.txt" / "below" / "it", {}, False)
+    store.check_run(tmp_path / "new" / "one", {}, False)
+
+
 @pytest.mark.parametrize("dangling", [False, True])
 def test_what_is_no_folder_is_refused(tmp_path: Path, dangling: bool) -> None:
     path = tmp_path / "out"
