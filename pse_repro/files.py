@@ -37,3 +37,21 @@ def leftovers(folder: Path, name: str = "") -> list[Path]:
     """The temporary files in `folder` of processes that were killed while writing the file `name`, or any."""
     temporary = re.compile(rf"\.{re.escape(name) or '.+'}\.\d+\.part")
     return [path for path in folder.iterdir() if temporary.fullmatch(path.name) and path.is_file()]
+
+
+def data_home() -> Path:
+    """STL-10's place where no --data names another: $XDG_DATA_HOME/pse-repro, ~/.local/share/pse-repro without it."""
+    return _home("XDG_DATA_HOME", ".local/share")
+
+
+def cache_home() -> Path:
+    """What can be made again (the embedded sample): $XDG_CACHE_HOME/pse-repro, ~/.cache/pse-repro without it."""
+    return _home("XDG_CACHE_HOME", ".cache")
+
+
+def _home(variable: str, default: str) -> Path:
+    named = os.environ.get(variable, "")
+    base = (
+        Path(named) if Path(named).is_absolute() else Path.home() / default
+    )  # the specification: ignore relative ones
+    return base / "pse-repro"

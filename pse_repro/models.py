@@ -1,29 +1,31 @@
 """The study's networks: CNN and ResNet encoders, one decoder, and the classifiers put on top of a latent.
 
 Source: slides "CNN Encoder" and "ResNet Encoder"; sizes and parameter counts as in the released code.
+The residual autoencoder is the homework report's improvement 1: residual blocks, learned down-sampling, sub-pixel
+up-sampling (PixelShuffle: W. Shi et al., arXiv 1609.05158); it gives the kinds of layers, widths are the CNN's.
 Shapes: N images, D latent values, images (N, 3, 96, 96) in [0, 1].
 Initialisation is PyTorch's default, except that torchvision draws the ResNet's convolutions from a normal distribution.
 """
 
 from collections.abc import Callable
+from dataclasses import dataclass
 
 from torch import Tensor, nn
 from torchvision.models import resnet18
 
-from pse_repro import residual
+from pse_repro.data.stl10 import CLASSES
 
-LATENT_SIZES = {"cnn": 256, "resnet": 1024, "residual": residual.LATENT_SIZE}
-CLASSES = 10
+WIDTHS = (32, 64, 128, 256, 256)  # of the CNN and the residual encoder, at sides of 48, 24, 12, 6 and 3
 
 
 def cnn_encoder() -> nn.Module:
     """Five 3 x 3 convolutions of stride 2, then a linear layer: (N, 3, 96, 96) -> (N, 256); 1,570,048 parameters."""
     layers: list[nn.Module] = []
     channels = 3
-    for width in (32, 64, 128, 256, 256):
+    for width in WIDTHS:
         layers += [nn.Conv2d(channels, width, 3, stride=2, padding=1), nn.BatchNorm2d(width), nn.LeakyReLU(0.2)]
         channels = width
-    return nn.Sequential(*layers, FlattenedMap(), nn.Linear(256 * 3 * 3, LATENT_SIZES["cnn"]))
+    return nn.Sequential(*layers, FlattenedMap(), nn.Linear(256 * 3 * 3, 256))
 
 
 class FlattenedMap(nn.Module):
@@ -44,8 +46,44 @@ def resnet_encoder() -> nn.Module:
     trunk = resnet18()
     trunk.conv1 = nn.Conv2d(3, 64, 3, stride=1, padding=1, bias=False)
     trunk.avgpool = nn.AdaptiveAvgPool2d(3)
-    trunk.fc = nn.Linear(512 * 3 * 3, LATENT_SIZES["resnet"])
+    trunk.fc = nn.Linear(512 * 3 * 3, 1024)
     return trunk  # type: ignore[no-any-return]
+
+
+class Halving(nn.Conv2d):
+    """Learned 2 x 2 down-sampling of stride 2; an odd side, of a tile's map, gets one more row or column of zeros."""
+
+    def __init__(self, channels: int, width: int) -> None:
+        super().__init__(channels, width, 2, stride=2)
+
+    def forward(self, maps_NCHW: Tensor) -> Tensor:
+        height, width = maps_NCHW.shape[-2:]
+        return super().forward(nn.functional.pad(maps_NCHW, (0, width % 2, 0, height % 2)))
+
+
+class ResidualBlock(nn.Module):
+    """x + (conv 3x3, norm, act, conv 3x3, norm)(x)."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        before = [nn.Conv2d(width, width, 3, padding=1, bias=False), nn.BatchNorm2d(width), nn.LeakyReLU(0.2)]
+        self.branch = nn.Sequential(*before, nn.Conv2d(width, width, 3, padding=1, bias=False), nn.BatchNorm2d(width))
+
+    def forward(self, maps_NCHW: Tensor) -> Tensor:
+        return maps_NCHW + self.branch(maps_NCHW)
+
+
+def residual_encoder() -> nn.Module:
+    """Five times a halving and a residual block, then a linear layer: (N, 256); 3,774,688 parameters.
+
+    Maps of other sizes than 3 x 3, of tiles, are first averaged or repeated to it.
+    """
+    layers: list[nn.Module] = []
+    channels = 3
+    for width in WIDTHS:
+        layers += [Halving(channels, width), ResidualBlock(width)]
+        channels = width
+    return nn.Sequential(*layers, nn.AdaptiveAvgPool2d(3), nn.Flatten(), nn.Linear(channels * 3 * 3, 256))
 
 
 def decoder(latent_size: int) -> nn.Module:
@@ -62,10 +100,36 @@ def decoder(latent_size: int) -> nn.Module:
     return nn.Sequential(*layers, nn.ConvTranspose2d(channels, 3, 3, 1, 1), nn.Sigmoid())
 
 
-ENCODERS: dict[str, Callable[[], nn.Module]] = {
-    "cnn": cnn_encoder,
-    "resnet": resnet_encoder,
-    "residual": residual.residual_encoder,
+def pixelshuffle_decoder(latent_size: int) -> nn.Module:
+    """Linear to 256 x 3 x 3, five sub-pixel up-samplings with residual blocks between: (N, 3, 96, 96) in [0, 1].
+
+    6,073,740 parameters at a latent of 256, 7,843,212 at 1024.
+    """
+    channels = WIDTHS[-1]
+    layers: list[nn.Module] = [nn.Linear(latent_size, channels * 3 * 3), nn.Unflatten(1, (channels, 3, 3))]
+    for width in reversed(WIDTHS[:-1]):
+        layers += [upsampling(channels, width), ResidualBlock(width)]
+        channels = width
+    return nn.Sequential(*layers, upsampling(channels, 3), nn.Sigmoid())
+
+
+def upsampling(channels: int, width: int) -> nn.Module:
+    """(N, channels, H, W) -> (N, width, 2H, 2W): a convolution makes each pixel's four, PixelShuffle spreads them."""
+    return nn.Sequential(nn.Conv2d(channels, 4 * width, 3, padding=1), nn.PixelShuffle(2))
+
+
+@dataclass(frozen=True)
+class Encoder:
+    """How an encoder is built, and the number of values in its latents."""
+
+    build: Callable[[], nn.Module]
+    latent_size: int
+
+
+ENCODERS = {
+    "cnn": Encoder(cnn_encoder, 256),
+    "resnet": Encoder(resnet_encoder, 1024),
+    "residual": Encoder(residual_encoder, 256),
 }
 
 
@@ -84,18 +148,18 @@ class Autoencoder(nn.Module):
 
 
 def build_encoder(encoder: str) -> nn.Module:
-    """The study's `"cnn"` or `"resnet"`, or `"residual"` (residual.py); ValueError for another name.
+    """The study's `"cnn"` or `"resnet"`, or `"residual"` (models.py); ValueError for another name.
 
     They also take tiles, square images of 16 pixels or more.
     """
     if encoder not in ENCODERS:
         raise ValueError(f"encoder is {encoder!r}; expected one of {', '.join(ENCODERS)}")
-    return ENCODERS[encoder]()
+    return ENCODERS[encoder].build()
 
 
 def build_autoencoder(encoder: str) -> Autoencoder:
     """The study's autoencoder with the encoder of that name; ValueError for an unknown one."""
-    return Autoencoder(build_encoder(encoder), LATENT_SIZES[encoder])
+    return Autoencoder(build_encoder(encoder), ENCODERS[encoder].latent_size)
 
 
 def encoder_of(network: nn.Module) -> nn.Module:

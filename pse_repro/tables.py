@@ -17,6 +17,8 @@ import pandas as pd
 from pse_repro.errors import UsageError
 from pse_repro.files import write_bytes
 
+PERCENTAGES = frozenset({"top1", "top2", "top4"})
+
 KEY = ("protocol", "encoder", "objective", "sigma", "seed", "evaluation", "fold", "metric")
 CONDITIONS = ("study", "data", "device", "precision", "scale")
 REQUIRED = ("encoder", "objective", "evaluation", "fold", "metric", "value")
@@ -201,3 +203,9 @@ def _check_unique(table: pd.DataFrame, lines: list[str], name: str) -> None:
     row = int(twice.to_numpy().argmax())
     key = ", ".join(f"{column}={table[column].iloc[row]}" for column in KEY if table[column].iloc[row])
     raise UsageError(f"{name}, {lines[row]}: a second value for {key}; expected one value a key, keep one of them")
+
+
+def model_name(encoder: str, objective: str, sigma: str) -> str:
+    """Name a model as the slides do: CNN-MSE, ResNet-PSE-3."""
+    encoder = {"cnn": "CNN", "resnet": "ResNet", "pixels": "Pixels", "pca": "PCA-256"}.get(encoder, encoder)
+    return "-".join(part for part in (encoder, "" if objective == "none" else objective.upper(), sigma) if part)

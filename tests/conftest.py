@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
-from pse_repro.data import download, fetch
-from tests.tiny import tiny_models
+from pse_repro.data.fetch import get, stream
+from tests.support.tiny import tiny_models
 
 __all__ = ["tiny_models"]
 
@@ -36,9 +36,9 @@ def _own_folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         if variable.startswith("PSE_REPRO_") and variable != "PSE_REPRO_TEST_DATA":
             monkeypatch.delenv(variable)
     monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data-home"))
-    nowhere = replace(fetch.STL10, where="http://127.0.0.1:1/stl10_binary.tar.gz")
-    monkeypatch.setattr(fetch, "STL10", nowhere)  # no test reaches the network
-    monkeypatch.setattr(download, "BACKOFF_SECONDS", 0.01)
+    nowhere = replace(get.STL10, where="http://127.0.0.1:1/stl10_binary.tar.gz")
+    monkeypatch.setattr(get, "STL10", nowhere)  # no test reaches the network
+    monkeypatch.setattr(stream, "BACKOFF_SECONDS", 0.01)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

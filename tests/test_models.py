@@ -10,7 +10,6 @@ from torch import Tensor, nn
 
 from pse_repro.models import (
     ENCODERS,
-    LATENT_SIZES,
     FlattenedMap,
     build_autoencoder,
     build_classifier,
@@ -42,7 +41,7 @@ def test_the_cnn_has_the_studys_parameters() -> None:
 
 def test_the_residual_encoder_has_the_cnns_latent_and_decoder() -> None:
     autoencoder = build_autoencoder("residual")
-    assert autoencoder.latent_size == LATENT_SIZES["cnn"]
+    assert autoencoder.latent_size == ENCODERS["cnn"].latent_size
     assert parameters(autoencoder.encoder) == 3_774_688
     assert parameters(autoencoder) == 3_774_688 + 3_936_771
 
@@ -58,7 +57,7 @@ def test_the_resnet_has_the_studys_parameters_without_the_unused_head() -> None:
 def test_images_become_a_latent_and_a_reconstruction_between_zero_and_one(encoder: str, images: Tensor) -> None:
     autoencoder = build_autoencoder(encoder)
     latent, reconstruction = autoencoder(images)
-    assert latent.shape == (2, LATENT_SIZES[encoder]) == (2, autoencoder.latent_size)
+    assert latent.shape == (2, ENCODERS[encoder].latent_size) == (2, autoencoder.latent_size)
     assert reconstruction.shape == images.shape
     assert 0 < reconstruction.min() < reconstruction.max() < 1
     # A sigmoid, not a clamp: however far the latent goes, the range holds.
@@ -119,7 +118,7 @@ def test_the_resnets_convolutions_are_drawn_normally_but_for_the_stem() -> None:
     assert float(stem.abs().max()) <= 27**-0.5  # PyTorch's default: uniform within 1 / sqrt(fan-in)
 
 
-@pytest.mark.parametrize("latent_size", LATENT_SIZES.values())
+@pytest.mark.parametrize("latent_size", {encoder.latent_size for encoder in ENCODERS.values()})
 @pytest.mark.parametrize(
     ("kind", "layers"),
     [
@@ -164,7 +163,7 @@ def test_maps_of_other_sizes_are_averaged_or_repeated(height: int, width: int, v
 @pytest.mark.parametrize("encoder", ENCODERS)
 def test_encoders_take_tiles(encoder: str, side: int) -> None:
     latents = build_encoder(encoder)(torch.rand(2, 3, side, side, generator=torch.Generator().manual_seed(0)))
-    assert latents.shape == (2, LATENT_SIZES[encoder])
+    assert latents.shape == (2, ENCODERS[encoder].latent_size)
     assert torch.isfinite(latents).all()
     assert not torch.equal(*latents)  # what the tiles show reaches the latents
 

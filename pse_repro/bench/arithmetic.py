@@ -9,8 +9,8 @@ import torch
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from pse_repro.device import Machine
-from pse_repro.models import ENCODERS, LATENT_SIZES, Autoencoder, build_autoencoder, build_classifier
+from pse_repro.machine.device import Machine
+from pse_repro.models import ENCODERS, Autoencoder, build_autoencoder, build_classifier
 
 REPEATS = 5
 _TYPES = {"fp32": torch.float32, "bf16": torch.bfloat16}
@@ -56,12 +56,12 @@ def autoencoder_flops(encoder: str) -> Mapping[str, int]:
 
 def encoder_flops(encoder: str) -> Mapping[str, int]:
     """The same through the encoder."""
-    return _flops(ENCODERS[encoder], 3, 96, 96)
+    return _flops(ENCODERS[encoder].build, 3, 96, 96)
 
 
 def classifier_flops(kind: str, encoder: str) -> Mapping[str, int]:
     """The same for one latent through the classifier."""
-    return _flops(lambda: build_classifier(kind, LATENT_SIZES[encoder]), LATENT_SIZES[encoder])
+    return _flops(lambda: build_classifier(kind, ENCODERS[encoder].latent_size), ENCODERS[encoder].latent_size)
 
 
 def _flops(build: Callable[[], nn.Module], *shape: int) -> Mapping[str, int]:

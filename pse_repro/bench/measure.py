@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pse_repro.bench.memory import peak_memory
 from pse_repro.bench.result import Measured, Ratio, Spread
 from pse_repro.bench.rows import OURS, STRAIGHTFORWARD, Call, Form, Group, Row
-from pse_repro.device import Machine
+from pse_repro.machine.device import Machine
 
 
 @dataclass

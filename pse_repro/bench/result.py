@@ -10,9 +10,10 @@ from typing import Any, Literal
 
 import numpy as np
 
-from pse_repro.checked import build
+from pse_repro.config.toml import build
 from pse_repro.errors import UsageError
 from pse_repro.files import write_bytes
+from pse_repro.text import to_json
 
 
 @dataclass(frozen=True)
@@ -105,7 +106,7 @@ class Result:
         return dataclasses.replace(self, rows=rows, ratios=ratios)
 
     def as_json(self) -> str:
-        return json.dumps(dataclasses.asdict(self), indent=1)
+        return to_json(dataclasses.asdict(self))
 
 
 def save(result: Result, directory: Path) -> Path:

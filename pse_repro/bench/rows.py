@@ -10,7 +10,7 @@ from functools import partial
 
 from pse_repro.bench.sizes import Sizes
 from pse_repro.data.stl10 import Dataset
-from pse_repro.device import Machine
+from pse_repro.machine.device import Machine
 
 Call = Callable[[], object]
 OURS, STRAIGHTFORWARD = "ours", "straightforward"

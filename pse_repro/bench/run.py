@@ -17,13 +17,13 @@ from pse_repro.bench.render import render
 from pse_repro.bench.result import Measured, Place, Ratio, Result, load, save
 from pse_repro.bench.rows import Setting
 from pse_repro.bench.sizes import CPU, GPU, QUICK
+from pse_repro.data.choose import find_data
 from pse_repro.data.stl10 import SPLITS, Dataset
-from pse_repro.data_commands import find_data
-from pse_repro.device import Machine, choose_machine
-from pse_repro.doctor.system import read_cpu
-from pse_repro.progress import Progress
+from pse_repro.machine.device import Machine, choose_machine
+from pse_repro.machine.provenance import provenance
+from pse_repro.machine.system import read_cpu
+from pse_repro.progress.stages import Progress
 from pse_repro.seeding import seeded
-from pse_repro.study.provenance import provenance
 
 
 @dataclass(frozen=True)
@@ -98,7 +98,7 @@ def _result(
     rows: list[Measured],
     quotients: list[Ratio],
 ) -> Result:
-    origin = provenance(data, machines[0])
+    origin = provenance(data.description, machines[0])
     return Result(
         date=time.strftime("%Y-%m-%d"),
         place=place,

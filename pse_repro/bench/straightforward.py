@@ -18,7 +18,7 @@ from torch.nn import functional as F
 from torch.utils.data import DataLoader, Dataset
 from torchvision import transforms as T
 
-from pse_repro.config import Settings
+from pse_repro.config.protocol import Settings
 from pse_repro.data.stl10 import Split
 
 Loss = Callable[[Tensor, Tensor], Tensor]

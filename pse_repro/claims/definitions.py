@@ -19,8 +19,8 @@ from dataclasses import dataclass
 from itertools import combinations
 from typing import Any, Literal
 
-from pse_repro.compare import model_name
 from pse_repro.expected import FOLDER
+from pse_repro.tables import model_name
 
 TOP1 = "top1"
 PERCENTAGES = (TOP1, "validation_accuracy")  # the second of a pretext task

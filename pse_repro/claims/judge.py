@@ -15,9 +15,9 @@ from pathlib import Path
 from pse_repro.claims.definitions import Claim, Part, Statement, load_claims
 from pse_repro.claims.describe import descriptions
 from pse_repro.claims.measure import Measured, complete_seeds, in_run, measure
-from pse_repro.statistics import ClaimVerdict, Interval, equivalence_claim, holm, superiority_claim
+from pse_repro.stats import ClaimVerdict, Interval, equivalence_claim, holm, superiority_claim
 from pse_repro.study.predictions import Predictions
-from pse_repro.study.runner import Record
+from pse_repro.study.record import Record
 
 ALPHA = 0.05
 NOT_IN_RUN, NOT_COMPLETE = "not in this run", "not complete for any seed"

@@ -9,9 +9,9 @@ from functools import cache
 import numpy as np
 
 from pse_repro.claims.definitions import TOP1, Part, Term
-from pse_repro.objectives import permutations
+from pse_repro.objectives.shared import permutations
 from pse_repro.seeding import derive
-from pse_repro.statistics import Interval, McNemar, equivalence_p_value, mcnemar, mean_interval, paired_difference
+from pse_repro.stats import Interval, McNemar, equivalence_p_value, mcnemar, mean_interval, paired_difference
 from pse_repro.study.predictions import PRETRAIN, Correct, Predictions
 
 POINTS = 100  # percentage points in a share of 1

@@ -1,18 +1,15 @@
 """Claims as text: a compact table and details for people, strict JSON for programs."""
 
-import json
-import math
 import textwrap
 from collections.abc import Sequence
 from typing import Any
-
-from tabulate import SEPARATING_LINE, tabulate
 
 from pse_repro.claims.definitions import PERCENTAGES, Statement
 from pse_repro.claims.judge import ClaimResult, PartResult, claims_in_question
 from pse_repro.claims.measure import Measured, OfSeed
 from pse_repro.errors import UsageError
-from pse_repro.statistics import Interval
+from pse_repro.stats import Interval
+from pse_repro.text import NONE, table, to_json, wrapped
 
 FORMATS = ("table", "markdown", "json")
 WIDTH = 100
@@ -20,7 +17,6 @@ NAME_WIDTH = 42  # of a part; a longer name goes on below
 HEADER = ("claim", "protocol", "verdict", "weakest effect, interval", "seeds", "p")
 ALIGN = "lllrrr"  # one letter a column, l or r
 SIGNS = {"holds": "+", "fails": "-", "inconclusive": "?"}
-NONE = "-"
 
 
 def render_claims(results: Sequence[ClaimResult], format: str = "table", details: bool = False) -> str:
@@ -34,7 +30,7 @@ def render_claims(results: Sequence[ClaimResult], format: str = "table", details
     if format not in FORMATS:
         raise UsageError(f"unknown format {format!r}; expected one of {', '.join(FORMATS)}")
     if format == "json":
-        return json.dumps(as_json(results), indent=1, allow_nan=False)
+        return to_json(as_json(results))
     markdown = format == "markdown"
     protocols = list(dict.fromkeys(result.protocol for result in results))
     blocks = [_block([each for each in results if each.protocol == name], markdown) for name in protocols]
@@ -114,8 +110,8 @@ def _part(part: PartResult) -> dict[str, Any]:
         "why": statement.why,
         "published": measured.part.published,
         "estimate": difference.estimate,
-        "low": _strict(difference.low),
-        "high": _strict(difference.high),
+        "low": difference.low,
+        "high": difference.high,
         "confidence": difference.confidence,
         "p_value": measured.p_value,
         "against_adjusted_p": part.against_adjusted_p,
@@ -135,10 +131,6 @@ def _part(part: PartResult) -> dict[str, Any]:
     }
 
 
-def _strict(value: float) -> float | None:
-    return value if math.isfinite(value) else None
-
-
 def _block(results: Sequence[ClaimResult], markdown: bool) -> str:
     """The table of one protocol under a line that says which, and on what images."""
     heading = ", ".join(text for text in (results[0].protocol, results[0].conditions) if text)
@@ -146,13 +138,13 @@ def _block(results: Sequence[ClaimResult], markdown: bool) -> str:
     rows = [[row[place] for place in kept] for row in claims_table(results)]
     header, align = [HEADER[place] for place in kept], "".join(ALIGN[place] for place in kept)
     if markdown:
-        return f"{heading}:\n\n{tabulate(rows, header, 'pipe', disable_numparse=True, colalign=_sides(align))}"
-    return f"{heading}\n{_grid(header, align, rows)}"
+        return f"{heading}:\n\n{table(header, align, rows, 'pipe')}"
+    return f"{heading}\n{table(header, align, rows)}"
 
 
 def _notes(results: Sequence[ClaimResult], markdown: bool) -> str:
     notes = table_notes(results)
-    return "\n\n".join(notes) if markdown else "\n".join(line for note in notes for line in _wrapped(note, ""))
+    return "\n\n".join(notes) if markdown else "\n".join(line for note in notes for line in wrapped(note, WIDTH))
 
 
 def _detail(result: ClaimResult) -> str:
@@ -160,22 +152,18 @@ def _detail(result: ClaimResult) -> str:
     claim, verdict = result.claim, result.verdict
     texts = [claim.title, f"Why: {verdict.reason}.", f"Source: {claim.source}.", claim.remark, *result.notes]
     lines = [f"{claim.number}, {result.protocol}: {_verdict(verdict.verdict)}{_share(result)}"]
-    lines += [line for text in texts for line in _wrapped(text, "  ")]
+    lines += [line for text in texts for line in wrapped(text, WIDTH, "  ")]
     names = [textwrap.wrap(part.measured.part.name, NAME_WIDTH, break_on_hyphens=False) for part in result.parts]
     rows = [[name[0], *_columns(part)] for name, part in zip(names, result.parts, strict=True)]
-    *top, _ = grid = _grid(("part", "effect, interval", "published", "p", "verdict"), "lrrrl", rows).splitlines()
+    *top, _ = grid = table(("part", "effect, interval", "published", "p", "verdict"), "lrrrl", rows).splitlines()
     lines += ["  " + line for line in top[: -len(rows)]]
     for row, name, part in zip(top[-len(rows) :], names, result.parts, strict=True):
         lines += ["  " + row, *("    " + rest for rest in name[1:]), *_seeds(part.measured)]
     lines.append("  " + grid[-1])
     for reason in dict.fromkeys(reason for _, reason in result.missing):
         untested = "; ".join(part.name for part, why in result.missing if why == reason)
-        lines += _wrapped(f"{reason}: {untested}", "  ")
+        lines += wrapped(f"{reason}: {untested}", WIDTH, "  ")
     return "\n".join(lines)
-
-
-def _wrapped(text: str, indent: str) -> list[str]:
-    return textwrap.wrap(text, WIDTH, initial_indent=indent, subsequent_indent=indent + "  ", break_on_hyphens=False)
 
 
 def _columns(part: PartResult) -> list[str]:
@@ -198,15 +186,6 @@ def _of_seed(of: OfSeed, statement: Statement) -> str:
     if of.mcnemar is not None:
         texts.append(f"alone right {of.mcnemar.only_a} : {of.mcnemar.only_b} (p {_p(of.mcnemar.p_value)})")
     return ", ".join(texts + ([] if of.fold_sd is None else [f"folds' sd {of.fold_sd:.2f}"]))
-
-
-def _grid(header: Sequence[str], align: str, rows: Sequence[Sequence[str]]) -> str:
-    body = [header, SEPARATING_LINE, *rows]  # tabulate pads headers by two; as the first row they are not
-    return tabulate(body, tablefmt="simple", disable_numparse=True, colalign=_sides(align))
-
-
-def _sides(align: str) -> list[str]:
-    return [{"l": "left", "r": "right"}[letter] for letter in align]
 
 
 def _verdict(word: str) -> str:

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from pse_repro import __version__
-from pse_repro.cli import data, figures, machine, results, runs, studies
+from pse_repro.cli import data, machine, results, status, studies
 from pse_repro.cli.home import with_home
 
 PANELS: dict[str, dict[str, Callable[..., None]]] = {
@@ -17,14 +17,14 @@ PANELS: dict[str, dict[str, Callable[..., None]]] = {
         "plan": studies.plan,
         "pretrain": studies.pretrain,
         "evaluate": studies.evaluate,
-        "status": runs.status,
+        "status": status.status,
     },
     "Results": {
         "compare": results.compare,
         "explain": results.explain,
         "report": results.report,
-        "export": runs.export,
-        "demo": figures.demo,
+        "export": results.export,
+        "demo": results.demo,
     },
     "Images and machine": {"doctor": machine.doctor, "bench": machine.bench},
 }

@@ -46,12 +46,12 @@ def fetch(
 
     Example: `pse-repro data fetch --data /data`
     """
-    from pse_repro import data_commands
+    from pse_repro.commands import data as commands
 
     if tiny is None:
-        typer.echo(data_commands.fetch(data, source, md5, keep_archive, quiet))
+        typer.echo(commands.fetch(data, source, md5, keep_archive, quiet))
     else:
-        typer.echo(data_commands.fetch_tiny(tiny, to, source, quiet))
+        typer.echo(commands.fetch_tiny(tiny, to, source, quiet))
 
 
 def verify(data: DataOption = None, format: ShortFormatOption = ShortFormat.table, quiet: QuietOption = False) -> None:
@@ -59,9 +59,9 @@ def verify(data: DataOption = None, format: ShortFormatOption = ShortFormat.tabl
 
     Example: `pse-repro data verify --data /data`
     """
-    from pse_repro import data_commands
+    from pse_repro.commands import data as commands
 
-    text, status = data_commands.verify(data, format.value, quiet)
+    text, status = commands.verify(data, format.value, quiet)
     typer.echo(text)
     raise typer.Exit(status)
 
@@ -81,9 +81,9 @@ def info(
 
     Example: `pse-repro data info --data /data --sheet train.png --split train`
     """
-    from pse_repro import data_commands
+    from pse_repro.commands import data as commands
 
-    typer.echo(data_commands.info(data, sheet, split.value, format.value, quiet))
+    typer.echo(commands.info(data, sheet, split.value, format.value, quiet))
 
 
 def sample(
@@ -93,6 +93,6 @@ def sample(
 
     Example: `pse-repro data sample drawn`
     """
-    from pse_repro.data.sample import write_sample
+    from pse_repro.data.sample.embedded import write_sample
 
     typer.echo(write_sample(data))

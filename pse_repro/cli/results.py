@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from pse_repro.cli.options import Format, FormatOption, RunArgument, StrictOption, TextFormat
+from pse_repro.cli.options import DataOption, Format, FormatOption, RunArgument, StrictOption, TextFormat
 
 
 def compare(
@@ -32,7 +32,7 @@ def compare(
 
     Example: `pse-repro compare results.csv --against paper --format markdown`
     """
-    from pse_repro import commands
+    from pse_repro.commands import results as commands
 
     text, status = commands.compare(results, against, format.value, strict, junit)
     typer.echo(text)
@@ -51,7 +51,7 @@ def explain(
 
     Example: `pse-repro explain runs/switches --format markdown`
     """
-    from pse_repro import commands
+    from pse_repro.commands import results as commands
 
     typer.echo(commands.explain(run, format.value))
 
@@ -61,6 +61,50 @@ def report(run: RunArgument = None) -> None:
 
     Example: `pse-repro report runs/smoke`
     """
-    from pse_repro import commands
+    from pse_repro.commands import results as commands
 
     typer.echo(commands.report(run))
+
+
+def export(
+    run: RunArgument = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            "--out", envvar="PSE_REPRO_OUT",
+            help="FILE.tar.gz, FILE.zip, or a folder for RUN.tar.gz. [default: the folder that RUN is in]",
+        ),
+    ] = None,
+    weights: Annotated[
+        bool, typer.Option("--weights", envvar="PSE_REPRO_WEIGHTS", help="With the models' weights.")
+    ] = False,
+) -> None:  # fmt: skip
+    """Pack a run's tables, predictions, figures and provenance into one file, which `compare` takes; prints where.
+
+    Example: `pse-repro export runs/smoke --out smoke.zip`
+    """
+    from pse_repro.commands import results as commands
+
+    typer.echo(commands.export(run, out, weights))
+
+
+def demo(
+    data: DataOption = None,
+    image: Annotated[
+        int, typer.Option("--image", envvar="PSE_REPRO_IMAGE", help="Which unlabelled image, from 0.")
+    ] = 0,
+    sigma: Annotated[
+        float, typer.Option("--sigma", envvar="PSE_REPRO_SIGMA", help="PSE's standard deviation in pixels.")
+    ] = 3.0,
+    out: Annotated[
+        Path, typer.Option("--out", envvar="PSE_REPRO_OUT", help="The figure: a .png, .svg or .pdf file.")
+    ] = Path("demo.png"),
+    seed: Annotated[int, typer.Option("--seed", min=0, envvar="PSE_REPRO_SEED", help="Where the noise falls.")] = 0,
+) -> None:
+    """Show what PSE punishes and MSE does not: one image, a blob and noise of equal MSE, losses and gradients.
+
+    Example: `pse-repro demo --data /data --image 7 --sigma 3 --out demo.svg`
+    """
+    from pse_repro.commands.demo import demo as draw_demo
+
+    typer.echo(draw_demo(data, image, sigma, out, seed))

@@ -40,13 +40,13 @@ def _run(
     seeds: int, jobs: int, fresh: bool, strict: bool, quiet: bool, format: Format, log_to: LogTo | None,
     budget: str | None = None,
 ) -> None:  # fmt: skip
-    from pse_repro import commands
+    from pse_repro.commands import study as study_commands
 
-    options = commands.RunOptions(
+    options = study_commands.RunOptions(
         data, out, protocol or [], device.value, precision.value, seeds, fresh, quiet, jobs, log_to and log_to.value,
         budget,
     )  # fmt: skip
-    text, status = commands.run(study, options, format.value, strict)
+    text, status = study_commands.run(study, options, format.value, strict)
     typer.echo(text)
     raise typer.Exit(status)
 
@@ -116,9 +116,9 @@ def plan(
 
     Example: `pse-repro plan full --protocol as-released --protocol as-described --seeds 3`
     """
-    from pse_repro import commands
+    from pse_repro.commands import study as study_commands
 
-    typer.echo(commands.plan(study, protocol or [], device.value, precision.value, seeds, format.value))
+    typer.echo(study_commands.plan(study, protocol or [], device.value, precision.value, seeds, format.value))
 
 
 def pretrain(
@@ -145,12 +145,12 @@ def pretrain(
 
     Example: `pse-repro pretrain --encoder cnn --objective pse --sigma 3 --epochs 2 --out runs/one`
     """
-    from pse_repro import commands
+    from pse_repro.commands import study as study_commands
 
-    options = commands.RunOptions(
+    options = study_commands.RunOptions(
         data, out, protocol or [], device.value, precision.value, 1, fresh, quiet, log_to=log_to and log_to.value
     )
-    typer.echo(commands.pretrain(encoder, objective, sigma, epochs, batch_size, options))
+    typer.echo(study_commands.pretrain(encoder, objective, sigma, epochs, batch_size, options))
 
 
 def evaluate(
@@ -166,9 +166,9 @@ def evaluate(
 
     Example: `pse-repro evaluate runs/one --evaluation frozen`
     """
-    from pse_repro import commands
+    from pse_repro.commands import study as study_commands
 
     chosen = [item.value for item in evaluation or (Evaluation.finetune, Evaluation.frozen)]
-    text, status = commands.evaluate(run, chosen, data, device.value, quiet, log_to and log_to.value)
+    text, status = study_commands.evaluate(run, chosen, data, device.value, quiet, log_to and log_to.value)
     typer.echo(text)
     raise typer.Exit(status)

@@ -10,12 +10,16 @@ import os
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
-from pse_repro.config import Subset
+from pse_repro.config.study import Subset
 from pse_repro.data.tiny import read_tiny
 from pse_repro.errors import NotFitError
+
+CLASSES = 10
+CLASS_NAMES = ("airplane", "bird", "car", "cat", "deer", "dog", "horse", "monkey", "ship", "truck")
 
 SIDE = 96
 IMAGE_BYTES = 3 * SIDE * SIDE
@@ -62,6 +66,11 @@ class Dataset:
     test: Split
     md5: dict[str, str]
     place: Path | None = None
+
+    @property
+    def description(self) -> dict[str, Any]:
+        """Name, MD5 sums and image counts, as provenance records them."""
+        return {"name": self.name, "md5": self.md5, "images": {name: len(getattr(self, name)) for name in SPLITS}}
 
     def subset(self, subset: Subset) -> "Dataset":
         splits = {split: getattr(self, split).evenly(getattr(subset, split)) for split in SPLITS}

@@ -3,7 +3,7 @@
 import numpy as np
 import torch
 
-from pse_repro.models import CLASSES
+from pse_repro.data.stl10 import CLASSES
 from pse_repro.seeding import generator
 
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pse_repro.doctor.diagnosis import Diagnosis
-from pse_repro.progress import duration
+from pse_repro.text import duration
 
 WITHHELD = "(withheld)"
 _SECRET = re.compile(r"token|key|passw|pwd|secret|credential|auth", re.IGNORECASE)

@@ -16,8 +16,3 @@ class Check:
     needed: str = ""
     remedy: str = ""
     blocks: tuple[str, ...] = ()
-
-
-def amount(count: float) -> str:
-    """Bytes for people, in decimal units as disks are sold: 2.8 GB, 133 MB."""
-    return f"{count / 1e9:.1f} GB" if count >= 999_500_000 else f"{count / 1e6:.0f} MB"

@@ -2,9 +2,9 @@
 
 from collections.abc import Callable
 
-from pse_repro.data.sample import SAMPLE_COUNTS
+from pse_repro.data.sample.embedded import SAMPLE_COUNTS
 from pse_repro.data.stl10 import IMAGE_BYTES
-from pse_repro.doctor.check import Check, amount
+from pse_repro.doctor.check import Check
 from pse_repro.doctor.facts import Facts
 from pse_repro.doctor.gpu_checks import BF16_CAPABILITY
 from pse_repro.doctor.needs import (
@@ -16,8 +16,9 @@ from pse_repro.doctor.needs import (
     STUDIES,
     run_bytes,
 )
-from pse_repro.doctor.system import Folder
-from pse_repro.doctor.volumes import mount_option
+from pse_repro.machine.system import Folder
+from pse_repro.machine.volumes import mount_option
+from pse_repro.text import amount
 
 PYTHONS = ((3, 11), (3, 14))  # from, below: pyproject.toml's requires-python
 SAMPLE_BYTES = sum(SAMPLE_COUNTS.values()) * IMAGE_BYTES

@@ -3,9 +3,10 @@
 import re
 
 from pse_repro.data.batches import MODEL_BYTES
-from pse_repro.doctor.check import Check, amount
+from pse_repro.doctor.check import Check
 from pse_repro.doctor.facts import Facts, Gpu
 from pse_repro.doctor.needs import REAL_IMAGES, STUDIES, TRAINING_BYTES, UNLABELED_BYTES
+from pse_repro.text import amount
 
 # The oldest Linux driver for each major version of CUDA. From CUDA 11 on, any build for that version runs on it and on
 # newer ones: NVIDIA, "CUDA Compatibility", Minor Version Compatibility (docs.nvidia.com/deploy/cuda-compatibility).

@@ -5,14 +5,13 @@ from pathlib import Path
 
 import torch
 
-from pse_repro.config import load_study, study_protocols
-from pse_repro.data.archive import STL10
+from pse_repro.data.fetch.archive import STL10
+from pse_repro.data.inspect.verify import OFFICIAL_IMAGES
 from pse_repro.data.stl10 import IMAGE_BYTES, SIDE
-from pse_repro.data.verify import OFFICIAL_IMAGES
 from pse_repro.models import build_autoencoder
-from pse_repro.study.address import evaluation_folder, model_folder
+from pse_repro.study.address import SHOWN_IMAGES, evaluation_folder, model_folder
 from pse_repro.study.cells import expand
-from pse_repro.study.pretrain_run import SHOWN_IMAGES
+from pse_repro.study.load import load_study, study_protocols
 
 STUDIES = ("smoke", "quick", "full")
 REAL_IMAGES = ("quick", "full")  # the studies that need STL-10, and a GPU

@@ -1,7 +1,6 @@
 """A diagnosis as text for people, what matters first, or as JSON (schemas/doctor.schema.json)."""
 
 import io
-import json
 import shutil
 import sys
 from typing import Any
@@ -14,7 +13,7 @@ from pse_repro.doctor.check import Check, State
 from pse_repro.doctor.diagnosis import Diagnosis, StudyVerdict
 from pse_repro.doctor.facts import Facts
 from pse_repro.errors import UsageError
-from pse_repro.progress import duration
+from pse_repro.text import duration, to_json
 
 FORMATS = ("table", "json")
 STYLES: dict[State, str] = {"good": "green", "warning": "yellow", "bad": "red"}
@@ -25,7 +24,7 @@ BUSY = 0.5  # cores that others use, from which on a CPU's measurement is said t
 def render(diagnosis: Diagnosis, format: str = "table") -> str:
     """`format` is table or json; UsageError for another. Coloured on a terminal only (not with NO_COLOR)."""
     if format == "json":
-        return json.dumps(_document(diagnosis), indent=1, allow_nan=False)
+        return to_json(_document(diagnosis))
     if format != "table":
         raise UsageError(f"unknown format {format!r}; expected one of {', '.join(FORMATS)}")
     console = _console()

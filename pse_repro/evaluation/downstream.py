@@ -7,40 +7,25 @@ Shapes: N images, D latent values, labels 0..9 (the files' 1..10 less one).
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass
 from functools import partial
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
-from pse_repro.config import Protocol
-from pse_repro.data.augment import Augmentation, downstream_augmentation
+from pse_repro.config.protocol import Protocol
+from pse_repro.data.augment.steps import Augmentation, downstream_augmentation
 from pse_repro.data.batches import Images, batches
 from pse_repro.data.folds import as_text, folds
 from pse_repro.data.stl10 import Dataset
-from pse_repro.device import Machine
+from pse_repro.evaluation.base import AfterEpoch, FoldResult
 from pse_repro.evaluation.encoders import held_still, per_image_normalisation
 from pse_repro.evaluation.fold_statistics import FoldStatistics
-from pse_repro.models import LATENT_SIZES, build_classifier
+from pse_repro.machine.device import Machine
+from pse_repro.models import ENCODERS, build_classifier
 from pse_repro.seeding import generator, seeded
 from pse_repro.training.classifier import Fitted, fit, predict
-from pse_repro.training.together import NoEncoder, Task, fit_together
+from pse_repro.training.folds_jointly import NoEncoder, Task, fit_together
 
-
-@dataclass(frozen=True)
-class FoldResult:
-    """One fold's classifier on the test set: probabilities (N, 10) in test_X's order, and how it was trained.
-
-    `seconds` that it took: its own, and its share of what folds did together.
-    """
-
-    probabilities_NK: np.ndarray
-    fitted: Fitted
-    seconds: float
-
-
-AfterEpoch = Callable[[int, int, float], None]  # told the fold's number, the epoch and its validation loss
 Tested = tuple[int, Tensor, Fitted]  # a fold's number, its probabilities on the test set, how it was trained
 
 
@@ -163,7 +148,7 @@ class Downstream:
     def _task(self, number: int, data: Batches, after_epoch: AfterEpoch) -> Task:
         name = self._fold_name(number)
         with seeded(name, "initialisation"):
-            classifier = build_classifier(self.protocol.switches.classifier, LATENT_SIZES[self.encoder_name])
+            classifier = build_classifier(self.protocol.switches.classifier, ENCODERS[self.encoder_name].latent_size)
         return Task(name, classifier.to(self.machine.device), data, partial(after_epoch, number))
 
     def _fold_name(self, number: int) -> str:

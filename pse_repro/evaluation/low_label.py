@@ -21,16 +21,16 @@ import torch
 from torch import Tensor, nn
 from torch.optim.lr_scheduler import CosineAnnealingLR
 
-from pse_repro.config import Protocol
-from pse_repro.data.augment import downstream_augmentation
+from pse_repro.config.protocol import Protocol
+from pse_repro.data.augment.steps import downstream_augmentation
 from pse_repro.data.batches import Images, batches
 from pse_repro.data.folds import as_text
-from pse_repro.data.stl10 import Dataset
+from pse_repro.data.stl10 import CLASSES, Dataset
 from pse_repro.data.subsets import balanced_subset, images_per_class
-from pse_repro.device import Machine
 from pse_repro.errors import CellError
-from pse_repro.evaluation.downstream import AfterEpoch, FoldResult
-from pse_repro.models import CLASSES, LATENT_SIZES
+from pse_repro.evaluation.base import AfterEpoch, FoldResult
+from pse_repro.machine.device import Machine
+from pse_repro.models import ENCODERS
 from pse_repro.seeding import generator, seeded
 from pse_repro.training.classifier import Fitted, predict, train_epoch
 
@@ -77,7 +77,7 @@ class LowLabel:
         for number in numbers:
             since = time.monotonic()
             with seeded(self._names(number), "initialisation"):
-                classifier = nn.Linear(LATENT_SIZES[self.encoder_name], CLASSES).to(self.machine.device)
+                classifier = nn.Linear(ENCODERS[self.encoder_name].latent_size, CLASSES).to(self.machine.device)
             model = nn.Sequential(new_encoder(), classifier)
             losses = self._train(number, model, after_epoch)
             probabilities_NK = self._predict(model).numpy()

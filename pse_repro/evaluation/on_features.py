@@ -11,15 +11,15 @@ import numpy as np
 import torch
 from torch import nn
 
-from pse_repro.config import Protocol
+from pse_repro.config.protocol import Protocol
 from pse_repro.data.batches import Images, batches
 from pse_repro.data.folds import as_text, folds
 from pse_repro.data.stl10 import Dataset, Split
-from pse_repro.device import Machine
-from pse_repro.evaluation.downstream import AfterEpoch, FoldResult
+from pse_repro.evaluation.base import AfterEpoch, FoldResult
 from pse_repro.evaluation.encoders import held_still
 from pse_repro.evaluation.knn import nearest_neighbours
 from pse_repro.evaluation.linear import linear_probe
+from pse_repro.machine.device import Machine
 from pse_repro.training.classifier import Fitted
 
 FEATURE_BATCH = 128

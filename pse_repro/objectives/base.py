@@ -10,7 +10,7 @@ from typing import Any, ClassVar, Literal
 import torch
 from torch import Tensor, nn
 
-from pse_repro.config import Switches
+from pse_repro.config.protocol import Switches
 from pse_repro.data.batches import Images
 from pse_repro.data.stl10 import Dataset
 

@@ -9,11 +9,10 @@ import torch
 from torch import Tensor, nn
 
 from pse_repro.data.batches import Images
-from pse_repro.data.lab import rgb_to_lab
 from pse_repro.data.stl10 import Split
-from pse_repro.models import LATENT_SIZES, Headed, build_encoder
+from pse_repro.models import ENCODERS, Headed, build_encoder
 from pse_repro.objectives.base import Batch, Objective, Setup
-from pse_repro.objectives.colour_bins import (
+from pse_repro.objectives.shared.colour_bins import (
     Bins,
     accuracy_pct,
     colour_bins,
@@ -22,6 +21,7 @@ from pse_repro.objectives.colour_bins import (
     reduced,
     soft_cross_entropy,
 )
+from pse_repro.objectives.shared.lab import rgb_to_lab
 
 COUNTED_IMAGES = 500  # that the bins' shares are taken from
 COUNTED_AT_ONCE = 50
@@ -51,7 +51,7 @@ class Colorize(Objective):
 
     def network(self) -> Headed:
         encoder = LightnessEncoder(build_encoder(self.setup.encoder))
-        return Headed(encoder, map_decoder(LATENT_SIZES[self.setup.encoder], len(self.bins)))
+        return Headed(encoder, map_decoder(ENCODERS[self.setup.encoder].latent_size, len(self.bins)))
 
     def loss(self, network: nn.Module, batch: Batch) -> Tensor:
         return self.measures(network, batch)["loss"]

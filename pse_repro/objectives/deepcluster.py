@@ -16,12 +16,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
-from pse_repro.data.augment import Flip, ResizedCrop, Steps
+from pse_repro.data.augment.steps import Flip, ResizedCrop, Steps
 from pse_repro.data.batches import Images, batches
-from pse_repro.models import LATENT_SIZES, Headed, build_encoder
+from pse_repro.models import ENCODERS, Headed, build_encoder
 from pse_repro.objectives.base import Batch, Objective, Setup
-from pse_repro.objectives.kmeans import Whitening, kmeans, nearest
-from pse_repro.objectives.labelled import classification
+from pse_repro.objectives.shared.kmeans import Whitening, kmeans, nearest
+from pse_repro.objectives.shared.labelled import classification
 
 PASS_BATCH = 256  # images at once of the pass for the features
 IMAGES_EACH = 10  # for a cluster and for a component, at least
@@ -68,7 +68,7 @@ class DeepCluster(Objective):
     def __init__(self, setup: Setup, clusters: int = 100) -> None:
         super().__init__(setup)
         self.clusters = max(2, min(clusters, setup.train_images // IMAGES_EACH))
-        self.components = max(1, min(LATENT_SIZES[setup.encoder] // 4, setup.train_images // IMAGES_EACH))
+        self.components = max(1, min(ENCODERS[setup.encoder].latent_size // 4, setup.train_images // IMAGES_EACH))
         self.augment = Steps(ResizedCrop((0.08, 1.0), (3 / 4, 4 / 3)), Flip())
         self.clustering: Clustering | None = None
 
@@ -77,7 +77,7 @@ class DeepCluster(Objective):
         return Headed(build_encoder(self.setup.encoder), head)
 
     def _classifier(self) -> nn.Linear:
-        return nn.Linear(LATENT_SIZES[self.setup.encoder], self.clusters)
+        return nn.Linear(ENCODERS[self.setup.encoder].latent_size, self.clusters)
 
     @torch.no_grad()
     def begin_epoch(

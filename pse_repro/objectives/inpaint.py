@@ -15,7 +15,7 @@ from torch.func import functional_call
 from torch.nn.functional import binary_cross_entropy_with_logits
 
 from pse_repro.data.stl10 import SIDE
-from pse_repro.models import LATENT_SIZES, build_encoder
+from pse_repro.models import ENCODERS, build_encoder
 from pse_repro.objectives.base import Batch, Objective, Setup
 
 Region = Literal["central", "random"]
@@ -32,7 +32,7 @@ class InpaintNetwork(nn.Module):
     def __init__(self, encoder: str) -> None:
         super().__init__()
         self.encoder = build_encoder(encoder)
-        self.decoder = block_decoder(LATENT_SIZES[encoder])
+        self.decoder = block_decoder(ENCODERS[encoder].latent_size)
 
     def forward(self, images_NCHW: Tensor) -> Tensor:
         blocks_NCHW: Tensor = self.decoder(self.encoder(images_NCHW))

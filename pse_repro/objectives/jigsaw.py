@@ -12,11 +12,11 @@ Shapes: N images, D latent values, P permutations.
 import torch
 from torch import Tensor, nn
 
-from pse_repro.models import LATENT_SIZES, Headed, build_encoder
+from pse_repro.models import ENCODERS, Headed, build_encoder
 from pse_repro.objectives.base import Setup
-from pse_repro.objectives.permutations import TILES, load
-from pse_repro.objectives.pretext import Pretext, pretext_head
-from pse_repro.objectives.tiles import grid_tiles, tile_latents
+from pse_repro.objectives.shared.permutations import TILES, load
+from pse_repro.objectives.shared.pretext import Pretext, pretext_head
+from pse_repro.objectives.shared.tiles import grid_tiles, tile_latents
 
 TILE_SIDE = 24  # pixels
 JITTER = 1  # pixels
@@ -50,7 +50,7 @@ class Jigsaw(Pretext):
         encoder = build_encoder(self.setup.encoder)
         if self.normalise:
             encoder = nn.Sequential(nn.InstanceNorm2d(3, eps=FLAT**2), encoder)
-        head = pretext_head(TILES * LATENT_SIZES[self.setup.encoder], len(self.orders_P9))
+        head = pretext_head(TILES * ENCODERS[self.setup.encoder].latent_size, len(self.orders_P9))
         return JigsawNetwork(encoder, head)
 
     def classified(self, network: nn.Module, images_NCHW: Tensor) -> tuple[Tensor, Tensor]:

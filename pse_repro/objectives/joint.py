@@ -14,12 +14,13 @@ import math
 import torch
 from torch import Tensor, nn
 
-from pse_repro.config import Switches
-from pse_repro.models import CLASSES, LATENT_SIZES, Autoencoder, build_encoder
+from pse_repro.config.protocol import Switches
+from pse_repro.data.stl10 import CLASSES
+from pse_repro.models import ENCODERS, Autoencoder, build_encoder
 from pse_repro.objectives.base import Batch, Objective, Setup
-from pse_repro.objectives.labelled import LabelledImages, classification
 from pse_repro.objectives.pse import PSE, pse_criterion
-from pse_repro.objectives.reconstruction import Criterion, squared_error
+from pse_repro.objectives.shared.labelled import LabelledImages, classification
+from pse_repro.objectives.shared.reconstruction import Criterion, squared_error
 
 RAMP_END = 0.25  # of the pre-training
 
@@ -33,8 +34,8 @@ class JointNetwork(Autoencoder):
     """The study's autoencoder, and a linear classifier on its latents."""
 
     def __init__(self, encoder: str) -> None:
-        super().__init__(build_encoder(encoder), LATENT_SIZES[encoder])
-        self.classifier = nn.Linear(LATENT_SIZES[encoder], CLASSES)
+        super().__init__(build_encoder(encoder), ENCODERS[encoder].latent_size)
+        self.classifier = nn.Linear(ENCODERS[encoder].latent_size, CLASSES)
 
 
 class Joint(Objective):

@@ -1,7 +1,7 @@
 """Mean squared error of the reconstruction: the study's baseline (slides "Research Idea")."""
 
 from pse_repro.objectives.base import Setup
-from pse_repro.objectives.reconstruction import Reconstruction, squared_error
+from pse_repro.objectives.shared.reconstruction import Reconstruction, squared_error
 
 
 class MSE(Reconstruction):

@@ -13,10 +13,10 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from pse_repro.models import LATENT_SIZES, Headed, build_encoder
+from pse_repro.models import ENCODERS, Headed, build_encoder
 from pse_repro.objectives.base import Setup
-from pse_repro.objectives.pretext import Pretext, pretext_head
-from pse_repro.objectives.tiles import GRID, cut, grid_places, grid_tiles, tile_latents
+from pse_repro.objectives.shared.pretext import Pretext, pretext_head
+from pse_repro.objectives.shared.tiles import GRID, cut, grid_places, grid_tiles, tile_latents
 
 PATCH, GAP, JITTER = 22, 11, 2  # pixels
 NEIGHBOURS, MIDDLE = 8, 4
@@ -55,7 +55,7 @@ class PatchLocation(Pretext):
         encoder = build_encoder(self.setup.encoder)
         if self.colour == "projected":
             encoder = nn.Sequential(ColourProjection(), encoder)
-        return PairNetwork(encoder, pretext_head(2 * LATENT_SIZES[self.setup.encoder], NEIGHBOURS))
+        return PairNetwork(encoder, pretext_head(2 * ENCODERS[self.setup.encoder].latent_size, NEIGHBOURS))
 
     def classified(self, network: nn.Module, images_NCHW: Tensor) -> tuple[Tensor, Tensor]:
         patches = grid_patches(images_NCHW) if self.gap else grid_tiles(images_NCHW, PATCH, gap=False)

@@ -12,10 +12,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import logsigmoid, normalize
 
-from pse_repro.data.distortion import distortion
-from pse_repro.models import LATENT_SIZES, build_encoder
+from pse_repro.data.augment.simclr import distortion
+from pse_repro.models import ENCODERS, build_encoder
 from pse_repro.objectives.base import Batch, Objective, Setup
-from pse_repro.objectives.tiles import grid_tiles, tile_latents
+from pse_repro.objectives.shared.tiles import grid_tiles, tile_latents
 
 EMBEDDING = 128
 TILES = 9
@@ -82,7 +82,7 @@ class PIRLNetwork(nn.Module):
 
     def __init__(self, encoder: str, transform: str, images: int) -> None:
         super().__init__()
-        size = LATENT_SIZES[encoder]
+        size = ENCODERS[encoder].latent_size
         self.turns, self.cuts = transform in ("rotation", "both"), transform in ("jigsaw", "both")
         self.encoder = build_encoder(encoder)
         self.head = nn.Linear(size, EMBEDDING)

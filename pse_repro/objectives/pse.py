@@ -1,11 +1,11 @@
 """Proximal Sensitive Error of the reconstruction: the study's proposal (slides "Research Idea")."""
 
-from pse_repro.config import Switches
+from pse_repro.config.protocol import Switches
 from pse_repro.data.stl10 import SIDE
 from pse_repro.kernels import border_matrix
 from pse_repro.loss import PSELoss
 from pse_repro.objectives.base import Setup
-from pse_repro.objectives.reconstruction import Reconstruction
+from pse_repro.objectives.shared.reconstruction import Reconstruction
 
 
 class PSE(Reconstruction):

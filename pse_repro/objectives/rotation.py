@@ -8,8 +8,8 @@ one hidden layer on the study's latent.
 import torch
 from torch import Tensor, nn
 
-from pse_repro.models import LATENT_SIZES, Headed, build_encoder
-from pse_repro.objectives.pretext import Pretext, pretext_head
+from pse_repro.models import ENCODERS, Headed, build_encoder
+from pse_repro.objectives.shared.pretext import Pretext, pretext_head
 
 TURNS = 4  # of 90 degrees
 
@@ -19,7 +19,7 @@ class Rotation(Pretext):
 
     def network(self) -> nn.Module:
         encoder = build_encoder(self.setup.encoder)
-        return Headed(encoder, pretext_head(LATENT_SIZES[self.setup.encoder], TURNS))
+        return Headed(encoder, pretext_head(ENCODERS[self.setup.encoder].latent_size, TURNS))
 
     def classified(self, network: nn.Module, images_NCHW: Tensor) -> tuple[Tensor, Tensor]:
         turned, turns = all_turns(images_NCHW)

@@ -8,10 +8,9 @@ the network is the report's, with the study's encoders only the decoder and the 
 import torch
 from torch import Tensor, nn
 
-from pse_repro.models import LATENT_SIZES, Autoencoder, build_encoder
+from pse_repro.models import ENCODERS, Autoencoder, build_encoder, pixelshuffle_decoder
 from pse_repro.objectives.base import Batch, Setup
-from pse_repro.objectives.reconstruction import Reconstruction, squared_error
-from pse_repro.residual import pixelshuffle_decoder
+from pse_repro.objectives.shared.reconstruction import Reconstruction, squared_error
 
 BETA = 10.0
 TURNS = 4
@@ -34,7 +33,7 @@ class RotationAE(Reconstruction):
         self.beta = beta
 
     def network(self) -> RotationAutoencoder:
-        return RotationAutoencoder(build_encoder(self.setup.encoder), LATENT_SIZES[self.setup.encoder])
+        return RotationAutoencoder(build_encoder(self.setup.encoder), ENCODERS[self.setup.encoder].latent_size)
 
     def loss(self, network: nn.Module, batch: Batch) -> Tensor:
         assert isinstance(network, RotationAutoencoder)

@@ -10,8 +10,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy, normalize
 
-from pse_repro.data.distortion import distortion
-from pse_repro.models import LATENT_SIZES, Headed, build_encoder
+from pse_repro.data.augment.simclr import distortion
+from pse_repro.models import ENCODERS, Headed, build_encoder
 from pse_repro.objectives.base import Batch, Objective, Setup
 
 PROJECTION = 128
@@ -44,7 +44,7 @@ class SimCLR(Objective):
         self.distort = distortion()
 
     def network(self) -> Headed:
-        size = LATENT_SIZES[self.setup.encoder]
+        size = ENCODERS[self.setup.encoder].latent_size
         head = nn.Sequential(nn.Linear(size, size), nn.ReLU(), nn.Linear(size, PROJECTION))
         return Headed(build_encoder(self.setup.encoder), head)
 

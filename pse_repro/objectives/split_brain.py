@@ -8,10 +8,9 @@ Maps of 24 x 24 pixels are predicted, with soft targets as in `colorize`, all bi
 import torch
 from torch import Tensor, nn
 
-from pse_repro.data.lab import rgb_to_lab
-from pse_repro.models import LATENT_SIZES, build_encoder
+from pse_repro.models import ENCODERS, build_encoder
 from pse_repro.objectives.base import Batch, Objective, Setup
-from pse_repro.objectives.colour_bins import (
+from pse_repro.objectives.shared.colour_bins import (
     accuracy_pct,
     colour_bins,
     lightness_bins,
@@ -19,6 +18,7 @@ from pse_repro.objectives.colour_bins import (
     reduced,
     soft_cross_entropy,
 )
+from pse_repro.objectives.shared.lab import rgb_to_lab
 
 
 class SplitBrainEncoder(nn.Module):
@@ -26,7 +26,7 @@ class SplitBrainEncoder(nn.Module):
 
     def __init__(self, encoder: str) -> None:
         super().__init__()
-        half = LATENT_SIZES[encoder] // 2
+        half = ENCODERS[encoder].latent_size // 2
         self.of_lightness = half_encoder(encoder, 1, half)
         self.of_colour = half_encoder(encoder, 2, half)
 
@@ -44,7 +44,7 @@ class SplitBrainNetwork(nn.Module):
 
     def __init__(self, encoder: str, colour_channels: int, lightness_channels: int) -> None:
         super().__init__()
-        half = LATENT_SIZES[encoder] // 2
+        half = ENCODERS[encoder].latent_size // 2
         self.encoder = SplitBrainEncoder(encoder)
         self.to_colour = map_decoder(half, colour_channels)
         self.to_lightness = map_decoder(half, lightness_channels)

@@ -8,9 +8,10 @@ A. Kwasigroch's overview of self-supervision, whose tables begin with a supervis
 
 from torch import Tensor, nn
 
-from pse_repro.models import CLASSES, LATENT_SIZES, Headed, build_encoder
+from pse_repro.data.stl10 import CLASSES
+from pse_repro.models import ENCODERS, Headed, build_encoder
 from pse_repro.objectives.base import Batch, Objective, Setup
-from pse_repro.objectives.labelled import LabelledImages, classification
+from pse_repro.objectives.shared.labelled import LabelledImages, classification
 
 
 class Supervised(Objective):
@@ -25,7 +26,7 @@ class Supervised(Objective):
 
     def network(self) -> Headed:
         encoder = self.setup.encoder
-        return Headed(build_encoder(encoder), nn.Linear(LATENT_SIZES[encoder], CLASSES))
+        return Headed(build_encoder(encoder), nn.Linear(ENCODERS[encoder].latent_size, CLASSES))
 
     def loss(self, network: nn.Module, batch: Batch) -> Tensor:
         images, labels = self.images.draw(len(batch.images))

@@ -5,9 +5,10 @@
 Source: Z. Ren and Y. J. Lee, *Cross-Domain Self-supervised Multi-task Feature Learning using Synthetic Imagery*, 2018
 (arXiv 1711.09082), section 3: three tasks on synthetic images, and an adversarial loss on the features, so that real
 images have the same ones. Changed for 96 x 96 and one latent vector an image: scenes are rendered on the fly
-(`pse_repro.data.relief`) and not taken from data sets of rooms and streets; labels have 24 x 24 cells; the
-discriminator judges latents, not maps; and the encoder is to leave it undecided (the domain confusion of E. Tzeng et
-al., *Simultaneous Deep Transfer Across Domains and Tasks*, 2015), because one that is to deceive it overshoots: on
+(`pse_repro.objectives.shared.rendered_scenes`) and not taken from data sets of rooms and streets; labels have 24 x 24
+cells; the discriminator judges latents, not maps; and the encoder is to leave it undecided (the domain confusion of
+E. Tzeng et al., *Simultaneous Deep Transfer Across Domains and Tasks*, 2015), because one that is to deceive it
+overshoots: on
 photographs its accuracy then fell to a tenth, and so stays about a half.
 Shapes: N images of a step, the first half real ones, S scenes, the others; h = w = 24 cells.
 """
@@ -17,9 +18,9 @@ from torch import Tensor, nn
 from torch.func import functional_call
 from torch.nn import functional as F
 
-from pse_repro.data.relief import Scenes, draw, render
-from pse_repro.models import LATENT_SIZES, build_encoder
+from pse_repro.models import ENCODERS, build_encoder
 from pse_repro.objectives.base import Batch, Objective
+from pse_repro.objectives.shared.rendered_scenes import Scenes, draw, render
 
 CELL = 4  # pixels
 DOMAIN_WEIGHT = 0.1  # of confusing the discriminator, the three tasks having 1 each
@@ -30,7 +31,7 @@ class SyntheticLabelsNetwork(nn.Module):
 
     def __init__(self, encoder: str) -> None:
         super().__init__()
-        size = LATENT_SIZES[encoder]
+        size = ENCODERS[encoder].latent_size
         self.encoder = build_encoder(encoder)
         self.decoder = nn.Sequential(
             nn.Linear(size, 64 * 6 * 6), nn.Unflatten(1, (64, 6, 6)), nn.LeakyReLU(0.2),

@@ -8,24 +8,16 @@ the blob's from sigma 4 on.
 Shapes: image, reconstruction and maps (C, H, W), float64; an image's values in [0, 1]; mask (H, W).
 """
 
-import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 
 import torch
-from tabulate import SEPARATING_LINE, tabulate
 from torch import Tensor
 from torch.nn import functional as F
 
-from pse_repro.data.batches import Images
-from pse_repro.data.stl10 import SIDE, Dataset
-from pse_repro.data_commands import find_data
-from pse_repro.errors import UsageError
 from pse_repro.loss import PSELoss
-from pse_repro.progress import Progress
-from pse_repro.report import demo_figure
 from pse_repro.seeding import generator
+from pse_repro.text import table
 
 RADIUS = 9.5  # of the blob, in pixels; a whole number would leave a pixel sticking out on each side
 SHIFT = 0.3  # of each wrong pixel in each channel; not above 0.5, so that one of up and down stays in [0, 1]
@@ -60,38 +52,6 @@ class Demo:
         return self.blob.pse / self.noise.pse
 
 
-def demo(data: Path | None, number: int, sigma: float, out: Path, seed: int) -> str:
-    """Draw the figure of one image to `out` (.png, .svg or .pdf); returns its path and both losses, as a short table.
-
-    UsageError for a sigma, an image number or a kind of file that will not do; NotFitError for images or a folder that
-    cannot be read or written.
-    """
-    check_sigma(sigma)
-    demo_figure.check_kind(out)
-    with Progress() as progress:
-        image = choose_image(find_data(data, True, progress), number)
-    shown = compare_errors(image, sigma, seed)
-    demo_figure.write(demo_figure.draw(shown), out)
-    return f"{out}\n\n{losses_table(shown)}"
-
-
-def check_sigma(sigma: float) -> None:
-    """UsageError unless it is a number of pixels that an image has."""
-    if not (math.isfinite(sigma) and 0 <= sigma <= SIDE):
-        raise UsageError(f"sigma is {sigma:g}; expected 0 to {SIDE} pixels, an image's width: give another --sigma")
-
-
-def choose_image(data: Dataset, number: int) -> Tensor:
-    """Unlabelled image `number`, counted from 0; UsageError where there is none."""
-    images = Images(data.unlabeled, torch.device("cpu"))
-    if not 0 <= number < len(images):
-        raise UsageError(
-            f"image is {number}; expected 0 to {len(images) - 1}, an unlabelled image of {data.name}: "
-            "give another --image"
-        )
-    return images[torch.tensor([number])][0].double()
-
-
 def compare_errors(image: Tensor, sigma: float, seed: int) -> Demo:
     """The image with a blob in its middle, and with as many wrong pixels wherever `seed` throws them."""
     height, width = image.shape[-2:]
@@ -104,14 +64,12 @@ def compare_errors(image: Tensor, sigma: float, seed: int) -> Demo:
 
 def losses_table(demo: Demo) -> str:
     """Both losses of both damaged images, and how many times the noise's the blob's is."""
-    blob, noise, digits = demo.blob, demo.noise, demo_figure.digits
+    blob, noise = demo.blob, demo.noise
     cells = [
         ["MSE", digits(blob.mse), digits(noise.mse), digits(blob.mse / noise.mse)],
         [f"PSE, sigma {demo.sigma:g}", digits(blob.pse), digits(noise.pse), digits(demo.pse_ratio)],
     ]
-    header = ["loss", "blob", "noise", "blob / noise"]
-    align = ("left", "right", "right", "right")
-    return tabulate([header, SEPARATING_LINE, *cells], tablefmt="simple", disable_numparse=True, colalign=align)
+    return table(["loss", "blob", "noise", "blob / noise"], "lrrr", cells)
 
 
 def _judged(image: Tensor, wrong: Tensor, criterion: PSELoss) -> Damage:
@@ -130,3 +88,8 @@ def _with_gradient(loss: Callable[..., Tensor], reconstruction: Tensor, image: T
     value = loss(leaf, image)
     (gradient,) = torch.autograd.grad(value, leaf)
     return value.item(), gradient
+
+
+def digits(value: float) -> str:
+    """Three significant ones, on the figure as in the table."""
+    return f"{value:#.3g}".rstrip(".")

@@ -15,7 +15,8 @@ from torch import Tensor
 
 from pse_repro.errors import NotFitError, UsageError
 from pse_repro.files import write_bytes
-from pse_repro.report.plots import COLOURS, SCREEN_DPI
+from pse_repro.report.demo import digits
+from pse_repro.report.pictures.plots import COLOURS, SCREEN_DPI
 
 if TYPE_CHECKING:
     from pse_repro.report.demo import Damage, Demo
@@ -50,11 +51,6 @@ def write(figure: Figure, path: Path) -> None:
     except OSError as error:
         reason = error.strerror or error
         raise NotFitError(f"{path} cannot be written ({reason}); give another file with --out") from error
-
-
-def digits(value: float) -> str:
-    """Three significant ones, on the figure as in the table."""
-    return f"{value:#.3g}".rstrip(".")
 
 
 def draw(demo: "Demo") -> Figure:

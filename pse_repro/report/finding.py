@@ -4,12 +4,14 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 
 from pse_repro.claims.definitions import shown
-from pse_repro.config import load_protocol
+from pse_repro.compare.effects import Effect
+from pse_repro.config.protocol import load_protocol
+from pse_repro.evaluation.registry import EVALUATIONS
 from pse_repro.expected import load_expected
-from pse_repro.explain import Effect
-from pse_repro.report.contents import NONE, Run, command
-from pse_repro.report.tables import EVALUATIONS, Table
-from pse_repro.statistics import Interval
+from pse_repro.report.tables import Table
+from pse_repro.stats import Interval
+from pse_repro.study.record import Run, command
+from pse_repro.text import NONE
 
 RELEASED, DESCRIBED = "as-released", "as-described"
 _SAID = {RELEASED: "as the code was released", DESCRIBED: "as the slides describe it"}

@@ -9,12 +9,15 @@ from typing import Any
 import pandas as pd
 
 from pse_repro.claims import ClaimResult, claims_in_question
-from pse_repro.compare import PERCENTAGES, SEEDS_VERDICTS, Comparison, compare
+from pse_repro.compare.join import SEEDS_VERDICTS, Comparison, compare
+from pse_repro.compare.render import shown_number
+from pse_repro.evaluation.registry import EVALUATIONS
 from pse_repro.expected import load_expected
-from pse_repro.render import shown_number
-from pse_repro.report.contents import NONE, Run, key, label
-from pse_repro.report.tables import EVALUATIONS
-from pse_repro.statistics import images_interval
+from pse_repro.stats import images_interval
+from pse_repro.study.cells import key, label
+from pse_repro.study.record import Run
+from pse_repro.tables import PERCENTAGES
+from pse_repro.text import NONE
 
 _DASH = "\N{EN DASH}"
 CLAIM_PROTOCOLS = ("as-released", "as-described")  # whose claims the verdict tells; turned ones are left to the tables

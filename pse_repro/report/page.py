@@ -8,16 +8,17 @@ from typing import Any
 import jinja2
 
 from pse_repro.claims import ClaimResult
-from pse_repro.compare import Comparison
-from pse_repro.config import Settings, Switches
-from pse_repro.explain import switch_effects
+from pse_repro.compare.effects import switch_effects
+from pse_repro.compare.join import Comparison
+from pse_repro.config.protocol import Settings, Switches
 from pse_repro.files import write_bytes
-from pse_repro.report import contents, first_screen, protocols, provenance, tables
-from pse_repro.report.contents import Run
-from pse_repro.report.effects import effects_table
+from pse_repro.report import first_screen, protocols, provenance, tables
 from pse_repro.report.finding import finding
-from pse_repro.report.gallery import gallery
-from pse_repro.report.peers import peers_tables
+from pse_repro.report.pictures.effects import effects_table
+from pse_repro.report.pictures.gallery import gallery
+from pse_repro.report.pictures.peers import peers_tables
+from pse_repro.study import record
+from pse_repro.study.record import Run
 
 FOLDED_ROWS = 40  # a longer comparison is folded away
 FOLDED_TABLES = 4  # more tables of scores are folded away
@@ -45,7 +46,7 @@ def _contents(run: Run, comparison: Comparison, claims: Sequence[ClaimResult]) -
         "study": run.record.study.name,
         "verdict": first_screen.verdict(run, comparison, claims),
         "status": "bad" if comparison.exit_status() else "",
-        "failures": contents.failures(run),
+        "failures": record.failures(run),
         "slides": first_screen.slides_tables(run, comparison),
         "finding": finding(run, effects),
         "sections": gallery(run, effects),
@@ -74,7 +75,7 @@ def _template(name: str) -> jinja2.Template:
     html = name.endswith(".html.jinja")
     finalize: Callable[..., Any] | None = None if html else _markdown
     environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("pse_repro", "report"),
+        loader=jinja2.PackageLoader("pse_repro", "report/templates"),
         autoescape=html,
         finalize=finalize,
         undefined=jinja2.StrictUndefined,

@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 from dataclasses import asdict, fields
 
-from pse_repro.config import Protocol, Settings, Switches
-from pse_repro.report.contents import Run
+from pse_repro.config.protocol import Protocol, Settings, Switches
 from pse_repro.report.tables import Table
+from pse_repro.study.record import Run
 
 SIDE_BY_SIDE = 4  # protocols that have a column each
 

@@ -6,11 +6,11 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from pse_repro.progress import duration
-from pse_repro.report.contents import NONE, Run, command
-from pse_repro.report.tables import EVALUATIONS
+from pse_repro.evaluation.registry import EVALUATIONS
 from pse_repro.study.address import cell_folder
 from pse_repro.study.cells import Cell
+from pse_repro.study.record import Run, command
+from pse_repro.text import NONE, duration
 
 JOULES_PER_KWH = 3.6e6
 

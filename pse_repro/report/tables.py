@@ -8,16 +8,17 @@ from typing import Any
 import pandas as pd
 
 from pse_repro.claims import ALIGN, HEADER, ClaimResult, claims_table, table_notes
-from pse_repro.compare import PERCENTAGES, Comparison, model_name, printed_percent
-from pse_repro.config import Model, Protocol
+from pse_repro.compare.join import Comparison, printed_percent
+from pse_repro.compare.render import comparison_cells, notes_of, shown_number
+from pse_repro.config.protocol import Protocol
+from pse_repro.config.study import Model
+from pse_repro.evaluation.registry import EVALUATIONS, WITHOUT_FOLDS
 from pse_repro.expected import load_expected
-from pse_repro.progress import duration
-from pse_repro.render import comparison_cells, notes_of, shown_number
-from pse_repro.report.contents import NONE, Run, key, label
-from pse_repro.study.cells import WITHOUT_FOLDS, Cell
-from pse_repro.study.work import cell_parts
-
-EVALUATIONS = {"finetune": "Fine-tuning", "frozen": "Frozen features"}
+from pse_repro.study.cells import Cell, key, label
+from pse_repro.study.record import Run
+from pse_repro.study.survey import cell_parts
+from pse_repro.tables import PERCENTAGES, model_name
+from pse_repro.text import NONE, duration
 
 
 @dataclass(frozen=True)

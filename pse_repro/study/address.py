@@ -7,47 +7,22 @@ and its seed, never from the protocol's, so that work which is shared is the wor
 
 import hashlib
 import json
-import re
 from pathlib import Path
 from typing import Any
 
+from pse_repro.evaluation.registry import EVALUATION_SWITCHES
 from pse_repro.study.cells import Cell
 from pse_repro.study.store import read_json
 
-_FINETUNE = ("finetuning", "classifier", "downstream_augmentation", "fold_order", "gradient_clipping")
-_FROZEN = ("frozen_normalisation", "classifier", "downstream_augmentation", "fold_order", "gradient_clipping")
+SHOWN_IMAGES = 8  # test images whose reconstructions are kept for the report
+
 _PRETRAIN = ("pretrain_augmentation", "gradient_clipping")
 _KERNEL = ("kernel_mass", "kernel_support", "borders")
-_LOW_LABEL = ("downstream_augmentation", "gradient_clipping")
-EVALUATION_SWITCHES: dict[str, tuple[str, ...]] = {
-    "finetune": _FINETUNE,
-    "frozen": _FROZEN,
-    "linear": ("fold_order",),
-    "knn": ("fold_order",),
-    "low-label-1": _LOW_LABEL,
-    "low-label-10": _LOW_LABEL,
-    "low-label-100": _LOW_LABEL,
-    "cluster": (),
-}
 
 
 def cell_folder(run_directory: Path, cell: Cell) -> Path:
     """What is the cell's alone: its provenance, or why it could not go on."""
     return run_directory / "cells" / cell.name
-
-
-def stored_seeds(run_directory: Path) -> range:
-    """The seeds that have left something in a run, whether complete or not."""
-    found = [re.search(r"-seed(\d+)$", path.name) for path in run_directory.glob("cells/*/*")]
-    found += [re.search(r"-seed(\d+)-[0-9a-f]{8}$", path.name) for path in run_directory.glob("models/*")]
-    return range(max((int(match[1]) + 1 for match in found if match), default=0))
-
-
-def asked_seeds(run_directory: Path) -> int:
-    """How many seeds a run was asked for last, or has begun, whichever is more; 1 at least."""
-    path = run_directory / "asked.json"
-    asked = int(read_json(path)["seeds"]) if path.exists() else 1
-    return max(1, asked, len(stored_seeds(run_directory)))
 
 
 def images_place(run_directory: Path) -> Path | None:

@@ -4,11 +4,11 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from pse_repro.budget import Budget
-from pse_repro.config import Model, Protocol, Study
+from pse_repro.config.protocol import Protocol
+from pse_repro.config.study import Budget, Model, Study
+from pse_repro.evaluation.registry import WITHOUT_FOLDS
+from pse_repro.tables import model_name, plain_cell
 from pse_repro.training.pretrain import Length
-
-WITHOUT_FOLDS = ("pretrain", "cluster")  # evaluations that train no classifier
 
 
 @dataclass(frozen=True)
@@ -77,3 +77,12 @@ def scope(cells: list[Cell]) -> pd.DataFrame:
         for fold in ([""] if evaluation in WITHOUT_FOLDS else [*map(str, range(1, cell.folds + 1)), "ensemble"])
     ]
     return pd.DataFrame(rows).drop_duplicates(ignore_index=True)
+
+
+def key(model: Model) -> dict[str, str]:
+    """The model's columns in the tables."""
+    return {"encoder": model.encoder, "objective": model.objective, "sigma": plain_cell("sigma", model.sigma)}
+
+
+def label(model: Model) -> str:
+    return model_name(*key(model).values())

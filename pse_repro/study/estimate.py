@@ -13,11 +13,12 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from pse_repro.config import Protocol, Study
-from pse_repro.data.augment import Augmentation, downstream_augmentation, pretrain_augmentation
-from pse_repro.device import Machine
+from pse_repro.config.protocol import Protocol
+from pse_repro.config.study import Study
+from pse_repro.data.augment.steps import Augmentation, downstream_augmentation, pretrain_augmentation
 from pse_repro.evaluation.low_label import EPOCH_STEPS, EPOCHS, FRACTIONS
-from pse_repro.models import LATENT_SIZES, build_autoencoder, build_classifier
+from pse_repro.machine.device import Machine
+from pse_repro.models import ENCODERS, build_autoencoder, build_classifier
 from pse_repro.objectives import OBJECTIVES
 from pse_repro.study.address import evaluation_folder, model_folder
 from pse_repro.study.cells import Cell, expand
@@ -175,9 +176,9 @@ def _augmented(augment: Augmentation | None, images: Tensor) -> Callable[[], obj
 
 
 def _classifier_step(machine: Machine) -> Callable[[], None]:
-    classifier = build_classifier("two-hidden", LATENT_SIZES["cnn"]).to(machine.device)
+    classifier = build_classifier("two-hidden", ENCODERS["cnn"].latent_size).to(machine.device)
     optimizer = torch.optim.Adam(classifier.parameters())
-    features_ND = torch.rand(MEASURED_GPU_BATCH, LATENT_SIZES["cnn"], device=machine.device)
+    features_ND = torch.rand(MEASURED_GPU_BATCH, ENCODERS["cnn"].latent_size, device=machine.device)
 
     def step() -> None:
         with machine.autocast():

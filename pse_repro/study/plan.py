@@ -1,16 +1,16 @@
 """What a study consists of, before it is run: its cells, their length, and the least time they take here."""
 
-import json
 from dataclasses import asdict, dataclass
 from typing import Any
 
 from tabulate import tabulate
 
-from pse_repro.config import Protocol, Study
-from pse_repro.device import Machine
-from pse_repro.progress import duration
+from pse_repro.config.protocol import Protocol
+from pse_repro.config.study import Study
+from pse_repro.machine.device import Machine
 from pse_repro.study.cells import Cell, expand
 from pse_repro.study.estimate import estimate_seconds
+from pse_repro.text import duration, to_json
 
 
 @dataclass(frozen=True)
@@ -59,7 +59,7 @@ def _row(cell: Cell) -> dict[str, Any]:
 def render_plan(plan: Plan, format: str) -> str:
     """`format` is table (for people) or json (schemas/plan.schema.json)."""
     if format == "json":
-        return json.dumps(asdict(plan), indent=1)
+        return to_json(asdict(plan))
     rows = [row | {"evaluations": ", ".join(row["evaluations"])} for row in plan.cells]
     table = tabulate(rows, headers="keys", tablefmt="simple", missingval="")
     where = f"{plan.device}, {plan.precision}"

@@ -12,11 +12,13 @@ from pathlib import Path
 import numpy as np
 
 from pse_repro.errors import NotFitError
+from pse_repro.evaluation.registry import WITHOUT_FOLDS
 from pse_repro.evaluation.scores import ensemble, hits
 from pse_repro.study import store
-from pse_repro.study.address import evaluation_folder, model_folder, stored_seeds
-from pse_repro.study.cells import WITHOUT_FOLDS, Cell, expand
-from pse_repro.study.runner import Record
+from pse_repro.study.address import evaluation_folder, model_folder
+from pse_repro.study.cells import Cell, expand
+from pse_repro.study.record import Record
+from pse_repro.study.store import stored_seeds
 
 CLASSES = 10
 PRETRAIN = "pretrain"  # the evaluation whose metrics are those of the pre-training, as in the results table

@@ -1,20 +1,20 @@
 """What a run is doing, read from its directory by another process, which writes nothing there.
 
-A run leaves a file for each part of its work, so what is done is exact. Of what is in progress its processes say in
-their own files (pse_repro.now) how far it is; where they do not, it is known by the epoch (as of the last saved state)
-or the fold.
+A run leaves a file for each part of its work, so what is done is exact. For what is in progress its processes report in
+files of their own (pse_repro.progress.now) how far it is; without those it is known by the epoch (as of the last saved
+state) or the fold.
 """
 
 import time
 from pathlib import Path
 
 from pse_repro.errors import UsageError
-from pse_repro.now import Now, now_folder, read_nows
-from pse_repro.study.address import asked_seeds
+from pse_repro.progress.now import Now, now_folder, read_nows
 from pse_repro.study.cells import Cell, expand
-from pse_repro.study.runner import open_record, read_results
+from pse_repro.study.record import open_record, read_results
 from pse_repro.study.status_text import MOST_LATEST, Result, Status, Working, render_status
-from pse_repro.study.work import Part, Survey, baseline_folds_to_go, modified, survey
+from pse_repro.study.store import asked_seeds
+from pse_repro.study.survey import Part, Survey, baseline_folds_to_go, modified, survey
 
 __all__ = ["Result", "Status", "Working", "is_held", "read_status", "render_status"]
 

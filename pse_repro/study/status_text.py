@@ -1,13 +1,13 @@
 """What a run is doing: what there is to say of it, and how that is said on one screen, or to a program."""
 
-import json
 import time
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 
-from pse_repro.live import cut, duration, now_lines
-from pse_repro.now import Now
-from pse_repro.study.work import PRETRAIN, TimeLeft
+from pse_repro.progress.live import cut, now_lines
+from pse_repro.progress.now import Now
+from pse_repro.study.survey import PRETRAIN, TimeLeft
+from pse_repro.text import duration, to_json
 
 COLUMNS = 80  # of the terminal that it fits
 MOST_LATEST = 4
@@ -67,7 +67,7 @@ class Status:
 def render_status(status: Status, format: str) -> str:
     """`format` is table, for one screen of a terminal, or json (schemas/status.schema.json)."""
     if format == "json":
-        return json.dumps(asdict(status), indent=1, allow_nan=False)
+        return to_json(asdict(status))
     return "\n".join(cut(line, COLUMNS) for line in _lines(status))
 
 

@@ -20,6 +20,7 @@ import hashlib
 import io
 import json
 import os
+import re
 import shutil
 import time
 from collections.abc import Iterator
@@ -35,6 +36,8 @@ from torch import Tensor
 
 from pse_repro.errors import NotFitError, UsageError
 from pse_repro.files import leftovers, write_bytes
+
+RUNS = Path("runs")  # where runs go without --out
 
 _LOCK = ".lock"
 _WRITTEN = ("baselines", "cells", "figures", "models")
@@ -196,9 +199,23 @@ def first_difference(before: Any, now: Any, key: str = "") -> tuple[str, Any, An
     return None if before == now else (key, before, now)
 
 
-def newest_run(root: Path) -> Path:
+def newest_run(root: Path = RUNS) -> Path:
     """The run under `root` whose results changed last; UsageError where there is none."""
     runs = [path.parent for path in root.glob("*/run.json")]
     if not runs:
         raise UsageError(f"no run in {root}; name a run directory, or make one with: pse-repro smoke")
     return max(runs, key=lambda run: (run / "run.json").stat().st_mtime)
+
+
+def stored_seeds(run_directory: Path) -> range:
+    """The seeds that have left something in a run, whether complete or not."""
+    found = [re.search(r"-seed(\d+)$", path.name) for path in run_directory.glob("cells/*/*")]
+    found += [re.search(r"-seed(\d+)-[0-9a-f]{8}$", path.name) for path in run_directory.glob("models/*")]
+    return range(max((int(match[1]) + 1 for match in found if match), default=0))
+
+
+def asked_seeds(run_directory: Path) -> int:
+    """How many seeds a run was asked for last, or has begun, whichever is more; 1 at least."""
+    path = run_directory / "asked.json"
+    asked = int(read_json(path)["seeds"]) if path.exists() else 1
+    return max(1, asked, len(stored_seeds(run_directory)))

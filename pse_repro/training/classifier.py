@@ -13,9 +13,9 @@ import torch
 from torch import Tensor, nn
 from torch.optim.lr_scheduler import ReduceLROnPlateau
 
-from pse_repro.config import Protocol, Settings
-from pse_repro.device import Machine
+from pse_repro.config.protocol import Protocol, Settings
 from pse_repro.errors import CellError
+from pse_repro.machine.device import Machine
 from pse_repro.seeding import seeded
 
 

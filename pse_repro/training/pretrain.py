@@ -13,13 +13,13 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor, nn
 
-from pse_repro.budget import Budget
-from pse_repro.config import Model, Protocol
-from pse_repro.data.augment import pretrain_augmentation
+from pse_repro.config.protocol import Protocol
+from pse_repro.config.study import Budget, Model
+from pse_repro.data.augment.steps import pretrain_augmentation
 from pse_repro.data.batches import Images, batches
 from pse_repro.data.stl10 import Dataset
-from pse_repro.device import Machine
 from pse_repro.errors import CellError, NotFitError, UsageError
+from pse_repro.machine.device import Machine
 from pse_repro.objectives import OBJECTIVES, Batch, Objective, Setup
 from pse_repro.seeding import generator, seeded
 

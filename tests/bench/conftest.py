@@ -7,7 +7,7 @@ import pytest
 from pse_repro.bench.rows import Setting
 from pse_repro.bench.sizes import QUICK
 from pse_repro.data.stl10 import open_dataset
-from tests.tiny import CPU, write_images
+from tests.support.tiny import CPU, write_images
 
 
 @pytest.fixture(scope="session")

@@ -19,7 +19,7 @@ from pse_repro.bench.rows import Setting
 from pse_repro.bench.sizes import CPU as CPU_SIZES
 from pse_repro.bench.sizes import GPU as GPU_SIZES
 from pse_repro.errors import NotFitError, UsageError
-from tests.tiny import CPU, dataset
+from tests.support.tiny import CPU, dataset
 
 FORMS = {
     "loss": {"ours", "straightforward", "written out", "depthwise convolution", "two 1-D convolutions",

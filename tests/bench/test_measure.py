@@ -12,7 +12,7 @@ from pse_repro.bench.measure import call_count, measured, ratios, time_group
 from pse_repro.bench.memory import peak_memory
 from pse_repro.bench.result import Spread
 from pse_repro.bench.rows import Call, Form, Group, Quotient, Row
-from tests.tiny import CPU
+from tests.support.tiny import CPU
 
 MEBIBYTE = 2**20
 

@@ -12,14 +12,15 @@ import pse_repro
 from pse_repro.bench import straightforward as plain
 from pse_repro.bench.groups.downstream import plain_fold, run_folds
 from pse_repro.bench.groups.heads import OnCachedFeatures
-from pse_repro.config import Model, Protocol
+from pse_repro.config.protocol import Protocol
+from pse_repro.config.study import Model
 from pse_repro.data.batches import Images
 from pse_repro.data.stl10 import Dataset
 from pse_repro.evaluation.downstream import Downstream
-from pse_repro.models import ENCODERS, build_classifier
+from pse_repro.models import build_classifier, build_encoder
 from pse_repro.seeding import seeded
 from pse_repro.training.pretrain import Length, Pretraining
-from tests.tiny import CPU, dataset, protocol
+from tests.support.tiny import CPU, dataset, protocol
 
 
 @pytest.fixture(scope="module")
@@ -63,7 +64,7 @@ def test_a_step_of_pre_training_has_the_kit_s_loss_and_gives_its_weights(data: D
 @pytest.mark.parametrize("encoder_name", ["cnn", "resnet"])
 def test_features_are_the_kit_s(data: Dataset, encoder_name: str) -> None:
     torch.manual_seed(0)
-    encoder = ENCODERS[encoder_name]()
+    encoder = build_encoder(encoder_name)
     downstream = Downstream("features", "frozen", encoder_name, protocol(), data, CPU)
     expected = downstream.features(copy.deepcopy(encoder).eval(), downstream.test_images)
     found = plain.features(encoder, plain.Pictures(data.test), CPU.device)
@@ -129,7 +130,7 @@ def test_a_fine_tuned_fold_has_the_kit_s_losses(data: Dataset, finetuning: str) 
     switches: dict[str, object] = {"finetuning": finetuning, "downstream_augmentation": "none"}
     under = protocol(switches=switches, batch_size=100, downstream_max_epochs=2)
     torch.manual_seed(0)
-    encoder = ENCODERS["cnn"]()
+    encoder = build_encoder("cnn")
     downstream = Downstream("bench", "finetune", "cnn", under, data, CPU)
     (result,) = run_folds(downstream, [1], lambda: copy.deepcopy(encoder))
     train, validation = (plain.Pictures(data.train, indices=indices.tolist()) for indices in downstream.folds[0])

@@ -10,8 +10,8 @@ import pytest
 
 from pse_repro.data.stl10 import OFFICIAL_MD5
 from tests.cli.conftest import Run
-from tests.data.server import Answer, Server, archive, md5, serving
-from tests.tiny import write_images
+from tests.support.server import Answer, Server, archive, md5, serving
+from tests.support.tiny import write_images
 
 COUNTS = {"train": 30, "test": 20, "unlabeled": 40}
 ARCHIVE = archive(COUNTS)
@@ -70,7 +70,7 @@ def test_a_tiny_file_is_what_smoke_and_info_take(run: Run, server: Server, monke
 
 def test_info_without_data_is_of_the_embedded_sample(run: Run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     write_images(tmp_path / "drawn")
-    monkeypatch.setattr("pse_repro.data_commands.embedded_sample", lambda: tmp_path / "drawn")
+    monkeypatch.setattr("pse_repro.data.choose.embedded_sample", lambda: tmp_path / "drawn")
     status, out, err = run("data", "info")
     assert status == 0, err
     assert "embedded-sample" in out
@@ -83,7 +83,7 @@ def test_verify_without_images_says_how_to_get_them(run: Run) -> None:
 
 
 def test_the_sample_is_written_in_the_layout_that_data_takes(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("pse_repro.data.sample.write_sample", write_images)
+    monkeypatch.setattr("pse_repro.data.sample.embedded.write_sample", write_images)
     assert run("data", "sample", "drawn")[:2] == (0, "drawn\n")
     status, out, _ = run("data", "info", "--data", "drawn", "--format", "json")
     assert status == 0

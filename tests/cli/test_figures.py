@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from tests.cli.conftest import Run
-from tests.tiny import write_images
+from tests.support.tiny import write_images
 
 
 @pytest.fixture(scope="module")
@@ -30,7 +30,7 @@ def test_demo_draws_a_figure_and_prints_where_and_both_losses(run: Run, images: 
 
 
 def test_demo_without_data_shows_the_embedded_sample(run: Run, images: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("pse_repro.data_commands.embedded_sample", lambda: images)
+    monkeypatch.setattr("pse_repro.data.choose.embedded_sample", lambda: images)
     status, out, err = run("demo")
     assert (status, out.splitlines()[0]) == (0, "demo.png")
     assert "the embedded sample" in err

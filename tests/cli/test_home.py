@@ -12,7 +12,7 @@ import typer
 from pse_repro.cli.app import DATA_COMMANDS, PANELS, app, data_app
 from pse_repro.cli.home import with_home
 from tests.cli.conftest import Run
-from tests.tiny import write_images
+from tests.support.tiny import write_images
 
 FUNCTIONS = {name: function for commands in PANELS.values() for name, function in commands.items()} | DATA_COMMANDS
 NAMES_OF_FILES = ("study", "protocol", "against", "source")  # texts that may be a path, a name or a URL

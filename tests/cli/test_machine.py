@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 
 from tests.cli.conftest import Run
-from tests.tiny import write_images
+from tests.support.tiny import write_images
 
 
 def test_bench_measures_saves_and_shows_what_it_saved(run: Run, tmp_path: Path) -> None:

@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from pse_repro import cli, commands
+from pse_repro import cli
 from tests.cli.conftest import Run
 
 
@@ -46,7 +46,7 @@ def test_a_full_disk_and_a_missing_permission_are_status_3(
     def refuse(*_: object) -> None:
         raise raised
 
-    monkeypatch.setattr(commands, "run", refuse)
+    monkeypatch.setattr("pse_repro.commands.study.run", refuse)
     status, _, err = run("smoke")
     assert status == 3
     assert str(raised.strerror) in err
@@ -57,7 +57,7 @@ def test_interruption_is_status_130_and_says_that_work_is_kept(run: Run, monkeyp
     def interrupt(*_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(commands, "run", interrupt)
+    monkeypatch.setattr("pse_repro.commands.study.run", interrupt)
     status, _, err = run("smoke")
     assert status == 130
     assert "kept" in err
@@ -67,7 +67,7 @@ def test_what_nobody_expected_has_no_traceback_without_debug(run: Run, monkeypat
     def fail(*_: object) -> None:
         raise ZeroDivisionError("by zero")
 
-    monkeypatch.setattr(commands, "run", fail)
+    monkeypatch.setattr("pse_repro.commands.study.run", fail)
     status, _, err = run("smoke")
     assert status == 1
     assert "unexpected ZeroDivisionError: by zero (for a traceback: pse-repro --debug" in err

@@ -12,7 +12,7 @@ import pytest
 
 from pse_repro.expected import load_expected
 from tests.cli.conftest import Run
-from tests.report.stored import store_run, study
+from tests.support.stored_run import store_run, study
 
 
 def test_the_slides_own_numbers_are_all_within(run: Run, tmp_path: Path) -> None:

@@ -9,11 +9,11 @@ from pathlib import Path
 import jsonschema
 import pytest
 
-from pse_repro.commands import RunOptions
-from pse_repro.config import load_study
+from pse_repro.commands.study import RunOptions
+from pse_repro.study.load import load_study
 from pse_repro.tables import read_table
 from tests.cli.conftest import Run
-from tests.tiny import write_images
+from tests.support.tiny import write_images
 
 SHORT_STUDY = """
 name = "short"
@@ -189,7 +189,7 @@ def started(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, RunOptions]]:
         asked.append((study, options))
         return "done", 0
 
-    monkeypatch.setattr("pse_repro.commands.run", take)
+    monkeypatch.setattr("pse_repro.commands.study.run", take)
     return asked
 
 

@@ -6,7 +6,7 @@ On the pretended one `test_pretraining.py` takes a minute and `test_whole_networ
 import pytest
 import torch
 
-from pse_repro.device import Machine, choose_machine
+from pse_repro.machine.device import Machine, choose_machine
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -4,15 +4,15 @@ import numpy as np
 import pytest
 import torch
 
-from pse_repro.data.augment import downstream_augmentation, pretrain_augmentation
+from pse_repro.data.augment.simclr import distortion
+from pse_repro.data.augment.steps import downstream_augmentation, pretrain_augmentation
 from pse_repro.data.batches import Images
-from pse_repro.data.distortion import distortion
-from pse_repro.data.relief import draw, render
-from pse_repro.device import Machine
 from pse_repro.loss import PSELoss
+from pse_repro.machine.device import Machine
 from pse_repro.objectives import OBJECTIVES, Batch, Setup
+from pse_repro.objectives.shared.rendered_scenes import draw, render
 from pse_repro.seeding import seeded
-from tests.tiny import CPU, dataset, protocol
+from tests.support.tiny import CPU, dataset, protocol
 
 # The nearest pixel is another one where rounding moves a place over the border between two.
 OTHER_PIXELS = 2e-3

@@ -6,10 +6,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from pse_repro.device import Machine, choose_machine
+from pse_repro.machine.device import Machine, choose_machine
 from pse_repro.objectives import OBJECTIVES
-from tests.cuda.taken_up import cell, check_taken_up, curves, cut_short, pretrained
-from tests.tiny import CPU
+from tests.support.taken_up import cell, check_taken_up, curves, cut_short, pretrained
+from tests.support.tiny import CPU
 
 BF16_ROUNDING = 1e-2  # eight bits, through a tiny network; the losses are computed in float32
 # Each keeps something of its own from epoch to epoch: clusters, memories, a discriminator.
@@ -19,7 +19,7 @@ WITH_STATE = ["pse", "deepcluster", "pirl-both", "inpaint-adversarial"]
 @pytest.fixture(autouse=True)
 def _no_embedding(monkeypatch: pytest.MonkeyPatch) -> None:
     """t-SNE takes longer than the rest of such a run, and runs on a CPU anyway."""
-    monkeypatch.setattr("pse_repro.study.portrait.embed", lambda latents_ND, _: np.zeros((len(latents_ND), 2)))
+    monkeypatch.setattr("pse_repro.run.model_summary.embed", lambda latents_ND, _: np.zeros((len(latents_ND), 2)))
 
 
 @pytest.fixture(scope="module")

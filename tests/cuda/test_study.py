@@ -6,11 +6,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from pse_repro.config import build_study, study_protocols
-from pse_repro.device import Machine, choose_machine
-from pse_repro.progress import Progress
-from pse_repro.study.runner import read_results, run_study
-from tests.tiny import CPU, dataset
+from pse_repro.machine.device import Machine, choose_machine
+from pse_repro.progress.stages import Progress
+from pse_repro.run.runner import run_study
+from pse_repro.study.load import build_study, study_protocols
+from pse_repro.study.record import read_results
+from tests.support.tiny import CPU, dataset
 
 STUDY: dict[str, object] = {
     "name": "t",

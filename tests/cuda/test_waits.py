@@ -3,10 +3,10 @@
 import pytest
 import torch
 
-from pse_repro.config import Model
-from pse_repro.device import choose_machine
+from pse_repro.config.study import Model
+from pse_repro.machine.device import choose_machine
 from pse_repro.training.pretrain import Length, Pretraining
-from tests.tiny import dataset, protocol
+from tests.support.tiny import dataset, protocol
 
 
 @pytest.mark.xfail(

@@ -6,9 +6,9 @@ import pytest
 import torch
 
 from pse_repro import cli
-from pse_repro.device import choose_machine
-from pse_repro.study.runner import read_results
-from tests.cuda.taken_up import cell, check_taken_up
+from pse_repro.machine.device import choose_machine
+from pse_repro.study.record import read_results
+from tests.support.taken_up import cell, check_taken_up
 
 
 @pytest.mark.parametrize("encoder", ["cnn", "resnet"])

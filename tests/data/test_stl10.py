@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from pse_repro.config import Subset
+from pse_repro.config.study import Subset
 from pse_repro.data import stl10
 from pse_repro.data.batches import Images
 from pse_repro.data.stl10 import IMAGE_BYTES, OFFICIAL_MD5, Split, find_binaries, open_dataset, stored_bytes

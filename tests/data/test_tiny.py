@@ -9,7 +9,7 @@ import pytest
 from pse_repro.data.stl10 import OFFICIAL_MD5, open_dataset
 from pse_repro.data.tiny import write_tiny
 from pse_repro.errors import NotFitError
-from tests.data.server import binaries
+from tests.support.server import binaries
 
 FILES = binaries({"train": 3, "test": 3, "unlabeled": 3})
 

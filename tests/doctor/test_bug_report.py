@@ -8,7 +8,7 @@ from pse_repro.doctor import bug_report
 from pse_repro.doctor.bug_report import Identity, scrub
 from pse_repro.doctor.diagnosis import judge
 from pse_repro.doctor.images import Images
-from tests.doctor.invented import machine, without_gpu
+from tests.support.invented_machines import machine, without_gpu
 
 ALICE = Identity(("/mnt/home/alice", "/home/alice"), ("alice",), ("gpu7.lab.example", "gpu7"))
 

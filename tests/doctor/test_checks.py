@@ -7,7 +7,6 @@ from pathlib import Path
 import pytest
 
 from pse_repro.doctor import checks
-from pse_repro.doctor.check import amount
 from pse_repro.doctor.checks import (
     check_bf16,
     check_cache_folder,
@@ -21,7 +20,8 @@ from pse_repro.doctor.checks import (
 )
 from pse_repro.doctor.images import Images
 from pse_repro.doctor.needs import run_bytes
-from tests.doctor.invented import GB, H200, machine, without_gpu
+from pse_repro.text import amount
+from tests.support.invented_machines import GB, H200, machine, without_gpu
 
 NONE = Images(Path("/data"), "none")
 

@@ -7,9 +7,9 @@ import pytest
 from pse_repro.doctor import examine
 from pse_repro.doctor.diagnosis import Diagnosis, judge
 from pse_repro.doctor.images import Images
-from pse_repro.doctor.nvidia import Nvidia
+from pse_repro.machine.nvidia import Nvidia
 from pse_repro.study import estimate
-from tests.doctor.invented import machine, without_gpu
+from tests.support.invented_machines import machine, without_gpu
 
 
 def can_run(diagnosis: Diagnosis) -> list[str]:

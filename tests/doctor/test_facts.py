@@ -9,7 +9,7 @@ from pse_repro.doctor import facts
 from pse_repro.doctor.facts import Gpu, read_speed, read_torch
 from pse_repro.doctor.images import Images
 from pse_repro.study import estimate
-from tests.doctor.invented import GOOD
+from tests.support.invented_machines import GOOD
 
 
 def test_gpus_are_read_from_pytorch(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,8 +10,8 @@ from pse_repro.doctor.check import Check
 from pse_repro.doctor.facts import Facts, Torch
 from pse_repro.doctor.gpu_checks import check_driver, check_gpu, check_gpu_memory, check_torch, gpu_checks
 from pse_repro.doctor.needs import UNLABELED_BYTES
-from pse_repro.doctor.nvidia import Nvidia
-from tests.doctor.invented import DRIVEN, GB, H200, machine, without_gpu
+from pse_repro.machine.nvidia import Nvidia
+from tests.support.invented_machines import DRIVEN, GB, H200, machine, without_gpu
 
 CPU_BUILD = Torch("2.15.0+cpu")
 CUDA_13 = Torch("2.15.0", "13.0", ("sm_90",))

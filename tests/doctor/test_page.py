@@ -12,9 +12,9 @@ from pse_repro.doctor import render
 from pse_repro.doctor.diagnosis import judge
 from pse_repro.doctor.facts import Facts, Speed
 from pse_repro.doctor.images import Images
-from pse_repro.doctor.nvidia import Nvidia
 from pse_repro.errors import UsageError
-from tests.doctor.invented import machine, without_gpu
+from pse_repro.machine.nvidia import Nvidia
+from tests.support.invented_machines import machine, without_gpu
 
 HOPELESS = machine(
     torch={"gpus": (), "cuda": ""}, container="docker", nvidia=Nvidia(), cpu={"threads": 99},

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.tiny import write_images
+from tests.support.tiny import write_images
 
 STUDY = """
 name = "killed"

@@ -8,7 +8,7 @@ import pytest
 import typer
 
 from pse_repro import cli
-from pse_repro.config import builtin
+from pse_repro.config.toml import builtin
 
 README = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
 BLOCKS = re.findall(r"^```sh\n(.*?)```", README, re.DOTALL | re.MULTILINE)

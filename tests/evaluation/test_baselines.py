@@ -8,13 +8,13 @@ import pytest
 from sklearn.decomposition import PCA
 from sklearn.linear_model import LogisticRegression
 
-from pse_repro.config import Subset
+from pse_repro.config.study import Subset
 from pse_repro.data.folds import folds
 from pse_repro.data.stl10 import Dataset, Split, open_dataset
 from pse_repro.evaluation import baselines
 from pse_repro.evaluation.baselines import BASELINES, Baseline
 from pse_repro.evaluation.scores import cross_entropies, scores
-from tests.tiny import dataset
+from tests.support.tiny import dataset
 
 
 @pytest.fixture(autouse=True)

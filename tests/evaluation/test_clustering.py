@@ -10,7 +10,7 @@ from scipy.stats import rankdata
 from sklearn.metrics import adjusted_rand_score, normalized_mutual_info_score
 from threadpoolctl import threadpool_limits
 
-from pse_repro.data.sample import CLASS_NAMES
+from pse_repro.data.stl10 import CLASS_NAMES
 from pse_repro.evaluation.clustering import (
     MOST_POINTS,
     VEHICLES,

@@ -9,13 +9,14 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from pse_repro.config import Protocol
+from pse_repro.config.protocol import Protocol
 from pse_repro.errors import CellError
 from pse_repro.evaluation import downstream
-from pse_repro.evaluation.downstream import Downstream, FoldResult
+from pse_repro.evaluation.base import FoldResult
+from pse_repro.evaluation.downstream import Downstream
 from pse_repro.evaluation.encoders import fingerprint
 from pse_repro.training.classifier import fit
-from tests.tiny import CPU, TinyAutoencoder, dataset, protocol
+from tests.support.tiny import CPU, TinyAutoencoder, dataset, protocol
 
 pytestmark = pytest.mark.usefixtures("tiny_models")
 

@@ -13,7 +13,7 @@ from pse_repro.evaluation.encoders import fingerprint
 from pse_repro.evaluation.fold_statistics import FoldStatistics
 from pse_repro.models import build_autoencoder
 from tests.evaluation.test_encoders import varied
-from tests.tiny import TinyAutoencoder
+from tests.support.tiny import TinyAutoencoder
 
 Encode = Callable[[FoldStatistics, Sequence[Tensor]], Sequence[Tensor]]
 

@@ -8,12 +8,12 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from pse_repro.config import Protocol
+from pse_repro.config.protocol import Protocol
 from pse_repro.errors import CellError
 from pse_repro.evaluation import low_label
 from pse_repro.evaluation.encoders import fingerprint
 from pse_repro.evaluation.low_label import EPOCH_STEPS, LowLabel
-from tests.tiny import CPU, TinyAutoencoder, dataset, protocol
+from tests.support.tiny import CPU, TinyAutoencoder, dataset, protocol
 
 pytestmark = pytest.mark.usefixtures("tiny_models")
 

@@ -5,9 +5,9 @@ import pytest
 import torch
 from torch import nn
 
-from pse_repro.device import Machine
 from pse_repro.evaluation.on_features import OnFeatures, features
-from tests.tiny import CPU, dataset, protocol, tiny_encoder
+from pse_repro.machine.device import Machine
+from tests.support.tiny import CPU, dataset, protocol, tiny_encoder
 
 
 def encoder() -> nn.Module:

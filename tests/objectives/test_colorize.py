@@ -3,13 +3,13 @@
 import pytest
 import torch
 
-from pse_repro.data.lab import rgb_to_lab
-from pse_repro.models import LATENT_SIZES
+from pse_repro.models import ENCODERS
 from pse_repro.objectives.colorize import Colorize, colour_shares
-from pse_repro.objectives.colour_bins import rebalancing, reduced
-from tests.data.lab_back import lab_to_rgb
-from tests.objectives.few_steps import drawn_batch, fresh, losses, named, reached
-from tests.tiny import dataset, setup
+from pse_repro.objectives.shared.colour_bins import rebalancing, reduced
+from pse_repro.objectives.shared.lab import rgb_to_lab
+from tests.support.few_steps import drawn_batch, fresh, losses, named, reached
+from tests.support.lab_back import lab_to_rgb
+from tests.support.tiny import dataset, setup
 
 
 @pytest.fixture(scope="module")
@@ -47,7 +47,7 @@ def test_the_weights_are_of_the_unlabelled_images(objective: Colorize) -> None:
 def test_gradients_reach_every_parameter(encoder: str) -> None:
     objective = Colorize(setup("colorize", encoder))
     network, batch = fresh(objective), drawn_batch(2)
-    assert network.encoder(batch.images).shape == (2, LATENT_SIZES[encoder])
+    assert network.encoder(batch.images).shape == (2, ENCODERS[encoder].latent_size)
     assert reached(network, objective.loss(network, batch)) == named(network, "")
 
 

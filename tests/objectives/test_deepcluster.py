@@ -8,13 +8,13 @@ import torch
 from torch import Tensor, nn
 
 from pse_repro.data.batches import Images
-from pse_repro.models import LATENT_SIZES, Headed
+from pse_repro.models import ENCODERS, Headed
 from pse_repro.objectives import Batch
 from pse_repro.objectives.deepcluster import DeepCluster, EvenSampler, features
-from pse_repro.objectives.kmeans import Whitening, nearest
+from pse_repro.objectives.shared.kmeans import Whitening, nearest
 from pse_repro.seeding import seeded
-from tests.objectives.few_steps import assert_reaches_all
-from tests.tiny import CPU, dataset, setup
+from tests.support.few_steps import assert_reaches_all
+from tests.support.tiny import CPU, dataset, setup
 
 DATA = dataset(60, 1, 1)
 TRAIN = Images(DATA.unlabeled, CPU.device, torch.arange(51).numpy())
@@ -157,7 +157,7 @@ def test_features_are_those_of_all_images_in_order(monkeypatch: pytest.MonkeyPat
         torch.testing.assert_close(features(network, TRAIN), one_by_one, atol=1e-5, rtol=1e-4)
 
 
-@pytest.mark.parametrize("encoder", list(LATENT_SIZES))
+@pytest.mark.parametrize("encoder", list(ENCODERS))
 def test_the_gradient_reaches_every_parameter(encoder: str) -> None:
     with torch.autocast("cpu", torch.bfloat16):
         objective, network, _ = begun(encoder)

@@ -20,8 +20,8 @@ from pse_repro.objectives.inpaint import (
     with_holes,
 )
 from pse_repro.seeding import seeded
-from tests.objectives.few_steps import drawn_batch, fresh, losses, named, reached
-from tests.tiny import setup
+from tests.support.few_steps import drawn_batch, fresh, losses, named, reached
+from tests.support.tiny import setup
 
 CORNERS = torch.tensor([[24, 24], [0, 48], [48, 0], [7, 31]])
 KINDS = [Inpaint, AdversarialInpaint]

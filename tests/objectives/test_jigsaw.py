@@ -5,10 +5,10 @@ import torch
 from torch import Tensor, nn
 
 from pse_repro.objectives.jigsaw import Jigsaw, JigsawNetwork, move_channels, shuffle
-from pse_repro.objectives.permutations import load
-from tests.objectives.assembled import assemble
-from tests.objectives.test_tiles import corners, places_shown
-from tests.tiny import setup
+from pse_repro.objectives.shared.permutations import load
+from tests.objectives.shared.test_tiles import corners, places_shown
+from tests.support.assembled import assemble
+from tests.support.tiny import setup
 
 
 class Seen(nn.Module):

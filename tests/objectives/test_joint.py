@@ -8,12 +8,12 @@ import torch
 from torch import Tensor, nn
 
 from pse_repro import PSELoss
-from pse_repro.models import LATENT_SIZES, Autoencoder
+from pse_repro.models import ENCODERS, Autoencoder
 from pse_repro.objectives import Batch
 from pse_repro.objectives.joint import RAMP_END, Joint, JointMSE, JointPSE, ramp
-from tests.objectives.few_steps import assert_reaches_all
-from tests.objectives.test_labelled import setup
-from tests.tiny import dataset
+from tests.objectives.shared.test_labelled import setup
+from tests.support.few_steps import assert_reaches_all
+from tests.support.tiny import dataset
 
 DATA = dataset()
 
@@ -107,7 +107,7 @@ def test_sigmas_are_checked_as_those_of_mse_and_pse() -> None:
             kind.check(sigma)
 
 
-@pytest.mark.parametrize("encoder", list(LATENT_SIZES))
+@pytest.mark.parametrize("encoder", list(ENCODERS))
 def test_gradients_reach_every_parameter_and_each_term_its_own(encoder: str) -> None:
     torch.manual_seed(0)
     objective = JointPSE(replace(setup(DATA), encoder=encoder, sigma=3.0))

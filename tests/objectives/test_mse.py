@@ -5,8 +5,8 @@ import torch
 
 from pse_repro.objectives import OBJECTIVES
 from pse_repro.objectives.mse import MSE
-from pse_repro.objectives.reconstruction import squared_error
-from tests.tiny import setup
+from pse_repro.objectives.shared.reconstruction import squared_error
+from tests.support.tiny import setup
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])

@@ -5,17 +5,11 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from pse_repro.objectives.patch_location import (
-    ColourProjection,
-    PairNetwork,
-    PatchLocation,
-    drop_colours,
-    grid_patches,
-)
-from pse_repro.objectives.tiles import grid_places
-from tests.objectives.assembled import assemble
-from tests.objectives.test_tiles import corners, places_shown
-from tests.tiny import setup
+from pse_repro.objectives.patch_location import ColourProjection, PairNetwork, PatchLocation, drop_colours, grid_patches
+from pse_repro.objectives.shared.tiles import grid_places
+from tests.objectives.shared.test_tiles import corners, places_shown
+from tests.support.assembled import assemble
+from tests.support.tiny import setup
 
 
 class Seen(nn.Module):

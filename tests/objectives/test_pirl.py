@@ -10,12 +10,12 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 
 from pse_repro.data.batches import Images
-from pse_repro.models import LATENT_SIZES
+from pse_repro.models import ENCODERS
 from pse_repro.objectives import Batch
 from pse_repro.objectives.pirl import PIRL, TRANSFORMS, MemoryBank, PIRLNetwork, TileHead, nce, turned
 from pse_repro.seeding import seeded
-from tests.objectives.few_steps import assert_falls, assert_reaches_all
-from tests.tiny import dataset, setup
+from tests.support.few_steps import assert_falls, assert_reaches_all
+from tests.support.tiny import dataset, setup
 
 IMAGES = Images(dataset(16, 1, 1).unlabeled, torch.device("cpu"))[torch.arange(16)]
 
@@ -180,7 +180,7 @@ def test_negatives_are_different_images_as_many_as_there_may_be() -> None:
     assert PIRL(setup(), "jigsaw", negatives=7).negatives == 7
 
 
-@pytest.mark.parametrize("encoder", list(LATENT_SIZES))
+@pytest.mark.parametrize("encoder", list(ENCODERS))
 @pytest.mark.parametrize("transform", ["rotation", "both"])
 def test_the_gradient_reaches_every_parameter(transform: str, encoder: str) -> None:
     objective, network = built(transform, encoder)

@@ -8,12 +8,12 @@ import torch
 from torch import Tensor
 
 from pse_repro import PSELoss
-from pse_repro.config import Switches, load_protocol
+from pse_repro.config.protocol import Switches, load_protocol
 from pse_repro.kernels import PADDINGS
 from pse_repro.objectives import OBJECTIVES
 from pse_repro.objectives.joint import JointPSE
 from pse_repro.objectives.pse import PSE, pse_criterion
-from tests.tiny import setup
+from tests.support.tiny import setup
 
 RELEASED = load_protocol("as-released").switches
 DESCRIBED = load_protocol("as-described").switches

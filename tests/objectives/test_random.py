@@ -6,11 +6,11 @@ import pytest
 import torch
 
 from pse_repro.objectives.random import Random
-from pse_repro.progress import Progress
+from pse_repro.progress.stages import Progress
+from pse_repro.run.cell import CellRun
 from pse_repro.seeding import seeded
 from pse_repro.study.address import model_folder
-from pse_repro.study.cell_run import CellRun
-from tests.tiny import CPU, TinyAutoencoder, cell, dataset
+from tests.support.tiny import CPU, TinyAutoencoder, cell, dataset
 
 
 def test_it_has_no_sigma() -> None:

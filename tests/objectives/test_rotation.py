@@ -4,7 +4,7 @@ import torch
 from torch import nn
 
 from pse_repro.objectives.rotation import Rotation, all_turns
-from tests.tiny import setup
+from tests.support.tiny import setup
 
 
 def test_every_pixel_goes_where_a_turn_takes_it() -> None:

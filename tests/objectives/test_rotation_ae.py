@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 from pse_repro import models
 from pse_repro.objectives.rotation_ae import RotationAE, RotationAutoencoder, drawn_turns, rotated
 from pse_repro.seeding import seeded
-from tests.objectives.few_steps import drawn_batch, fresh, losses, named, reached
-from tests.tiny import setup
+from tests.support.few_steps import drawn_batch, fresh, losses, named, reached
+from tests.support.tiny import setup
 
 
 @given(st.lists(st.integers(0, 3), min_size=1, max_size=6), st.integers(1, 5))
@@ -65,7 +65,7 @@ def test_it_is_an_autoencoder_whose_every_parameter_learns_under_autocast(encode
     network, batch = fresh(objective), drawn_batch(2)
     assert isinstance(network, models.Autoencoder)
     latent, reconstruction = network(batch.images)
-    assert latent.shape == (2, models.LATENT_SIZES[encoder])
+    assert latent.shape == (2, models.ENCODERS[encoder].latent_size)
     assert reconstruction.shape == batch.images.shape
     with torch.autocast("cpu", torch.bfloat16):
         loss = objective.loss(network, batch)

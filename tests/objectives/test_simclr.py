@@ -9,11 +9,11 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from pse_repro.data.batches import Images
-from pse_repro.models import LATENT_SIZES
+from pse_repro.models import ENCODERS
 from pse_repro.objectives import Batch
 from pse_repro.objectives.simclr import SimCLR, nt_xent, other_view, similarities
-from tests.objectives.few_steps import assert_falls, assert_reaches_all
-from tests.tiny import dataset, setup
+from tests.support.few_steps import assert_falls, assert_reaches_all
+from tests.support.tiny import dataset, setup
 
 IMAGES = Images(dataset(16, 1, 1).unlabeled, torch.device("cpu"))[torch.arange(16)]
 
@@ -122,7 +122,7 @@ def test_the_two_views_are_distorted_differently() -> None:
     assert (first - second).abs().flatten(1).amax(1).min() > 0.01
 
 
-@pytest.mark.parametrize("encoder", list(LATENT_SIZES))
+@pytest.mark.parametrize("encoder", list(ENCODERS))
 def test_the_gradient_reaches_every_parameter(encoder: str) -> None:
     torch.manual_seed(0)
     objective = SimCLR(setup(encoder=encoder))

@@ -3,12 +3,12 @@
 import pytest
 import torch
 
-from pse_repro.data.lab import rgb_to_lab
-from pse_repro.models import LATENT_SIZES
-from pse_repro.objectives.colour_bins import reduced, soft_cross_entropy
+from pse_repro.models import ENCODERS
+from pse_repro.objectives.shared.colour_bins import reduced, soft_cross_entropy
+from pse_repro.objectives.shared.lab import rgb_to_lab
 from pse_repro.objectives.split_brain import SplitBrain, SplitBrainEncoder, half_encoder
-from tests.objectives.few_steps import drawn_batch, fresh, losses, named, reached
-from tests.tiny import setup
+from tests.support.few_steps import drawn_batch, fresh, losses, named, reached
+from tests.support.tiny import setup
 
 
 @pytest.fixture(scope="module")
@@ -21,8 +21,8 @@ def test_neither_half_sees_the_others_channels(encoder: str) -> None:
     network = SplitBrainEncoder(encoder).eval()
     lab = torch.rand(1, 3, 96, 96, generator=torch.Generator().manual_seed(0)).mul_(50).requires_grad_()
     latent = network.of_lab(lab)
-    assert latent.shape == (1, LATENT_SIZES[encoder])
-    half = LATENT_SIZES[encoder] // 2
+    assert latent.shape == (1, ENCODERS[encoder].latent_size)
+    half = ENCODERS[encoder].latent_size // 2
     for part, own in ((latent[:, :half], [True, False, False]), (latent[:, half:], [False, True, True])):
         (gradient,) = torch.autograd.grad(part.square().sum(), lab, retain_graph=True)
         assert gradient[0].flatten(1).any(1).tolist() == own

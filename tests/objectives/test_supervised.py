@@ -6,12 +6,12 @@ import pytest
 import torch
 from torch import nn
 
-from pse_repro.models import LATENT_SIZES
+from pse_repro.models import ENCODERS
 from pse_repro.objectives import Batch
-from pse_repro.objectives.labelled import classification
+from pse_repro.objectives.shared.labelled import classification
 from pse_repro.objectives.supervised import Supervised
-from tests.objectives.test_labelled import setup
-from tests.tiny import dataset
+from tests.objectives.shared.test_labelled import setup
+from tests.support.tiny import dataset
 
 DATA = dataset()
 
@@ -57,7 +57,7 @@ def _held_out(objective: Supervised, network: nn.Module) -> tuple[torch.Tensor, 
     return network(images), labels
 
 
-@pytest.mark.parametrize("encoder", list(LATENT_SIZES))
+@pytest.mark.parametrize("encoder", list(ENCODERS))
 def test_the_gradient_reaches_every_parameter(encoder: str) -> None:
     torch.manual_seed(0)
     objective = Supervised(replace(setup(DATA), encoder=encoder))
@@ -66,7 +66,7 @@ def test_the_gradient_reaches_every_parameter(encoder: str) -> None:
         loss = objective.loss(network, batch(2))
     loss.backward()
     assert loss.dtype == torch.float32
-    assert network.encoder(torch.rand(1, 3, 96, 96)).shape == (1, LATENT_SIZES[encoder])
+    assert network.encoder(torch.rand(1, 3, 96, 96)).shape == (1, ENCODERS[encoder].latent_size)
     for name, parameter in network.named_parameters():
         assert parameter.grad is not None, name
         assert parameter.grad.abs().sum() > 0, name

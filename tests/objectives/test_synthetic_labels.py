@@ -7,9 +7,9 @@ from dataclasses import replace
 import pytest
 import torch
 
-from pse_repro.data.relief import Scenes, draw, render
-from pse_repro.models import LATENT_SIZES
+from pse_repro.models import ENCODERS
 from pse_repro.objectives import Batch
+from pse_repro.objectives.shared.rendered_scenes import Scenes, draw, render
 from pse_repro.objectives.synthetic_labels import (
     CELL,
     DOMAIN_WEIGHT,
@@ -18,8 +18,8 @@ from pse_repro.objectives.synthetic_labels import (
     domain_loss,
     task_losses,
 )
-from tests.objectives.test_labelled import setup
-from tests.tiny import dataset
+from tests.objectives.shared.test_labelled import setup
+from tests.support.tiny import dataset
 
 DATA = dataset()
 
@@ -112,7 +112,7 @@ def test_the_domain_loss_is_ln_2_when_the_discriminator_cannot_tell() -> None:
     assert float(domain_loss(torch.tensor([[9.0], [9.0], [-9.0], [-9.0]]), is_real)) < 1e-3
 
 
-@pytest.mark.parametrize("encoder", list(LATENT_SIZES))
+@pytest.mark.parametrize("encoder", list(ENCODERS))
 @pytest.mark.parametrize("count", [4, 5])
 def test_bf16_gives_a_float32_loss_and_gradients_everywhere(encoder: str, count: int) -> None:
     torch.manual_seed(0)

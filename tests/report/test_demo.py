@@ -14,12 +14,13 @@ from matplotlib.patches import Rectangle
 from scipy.ndimage import gaussian_filter
 from torch import Tensor
 
-from pse_repro.data.sample import draw_split
+from pse_repro.commands.demo import check_sigma, choose_image
+from pse_repro.data.sample.embedded import draw_split
 from pse_repro.errors import NotFitError, UsageError
 from pse_repro.loss import PSELoss, pse_loss
 from pse_repro.report import demo_figure
-from pse_repro.report.demo import RADIUS, SHIFT, Damage, check_sigma, choose_image, compare_errors, losses_table
-from tests.tiny import dataset
+from pse_repro.report.demo import RADIUS, SHIFT, Damage, compare_errors, losses_table
+from tests.support.tiny import dataset
 
 IMAGE = torch.from_numpy(draw_split("unlabeled", 1)[0][0] / 255)
 SHOWN = compare_errors(IMAGE, 3.0, 0)

@@ -5,11 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from pse_repro.config import Model
-from pse_repro.explain import Effect, switch_effects
-from pse_repro.report.contents import Run
+from pse_repro.compare.effects import Effect, switch_effects
+from pse_repro.config.study import Model
 from pse_repro.report.finding import Finding, finding
-from tests.report.stored import MODELS, store_run, study
+from pse_repro.study.record import Run
+from tests.support.stored_run import MODELS, store_run, study
 
 
 def found_in(directory: Path) -> tuple[Finding | None, list[Effect]]:

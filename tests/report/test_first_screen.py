@@ -7,11 +7,10 @@ import pandas as pd
 import pytest
 
 from pse_repro.claims import judge
-from pse_repro.report.contents import Run
 from pse_repro.report.first_screen import MARKS, slides_tables, verdict
 from pse_repro.report.page import write_report
-from pse_repro.study.runner import open_record
-from tests.report.stored import IMAGES, Page, comparison, report, store_run, study
+from pse_repro.study.record import Run, open_record
+from tests.support.stored_run import IMAGES, Page, comparison, report, store_run, study
 
 DASH = "\N{EN DASH}"
 

@@ -14,16 +14,17 @@ import pandas as pd
 import pytest
 from matplotlib.image import imread
 
-from pse_repro.config import Model, load_study
+from pse_repro.compare.render import render
+from pse_repro.config.study import Model
 from pse_repro.errors import UsageError
-from pse_repro.render import render
-from pse_repro.report.contents import Run
-from pse_repro.report.gallery import gallery
 from pse_repro.report.page import write_report
+from pse_repro.report.pictures.gallery import gallery
 from pse_repro.study import store
 from pse_repro.study.address import cell_folder, evaluation_folder, model_folder
+from pse_repro.study.load import load_study
+from pse_repro.study.record import Run
 from pse_repro.study.status import read_status
-from tests.report.stored import Page, comparison, report, store_run, study
+from tests.support.stored_run import Page, comparison, report, store_run, study
 
 NASTY = '<script>alert("1")<b>'
 

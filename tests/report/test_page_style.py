@@ -7,7 +7,7 @@ import pytest
 
 import pse_repro.report
 
-STYLE = (Path(pse_repro.report.__file__).parent / "page.html.jinja").read_text(encoding="utf-8")
+STYLE = (Path(pse_repro.report.__file__).parent / "templates" / "page.html.jinja").read_text(encoding="utf-8")
 TEXTS = ("text", "soft", "good", "bad", "mark", "link")
 GROUNDS = ("page", "stripe", "good-tint", "bad-tint", "mark-tint")
 LEAST = 4.5  # WCAG 2, level AA, for text of any size

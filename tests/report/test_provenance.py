@@ -4,11 +4,11 @@ from pathlib import Path
 
 import pytest
 
-from pse_repro.report.contents import Run
 from pse_repro.report.provenance import commands, facts, files
 from pse_repro.study import store
 from pse_repro.study.address import cell_folder
-from tests.report.stored import store_run, study
+from pse_repro.study.record import Run
+from tests.support.stored_run import store_run, study
 
 MD5 = {"train_X.bin": "918c2871b30a85fa023e0c44e0bee87f"}
 

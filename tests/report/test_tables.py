@@ -6,7 +6,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from tests.report.stored import report, store_run, study
+from tests.support.stored_run import report, store_run, study
 
 
 @pytest.mark.usefixtures("no_pictures")

@@ -7,14 +7,15 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from pse_repro.config import load_protocol
-from pse_repro.progress import Progress
-from pse_repro.study.address import EVALUATION_SWITCHES, asked_seeds, cell_folder, evaluation_folder, model_folder
-from pse_repro.study.cell_run import CellRun
+from pse_repro.config.protocol import load_protocol
+from pse_repro.config.switches import all_switches
+from pse_repro.evaluation.registry import EVALUATION_SWITCHES
+from pse_repro.progress.stages import Progress
+from pse_repro.run.cell import CellRun
+from pse_repro.study.address import cell_folder, evaluation_folder, model_folder
 from pse_repro.study.cells import Cell
-from pse_repro.study.store import write_json
-from pse_repro.switches import all_switches
-from tests.tiny import CPU, cell, dataset, protocol
+from pse_repro.study.store import asked_seeds, write_json
+from tests.support.tiny import CPU, cell, dataset, protocol
 
 RUN = Path("run")
 MODEL = {1, 2, 3, 4, 5, 6, 14}  # switches that change the pre-training
@@ -72,7 +73,7 @@ def test_what_is_shared_is_done_once_and_what_is_not_is_done_anew(
             return CellRun(cell(under=under), dataset(test=37), CPU, tmp_path, progress).run()
 
     first = rows()
-    monkeypatch.setattr("pse_repro.study.pretrain_run.Pretraining", None)  # from here on nothing is pre-trained
+    monkeypatch.setattr("pse_repro.run.pretrain.Pretraining", None)  # from here on nothing is pre-trained
     frozen = rows(frozen_normalisation="running")
     assert _values(frozen, "finetune") == _values(first, "finetune")
     assert _values(frozen, "frozen") != _values(first, "frozen")

@@ -1,7 +1,8 @@
 """A study's cells and the scope of its comparison."""
 
-from pse_repro.config import load_protocol, load_study
+from pse_repro.config.protocol import load_protocol
 from pse_repro.study.cells import expand, scope
+from pse_repro.study.load import load_study
 
 
 def test_full_is_the_seven_rows_and_covers_the_slides() -> None:

@@ -6,12 +6,14 @@ from dataclasses import replace
 import pytest
 import torch
 
-from pse_repro.budget import Budget
-from pse_repro.config import Evaluation, Model, Protocol, Study, load_protocol, load_study
-from pse_repro.device import Machine
+from pse_repro.config.protocol import Protocol, load_protocol
+from pse_repro.config.study import Budget, Model, Study
+from pse_repro.evaluation.registry import Evaluation
+from pse_repro.machine.device import Machine
 from pse_repro.study import estimate
 from pse_repro.study.estimate import Costs, estimate_seconds, measure
-from tests.tiny import CPU
+from pse_repro.study.load import load_study
+from tests.support.tiny import CPU
 
 FREE = Costs(train=0, forward=0, encode=0, small=0, high=0, step=0, classify=0)
 

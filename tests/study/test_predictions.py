@@ -8,13 +8,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pse_repro.config import Model, Study, load_study, study_protocols
+from pse_repro.config.study import Model, Study
 from pse_repro.errors import NotFitError
 from pse_repro.study import store
 from pse_repro.study.address import evaluation_folder, model_folder
 from pse_repro.study.cells import Cell, expand
+from pse_repro.study.load import load_study, study_protocols
 from pse_repro.study.predictions import Predictions
-from pse_repro.study.runner import Record, open_record
+from pse_repro.study.record import Record, open_record
 
 LABELS = np.arange(2000) % 10 + 1  # as STL-10's files have them
 MODELS = (Model("cnn", "mse"), Model("cnn", "pse", 3.0))

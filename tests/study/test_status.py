@@ -9,15 +9,15 @@ import numpy as np
 import pytest
 
 from pse_repro.errors import UsageError
-from pse_repro.now import Now, now_folder
+from pse_repro.progress.now import Now, now_folder
 from pse_repro.study import store
 from pse_repro.study.address import cell_folder, evaluation_folder, model_folder
-from pse_repro.study.runner import read_results
+from pse_repro.study.record import read_results
 from pse_repro.study.status import is_held, read_status
-from pse_repro.study.work import TimeLeft
-from tests.study.finished import LONG_AGO, stored, text, undo, working
-from tests.study.test_work import write_state
-from tests.test_now import dead_process, written_by
+from pse_repro.study.survey import TimeLeft
+from tests.progress.test_now import dead_process, written_by
+from tests.study.test_survey import write_state
+from tests.support.finished_run import LONG_AGO, stored, text, undo, working
 
 
 @pytest.fixture

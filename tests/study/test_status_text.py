@@ -9,13 +9,14 @@ from pathlib import Path
 import jsonschema
 import pytest
 
-from pse_repro.now import Now, now_folder
+from pse_repro.progress.now import Now, now_folder
 from pse_repro.study import store
 from pse_repro.study.address import cell_folder, model_folder
-from pse_repro.study.status import read_status, render_status
-from tests.study.finished import stored, text, undo, working
-from tests.study.test_work import write_state
-from tests.test_now import written_by
+from pse_repro.study.status import read_status
+from pse_repro.study.status_text import render_status
+from tests.progress.test_now import written_by
+from tests.study.test_survey import write_state
+from tests.support.finished_run import stored, text, undo, working
 
 SCHEMA = json.loads((files("pse_repro") / "schemas" / "status.schema.json").read_text(encoding="utf-8"))
 

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from pse_repro.errors import CellError
 from pse_repro.training import classifier
 from pse_repro.training.classifier import fit, mean_batch_loss, predict
-from tests.tiny import CPU, protocol
+from tests.support.tiny import CPU, protocol
 
 
 class Points:

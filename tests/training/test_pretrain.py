@@ -6,13 +6,12 @@ from pathlib import Path
 import pytest
 import torch
 
-from pse_repro.budget import Budget
-from pse_repro.config import Model
+from pse_repro.config.study import Budget, Model
 from pse_repro.data.batches import Images
 from pse_repro.errors import CellError, NotFitError, UsageError
 from pse_repro.study import store
 from pse_repro.training.pretrain import Length, Pretraining, State, optimizer_tensors, restore_optimizer
-from tests.tiny import CPU, dataset, protocol
+from tests.support.tiny import CPU, dataset, protocol
 
 pytestmark = pytest.mark.usefixtures("tiny_models")
 PSE_3 = Model("cnn", "pse", 3.0)

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from pse_repro.bench.groups import augmentation, finetune, frozen, heads, loss, pretrain, scaling, smoke
 from pse_repro.bench.rows import Group, Setting
-from pse_repro.checked import hint_at
+from pse_repro.config.toml import hint_at
 from pse_repro.errors import UsageError
 
 GROUPS: Mapping[str, Callable[[Setting], Group]] = {

@@ -12,8 +12,9 @@ from pse_repro.bench import straightforward as plain
 from pse_repro.bench.groups.finetune import our_folds
 from pse_repro.bench.groups.pretrain import first_images, our_epoch
 from pse_repro.bench.rows import Call, Group, Quotient, Row, Setting, ours, ours_fp32, straightforward
-from pse_repro.config import Subset, load_protocol
-from pse_repro.data.augment import Augmentation, downstream_augmentation, pretrain_augmentation
+from pse_repro.config.protocol import load_protocol
+from pse_repro.config.study import Subset
+from pse_repro.data.augment.steps import Augmentation, downstream_augmentation, pretrain_augmentation
 from pse_repro.data.batches import Images
 from pse_repro.data.stl10 import Split
 

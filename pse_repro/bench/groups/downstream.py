@@ -6,9 +6,10 @@ import torch
 from torch import Tensor, nn
 
 from pse_repro.bench import straightforward as plain
-from pse_repro.config import Protocol
-from pse_repro.evaluation.downstream import Downstream, FoldResult
-from pse_repro.models import LATENT_SIZES, build_classifier
+from pse_repro.config.protocol import Protocol
+from pse_repro.evaluation.base import FoldResult
+from pse_repro.evaluation.downstream import Downstream
+from pse_repro.models import ENCODERS, build_classifier
 
 
 def run_folds(downstream: Downstream, numbers: Iterable[int], new_encoder: Callable[[], nn.Module]) -> list[FoldResult]:
@@ -32,4 +33,4 @@ def plain_fold(
 
 
 def new_classifier(protocol: Protocol, encoder: str) -> nn.Module:
-    return build_classifier(protocol.switches.classifier, LATENT_SIZES[encoder])
+    return build_classifier(protocol.switches.classifier, ENCODERS[encoder].latent_size)

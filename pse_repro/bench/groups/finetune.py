@@ -11,12 +11,13 @@ from pse_repro.bench.arithmetic import encoder_flops
 from pse_repro.bench.groups.downstream import new_classifier, plain_fold, run_folds
 from pse_repro.bench.groups.pretrain import NAMES
 from pse_repro.bench.rows import Call, Group, Row, Setting, ours, straightforward
-from pse_repro.config import Protocol, Subset, load_protocol
+from pse_repro.config.protocol import Protocol, load_protocol
+from pse_repro.config.study import Subset
 from pse_repro.data.folds import folds
 from pse_repro.data.stl10 import Dataset
-from pse_repro.device import Machine
 from pse_repro.evaluation.downstream import Downstream
-from pse_repro.models import ENCODERS
+from pse_repro.machine.device import Machine
+from pse_repro.models import build_encoder
 
 
 def group(setting: Setting) -> Group:
@@ -51,13 +52,13 @@ def _row(setting: Setting, encoder: str, protocol_name: str) -> Row:
 
 def our_folds(machine: Machine, data: Dataset, encoder_name: str, protocol: Protocol, count: int) -> Call:
     """The kit's first `count` folds, from an encoder that is not trained."""
-    encoder = ENCODERS[encoder_name]().to(machine.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    encoder = build_encoder(encoder_name).to(machine.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     downstream = Downstream("bench", "finetune", encoder_name, protocol, data, machine)
     return lambda: run_folds(downstream, range(1, count + 1), lambda: copy.deepcopy(encoder))
 
 
 def _plain_folds(device: torch.device, data: Dataset, encoder_name: str, protocol: Protocol) -> Call:
-    encoder: nn.Module = ENCODERS[encoder_name]().to(device)
+    encoder: nn.Module = build_encoder(encoder_name).to(device)
     size = protocol.settings.batch_size
     test = plain.loader(plain.Pictures(data.test), size)
 

@@ -9,11 +9,12 @@ from pse_repro.bench import straightforward as plain
 from pse_repro.bench.arithmetic import encoder_flops
 from pse_repro.bench.groups.pretrain import NAMES
 from pse_repro.bench.rows import Call, Group, Row, Setting, ours, straightforward
-from pse_repro.config import Subset, load_protocol
+from pse_repro.config.protocol import load_protocol
+from pse_repro.config.study import Subset
 from pse_repro.data.stl10 import Dataset
-from pse_repro.device import Machine
 from pse_repro.evaluation.downstream import Downstream
-from pse_repro.models import ENCODERS
+from pse_repro.machine.device import Machine
+from pse_repro.models import build_encoder
 
 
 def group(setting: Setting) -> Group:
@@ -29,12 +30,12 @@ def _row(setting: Setting, encoder: str, count: int) -> Row:
 
 
 def _ours(machine: Machine, data: Dataset, encoder_name: str, size: int) -> Call:
-    encoder = ENCODERS[encoder_name]().to(machine.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    encoder = build_encoder(encoder_name).to(machine.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     protocol = load_protocol("as-released", {"batch_size": size})
     downstream = Downstream("bench", "frozen", encoder_name, protocol, data, machine)
     return lambda: downstream.features(encoder.eval(), downstream.test_images)
 
 
 def _plain(device: torch.device, data: Dataset, encoder_name: str) -> Call:
-    encoder: nn.Module = ENCODERS[encoder_name]().to(device)
+    encoder: nn.Module = build_encoder(encoder_name).to(device)
     return lambda: plain.features(encoder, plain.Pictures(data.test), device)

@@ -10,14 +10,15 @@ from pse_repro.bench import straightforward as plain
 from pse_repro.bench.arithmetic import classifier_flops
 from pse_repro.bench.groups.downstream import new_classifier, plain_fold, run_folds
 from pse_repro.bench.rows import Call, Group, Row, Setting, ours, straightforward
-from pse_repro.config import Protocol, Subset, load_protocol
-from pse_repro.data.augment import Augmentation
+from pse_repro.config.protocol import Protocol, load_protocol
+from pse_repro.config.study import Subset
+from pse_repro.data.augment.steps import Augmentation
 from pse_repro.data.batches import Images
 from pse_repro.data.folds import folds
 from pse_repro.data.stl10 import Dataset
-from pse_repro.device import Machine
 from pse_repro.evaluation.downstream import Downstream
-from pse_repro.models import LATENT_SIZES
+from pse_repro.machine.device import Machine
+from pse_repro.models import ENCODERS
 
 ENCODER = "cnn"
 
@@ -51,7 +52,7 @@ def group(setting: Setting) -> Group:
 
 def table_of(data: Dataset) -> Tensor:
     """Invented features: as many as the largest set of images needs."""
-    return torch.randn(max(len(data.train), len(data.test)), LATENT_SIZES[ENCODER])
+    return torch.randn(max(len(data.train), len(data.test)), ENCODERS[ENCODER].latent_size)
 
 
 def _ours(machine: Machine, protocol: Protocol, data: Dataset) -> Call:

@@ -9,10 +9,11 @@ from torch import nn
 from pse_repro.bench import straightforward as plain
 from pse_repro.bench.arithmetic import autoencoder_flops
 from pse_repro.bench.rows import Call, Group, Row, Setting, ours, straightforward
-from pse_repro.config import Model, load_protocol
+from pse_repro.config.protocol import load_protocol
+from pse_repro.config.study import Model
 from pse_repro.data.stl10 import Dataset, Split
-from pse_repro.device import Machine
 from pse_repro.errors import NotFitError
+from pse_repro.machine.device import Machine
 from pse_repro.models import build_autoencoder
 from pse_repro.training.pretrain import Length, Pretraining
 

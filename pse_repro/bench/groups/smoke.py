@@ -7,11 +7,12 @@ from tempfile import TemporaryDirectory
 
 from pse_repro.bench.rows import Call, Group, Row, Setting, ours
 from pse_repro.bench.sizes import QUICK
-from pse_repro.config import Study, Subset, load_study, study_protocols
+from pse_repro.config.study import Study, Subset
 from pse_repro.data.stl10 import Dataset
-from pse_repro.device import Machine
-from pse_repro.progress import Progress
-from pse_repro.study.runner import run_study
+from pse_repro.machine.device import Machine
+from pse_repro.progress.stages import Progress
+from pse_repro.run.runner import run_study
+from pse_repro.study.load import load_study, study_protocols
 
 
 def group(setting: Setting) -> Group:

@@ -9,8 +9,8 @@ from scipy import stats
 from torchvision import transforms
 from torchvision.transforms import functional as tv
 
-from pse_repro.data import augment
-from tests.data.augment.images import (
+from pse_repro.data.augment import steps
+from tests.support.augment_images import (
     FAR,
     TORCHVISIONS,
     assert_alike,
@@ -26,14 +26,14 @@ from tests.data.augment.images import (
 
 def test_half_of_the_images_are_flipped() -> None:
     images = marked(2000)[..., ::12, ::12]
-    flipped = changed(augment.Flip(), images)
+    flipped = changed(steps.Flip(), images)
     mirrored = (flipped == images.flip(-1)).flatten(1).all(1)
     assert ((flipped == images).flatten(1).all(1) ^ mirrored).all()
     assert float(mirrored.double().mean()) == pytest.approx(0.5, abs=FAR * 0.5 / 2000**0.5)
 
 
 def test_the_padded_crop_is_torchvisions() -> None:
-    crop, images = augment.PaddedCrop(4), noise(12)
+    crop, images = steps.PaddedCrop(4), noise(12)
     drawn = crop.draw(12)
     wanted = [
         tv.crop(tv.pad(image, [4]), int(y) + 4, int(x) + 4, 96, 96) for image, (x, y) in zip(images, drawn, strict=True)
@@ -42,7 +42,7 @@ def test_the_padded_crop_is_torchvisions() -> None:
 
 
 def test_the_padded_crop_moves_by_each_offset_equally_often() -> None:
-    offsets = member(augment.PaddedCrop, "small").draw(8100)
+    offsets = member(steps.PaddedCrop, "small").draw(8100)
     values, counts = offsets.unique(dim=0, return_counts=True)
     assert (len(values), values.min(), values.max()) == (81, -4, 4)
     assert stats.chisquare(counts.numpy()).pvalue > 1e-4
@@ -50,7 +50,7 @@ def test_the_padded_crop_moves_by_each_offset_equally_often() -> None:
 
 @pytest.mark.parametrize("name", ["high", "higher"])
 def test_the_resized_crop_is_an_interpolation_of_its_box_alone(name: str) -> None:
-    crop, images = member(augment.ResizedCrop, name), noise(12).double()
+    crop, images = member(steps.ResizedCrop, name), noise(12).double()
     drawn = crop.draw(12)
     boxes = [image[:, top : top + height, left : left + width] for image, (left, top, width, height) in zip(
         images, drawn.int().tolist(), strict=True)]  # fmt: skip
@@ -59,7 +59,7 @@ def test_the_resized_crop_is_an_interpolation_of_its_box_alone(name: str) -> Non
 
 
 def test_the_resized_crop_is_pillows() -> None:
-    crop, images = member(augment.ResizedCrop), smooth(12)
+    crop, images = member(steps.ResizedCrop), smooth(12)
     drawn = crop.draw(12)
     boxes = drawn.int().tolist()
 
@@ -71,14 +71,14 @@ def test_the_resized_crop_is_pillows() -> None:
 
 
 def test_a_crop_that_never_fits_is_the_whole_image() -> None:
-    boxes = augment.ResizedCrop((1.0, 1.0), (4.0, 5.0)).draw(3)
+    boxes = steps.ResizedCrop((1.0, 1.0), (4.0, 5.0)).draw(3)
     assert boxes.tolist() == [[0, 0, 96, 96]] * 3
     images = noise(3)
-    torch.testing.assert_close(augment.ResizedCrop((1.0, 1.0), (1.0, 1.0))(images, boxes), images, atol=2e-5, rtol=0)
+    torch.testing.assert_close(steps.ResizedCrop((1.0, 1.0), (1.0, 1.0))(images, boxes), images, atol=2e-5, rtol=0)
 
 
 def test_the_resized_crops_are_torchvisions_in_distribution() -> None:
-    scales = slopes(changed(member(augment.ResizedCrop), marked(600)))
+    scales = slopes(changed(member(steps.ResizedCrop), marked(600)))
     widths, heights = scales[:, 0, 0], scales[:, 1, 1]
     boxes = [transforms.RandomResizedCrop.get_params(noise(1)[0], (0.8, 1.0), (0.8, 1.2))[2:] for _ in range(600)]
     theirs = torch.tensor(boxes) / 96
@@ -91,12 +91,12 @@ def test_the_boxes_lie_as_torchvisions(name: str) -> None:
     theirs = TORCHVISIONS[name].transforms[0]
     drawn = [theirs.get_params(noise(1)[0], theirs.scale, theirs.ratio) for _ in range(3000)]
     their_boxes = torch.tensor(drawn).double()[:, [1, 0, 3, 2]]  # left, top, width, height
-    for ours, other in zip(member(augment.ResizedCrop, name).draw(9000).double().T, their_boxes.T, strict=True):
+    for ours, other in zip(member(steps.ResizedCrop, name).draw(9000).double().T, their_boxes.T, strict=True):
         assert_alike(ours, other)
 
 
 def test_the_rotation_is_pillows() -> None:
-    rotation, images = member(augment.Rotation, "higher"), smooth(12)
+    rotation, images = member(steps.Rotation, "higher"), smooth(12)
     drawn = rotation.draw(12)
     wanted = through_pillow(images, lambda image, number: tv.rotate(image, float(drawn[number, 0])))
     # Pillow counts in 1/65536 of a pixel: where a source lies on the border of two pixels, it may take the other.
@@ -105,14 +105,14 @@ def test_the_rotation_is_pillows() -> None:
 
 
 def test_every_image_is_rotated_by_an_angle_uniform_over_the_range() -> None:
-    turned = slopes(changed(member(augment.Rotation), marked(600)))
+    turned = slopes(changed(member(steps.Rotation), marked(600)))
     degrees = torch.atan2(turned[:, 0, 1] - turned[:, 1, 0], turned[:, 0, 0] + turned[:, 1, 1]).rad2deg()
     assert degrees.abs().max() < 10.1
     assert stats.kstest(degrees.numpy(), stats.uniform(-10, 20).cdf).pvalue > 1e-4
 
 
 def test_the_perspective_is_pillows_and_the_others_stay_as_they_are() -> None:
-    projection, images = member(augment.Perspective, "higher"), smooth(24)
+    projection, images = member(steps.Perspective, "higher"), smooth(24)
     drawn = projection.draw(24)
     first = [[0, 0], [95, 0], [95, 95], [0, 95]]
 
@@ -134,7 +134,7 @@ def test_the_perspective_is_pillows_and_the_others_stay_as_they_are() -> None:
 @pytest.mark.parametrize("name", ["high", "higher"])
 def test_the_corners_move_inwards_as_torchvisions_and_as_often(name: str) -> None:
     theirs = TORCHVISIONS[name].transforms[-1]
-    drawn = member(augment.Perspective, name).draw(4000)
+    drawn = member(steps.Perspective, name).draw(4000)
     error = (theirs.p * (1 - theirs.p) / 4000) ** 0.5
     assert float(drawn[:, 0].mean()) == pytest.approx(theirs.p, abs=FAR * error)
     ends = [theirs.get_params(96, 96, theirs.distortion_scale) for _ in range(500)]
@@ -145,7 +145,7 @@ def test_the_corners_move_inwards_as_torchvisions_and_as_often(name: str) -> Non
 
 def test_a_homography_takes_the_moved_corners_to_the_images() -> None:
     moves = torch.randint(0, 15, (20, 4, 2)).double()
-    a, b, c, d, e, f, g, h = augment.homographies(moves.flatten(1)).T[..., None]
+    a, b, c, d, e, f, g, h = steps.homographies(moves.flatten(1)).T[..., None]
     corners = torch.tensor([[0, 0], [95, 0], [95, 95], [0, 95]]).double()
     x, y = (corners + moves * torch.tensor([[1, 1], [-1, 1], [-1, -1], [1, -1]])).unbind(-1)
     found = torch.stack([a * x + b * y + c, d * x + e * y + f], -1) / (g * x + h * y + 1)[..., None]

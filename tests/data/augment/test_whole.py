@@ -3,10 +3,10 @@
 import pytest
 import torch
 
-from pse_repro.data import augment
-from pse_repro.data.augment import downstream_augmentation, pretrain_augmentation
+from pse_repro.data.augment import steps
+from pse_repro.data.augment.steps import downstream_augmentation, pretrain_augmentation
 from pse_repro.seeding import seeded
-from tests.data.augment.images import AUGMENTATIONS, TORCHVISIONS, assert_alike, noise, smooth, through_pillow
+from tests.support.augment_images import AUGMENTATIONS, TORCHVISIONS, assert_alike, noise, smooth, through_pillow
 
 
 @pytest.mark.parametrize("name", AUGMENTATIONS)
@@ -66,7 +66,7 @@ def test_parts_memory_format_and_autocast_make_no_difference(name: str, monkeypa
     assert augment_batch is not None
     drawn = []
     for size, autocast, given in ((4, False, images), (21, True, images.to(memory_format=torch.channels_last))):
-        monkeypatch.setattr(augment, "CPU_IMAGES", size)
+        monkeypatch.setattr(steps, "CPU_IMAGES", size)
         with seeded("a"), torch.autocast("cpu", torch.bfloat16, enabled=autocast):
             drawn.append(augment_batch(given))
     torch.testing.assert_close(*drawn, atol=1e-6, rtol=0)

@@ -5,11 +5,11 @@ from collections.abc import Iterator
 
 import pytest
 
-from pse_repro.data import download, fetch
-from pse_repro.data.archive import Archive
+from pse_repro.data.fetch import get, stream
+from pse_repro.data.fetch.archive import Archive
 from pse_repro.data.stl10 import OFFICIAL_MD5
-from tests.data.fetch.getting import FILES, GOOD, MD5
-from tests.data.server import Server, md5, serving
+from tests.support.getting import FILES, GOOD, MD5
+from tests.support.server import Server, md5, serving
 
 
 @pytest.fixture(scope="module")
@@ -22,8 +22,8 @@ def server() -> Iterator[Server]:
 def impatient() -> Iterator[None]:
     """Time-outs for a local server; no proxy of the machine's; small archives need not reach the disk."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(download, "READ_SECONDS", 2.0)
-        patch.setattr(download, "BACKOFF_SECONDS", 0.0)
+        patch.setattr(stream, "READ_SECONDS", 2.0)
+        patch.setattr(stream, "BACKOFF_SECONDS", 0.0)
         patch.setattr(os, "fsync", lambda _: None)
         for name in ("http_proxy", "all_proxy", "HTTP_PROXY", "ALL_PROXY"):
             patch.delenv(name, raising=False)
@@ -34,5 +34,5 @@ def impatient() -> Iterator[None]:
 def official(server: Server, monkeypatch: pytest.MonkeyPatch) -> Archive:
     """Makes the small archive STL-10's."""
     known = Archive(server.serve(GOOD), MD5, len(GOOD), {name: md5(FILES[name]) for name in OFFICIAL_MD5})
-    monkeypatch.setattr(fetch, "STL10", known)
+    monkeypatch.setattr(get, "STL10", known)
     return known

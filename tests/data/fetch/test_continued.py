@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from pse_repro.data import fetch
-from pse_repro.data.archive import Archive
-from pse_repro.progress import Progress, Stage
-from tests.data.fetch.getting import FILES, GOOD, MD5, OTHER, PART, QUIET, begun, left, refused, written
-from tests.data.server import Answer, Server, archive, binaries, md5
+from pse_repro.data.fetch import get
+from pse_repro.data.fetch.archive import Archive
+from pse_repro.progress.stages import Progress, Stage
+from tests.support.getting import FILES, GOOD, MD5, OTHER, PART, QUIET, begun, left, refused, written
+from tests.support.server import Answer, Server, archive, binaries, md5
 
 
 class Interrupted(Progress):
@@ -50,12 +50,12 @@ def test_interrupted_it_continues(
     official: Archive, server: Server, tmp_path: Path, after: int, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with pytest.raises(KeyboardInterrupt):
-        fetch.fetch(tmp_path, Interrupted("downloading", after))
+        get.fetch(tmp_path, Interrupted("downloading", after))
     there = (tmp_path / PART).read_bytes()
     assert len(there) > after
     assert GOOD.startswith(there)
     with Progress() as progress:
-        assert written(fetch.fetch(tmp_path, progress)) == FILES
+        assert written(get.fetch(tmp_path, progress)) == FILES
     assert server.starts == [None, len(there)] if len(there) < len(GOOD) else [None]
     assert server.seen[-1].headers.get("If-Range") in ('"one"', None)
     assert ("continues at 0." in capsys.readouterr().err) == (len(there) < len(GOOD))
@@ -67,16 +67,16 @@ def test_interrupted_while_unpacking_it_unpacks_again(
     official: Archive, server: Server, tmp_path: Path, after: int
 ) -> None:
     with pytest.raises(KeyboardInterrupt):
-        fetch.fetch(tmp_path, Interrupted("extracting", after))
+        get.fetch(tmp_path, Interrupted("extracting", after))
     assert left(tmp_path) == [PART, f"{PART}.json"]
-    assert written(fetch.fetch(tmp_path, QUIET)) == FILES
+    assert written(get.fetch(tmp_path, QUIET)) == FILES
     assert len(server.seen) == 1
 
 
 def test_leftovers_of_a_killed_process_are_cleared_away(official: Archive, tmp_path: Path) -> None:
     (tmp_path / ".stl10_binary.part" / "more").mkdir(parents=True)
     (tmp_path / ".stl10_binary.part" / "train_X.bin").write_bytes(b"half")
-    assert written(fetch.fetch(tmp_path, QUIET)) == FILES
+    assert written(get.fetch(tmp_path, QUIET)) == FILES
     assert left(tmp_path) == ["stl10_binary"]
 
 
@@ -99,7 +99,7 @@ def test_what_was_begun_is_used_if_it_fits(
     official: Archive, server: Server, tmp_path: Path, content: bytes, note: dict[str, object], starts: list[int | None]
 ) -> None:
     begun(tmp_path, content, **{key: official.where if value == "URL" else value for key, value in note.items()})
-    assert written(fetch.fetch(tmp_path, QUIET)) == FILES
+    assert written(get.fetch(tmp_path, QUIET)) == FILES
     assert server.starts == starts
 
 
@@ -108,13 +108,13 @@ def test_why_it_starts_over_is_said(
 ) -> None:
     server.serve(GOOD, Answer(cut=20_000), Answer(cut=90_000, etag='"two"'), usual=Answer(etag='"two"'))
     with Progress() as progress:
-        assert written(fetch.fetch(tmp_path, progress)) == FILES
+        assert written(get.fetch(tmp_path, progress)) == FILES
     assert "stl10_binary.tar.gz changed on the server while it was read: starting over" in capsys.readouterr().err
     assert server.starts == [None, 20_000, None]
     shutil.rmtree(tmp_path / "stl10_binary")
     begun(tmp_path, bytes(len(GOOD)))
     with Progress() as progress:
-        assert written(fetch.fetch(tmp_path, progress)) == FILES
+        assert written(get.fetch(tmp_path, progress)) == FILES
     assert f"expected {len(GOOD):,} bytes with MD5 {MD5}: starting over" in capsys.readouterr().err
 
 
@@ -122,14 +122,14 @@ def test_why_it_starts_over_is_said(
 def test_a_damaged_note_does_no_harm(official: Archive, tmp_path: Path, note: str) -> None:
     begun(tmp_path, GOOD[:9])
     (tmp_path / f"{PART}.json").write_text(note)
-    assert written(fetch.fetch(tmp_path, QUIET)) == FILES
+    assert written(get.fetch(tmp_path, QUIET)) == FILES
 
 
 PROGRAM = """
 import sys
 from pathlib import Path
-from pse_repro.data.fetch import fetch
-from pse_repro.progress import Progress
+from pse_repro.data.fetch.get import fetch
+from pse_repro.progress.stages import Progress
 fetch(Path(sys.argv[1]), Progress(quiet=True), source=sys.argv[2], md5=sys.argv[3])
 """
 
@@ -149,7 +149,7 @@ def test_killed_it_continues_and_meanwhile_nobody_else_may(server: Server, tmp_p
     there = grown.read_bytes()
     assert 200_000 < len(there) < len(content)
     assert content.startswith(there)
-    assert written(fetch.fetch(tmp_path, QUIET, source=url, md5=md5(content))) == binaries(
+    assert written(get.fetch(tmp_path, QUIET, source=url, md5=md5(content))) == binaries(
         {"train": 30, "test": 10, "unlabeled": 60}
     )
     assert server.starts == [None, len(there)]

@@ -7,16 +7,16 @@ from pathlib import Path
 import filelock
 import pytest
 
-from pse_repro.data import fetch
-from pse_repro.data.archive import Archive
+from pse_repro.data.fetch import get
+from pse_repro.data.fetch.archive import Archive
 from pse_repro.data.stl10 import OFFICIAL_MD5
-from pse_repro.progress import Progress
-from tests.data.fetch.getting import FILES, GOOD, MD5, OTHER, QUIET, begun, left, refused, written
-from tests.data.server import Answer, Server, binaries, entries, md5, packed
+from pse_repro.progress.stages import Progress
+from tests.support.getting import FILES, GOOD, MD5, OTHER, QUIET, begun, left, refused, written
+from tests.support.server import Answer, Server, binaries, entries, md5, packed
 
 
 def test_the_official_archive_ends_as_its_files(official: Archive, server: Server, tmp_path: Path) -> None:
-    folder = fetch.fetch(tmp_path / "new" / "place", QUIET)
+    folder = get.fetch(tmp_path / "new" / "place", QUIET)
     assert folder == tmp_path / "new" / "place" / "stl10_binary"
     assert written(folder) == FILES
     assert left(folder.parent) == ["stl10_binary"]
@@ -26,9 +26,9 @@ def test_the_official_archive_ends_as_its_files(official: Archive, server: Serve
 def test_what_is_there_is_not_got_again(
     official: Archive, server: Server, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    fetch.fetch(tmp_path, QUIET)
+    get.fetch(tmp_path, QUIET)
     with Progress() as progress:
-        assert fetch.fetch(tmp_path, progress) == tmp_path / "stl10_binary"
+        assert get.fetch(tmp_path, progress) == tmp_path / "stl10_binary"
     assert "are there already, and complete" in capsys.readouterr().err
     assert len(server.seen) == 1
 
@@ -38,18 +38,18 @@ def test_official_files_from_elsewhere_need_no_record(official: Archive, server:
     for name in OFFICIAL_MD5:
         (tmp_path / "stl10_binary" / name).write_bytes(FILES[name])
     with filelock.FileLock(tmp_path / ".stl10_binary.lock"):  # it needs no lock either
-        fetch.fetch(tmp_path, QUIET)
+        get.fetch(tmp_path, QUIET)
     assert not server.seen
 
 
 @pytest.mark.parametrize("name", OFFICIAL_MD5)
 @pytest.mark.parametrize("gone", [True, False])
 def test_a_damaged_file_is_replaced_and_kept(official: Archive, tmp_path: Path, name: str, gone: bool) -> None:
-    folder = fetch.fetch(tmp_path, QUIET)
+    folder = get.fetch(tmp_path, QUIET)
     (folder / name).write_bytes(b"mine")
     if gone:
         (folder / name).unlink()
-    fetch.fetch(tmp_path, QUIET)
+    get.fetch(tmp_path, QUIET)
     assert written(folder) == FILES
     assert left(tmp_path) == ["stl10_binary", "stl10_binary-before-1"]
     before = tmp_path / "stl10_binary-before-1" / name
@@ -58,21 +58,21 @@ def test_a_damaged_file_is_replaced_and_kept(official: Archive, tmp_path: Path, 
 
 def test_an_empty_folder_is_simply_filled(official: Archive, tmp_path: Path) -> None:
     (tmp_path / "stl10_binary").mkdir()
-    assert written(fetch.fetch(tmp_path, QUIET)) == FILES
+    assert written(get.fetch(tmp_path, QUIET)) == FILES
     assert left(tmp_path) == ["stl10_binary"]
 
 
 def test_another_archive_is_taken_at_its_md5_and_remembered(official: Archive, server: Server, tmp_path: Path) -> None:
     url = server.serve(OTHER)
-    folder = fetch.fetch(tmp_path, QUIET, source=url, md5=md5(OTHER).upper())
+    folder = get.fetch(tmp_path, QUIET, source=url, md5=md5(OTHER).upper())
     assert written(folder) == binaries(seed=1)
-    fetch.fetch(tmp_path, QUIET, source=url, md5=md5(OTHER))
+    get.fetch(tmp_path, QUIET, source=url, md5=md5(OTHER))
     assert len(server.seen) == 1
     (folder / "test_y.bin").write_bytes(b"\1\2")
-    fetch.fetch(tmp_path, QUIET, source=url, md5=md5(OTHER))
+    get.fetch(tmp_path, QUIET, source=url, md5=md5(OTHER))
     assert written(folder) == binaries(seed=1)
     (folder / ".archive.json").write_text(json.dumps({"md5": md5(OTHER), "files": []}))
-    fetch.fetch(tmp_path, QUIET, source=url, md5=md5(OTHER))
+    get.fetch(tmp_path, QUIET, source=url, md5=md5(OTHER))
     assert len(server.seen) == 3
 
 
@@ -92,7 +92,7 @@ def test_another_archive_in_its_place_is_refused(official: Archive, server: Serv
 
 def test_a_local_archive_is_proven_and_left_alone(official: Archive, server: Server, tmp_path: Path) -> None:
     (tmp_path / "mine.tgz").write_bytes(GOOD)
-    assert written(fetch.fetch(tmp_path / "x", QUIET, source=str(tmp_path / "mine.tgz"))) == FILES
+    assert written(get.fetch(tmp_path / "x", QUIET, source=str(tmp_path / "mine.tgz"))) == FILES
     assert left(tmp_path / "x") == ["stl10_binary"]
     assert (tmp_path / "mine.tgz").read_bytes() == GOOD
     assert not server.seen
@@ -112,15 +112,15 @@ def test_a_source_that_is_none_is_refused(tmp_path: Path, source: str) -> None:
 def test_the_archive_is_kept_where_it_is_wanted_and_used_again(
     official: Archive, server: Server, tmp_path: Path
 ) -> None:
-    folder = fetch.fetch(tmp_path, QUIET, keep_archive=True)
+    folder = get.fetch(tmp_path, QUIET, keep_archive=True)
     assert left(tmp_path) == ["stl10_binary", "stl10_binary.tar.gz"]
     assert (tmp_path / "stl10_binary.tar.gz").read_bytes() == GOOD
     shutil.rmtree(folder)
-    assert written(fetch.fetch(tmp_path, QUIET)) == FILES
+    assert written(get.fetch(tmp_path, QUIET)) == FILES
     assert len(server.seen) == 1
     shutil.rmtree(folder)
     (tmp_path / "stl10_binary.tar.gz").write_bytes(b"damaged")
-    fetch.fetch(tmp_path, QUIET, keep_archive=True)
+    get.fetch(tmp_path, QUIET, keep_archive=True)
     assert (tmp_path / "stl10_binary.tar.gz").read_bytes() == GOOD
 
 

@@ -10,13 +10,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pse_repro.data import archive as archive_module
-from pse_repro.data import download, fetch
-from pse_repro.data.archive import Archive
+from pse_repro.data.fetch import archive as archive_module
+from pse_repro.data.fetch import get, stream
+from pse_repro.data.fetch.archive import Archive
 from pse_repro.data.stl10 import OFFICIAL_MD5
 from pse_repro.errors import NotFitError
-from tests.data.fetch.getting import FILES, GOOD, MD5, PART, QUIET, begun, left, refused, written
-from tests.data.server import Answer, Server, md5
+from tests.support.getting import FILES, GOOD, MD5, PART, QUIET, begun, left, refused, written
+from tests.support.server import Answer, Server, md5
 
 
 def test_a_full_disk_is_found_before_the_download(
@@ -32,7 +32,7 @@ def test_a_full_disk_is_found_before_the_download(
     refused(tmp_path, official.where, "0" * 32)  # of another archive, only the server knows the size
     assert len(server.seen) == 1
     begun(tmp_path, GOOD[:100_000])
-    fetch.fetch(tmp_path, QUIET)  # 100,000 bytes less are needed
+    get.fetch(tmp_path, QUIET)  # 100,000 bytes less are needed
 
 
 def test_a_disk_that_fills_up_while_downloading_is_said_and_continued(
@@ -45,7 +45,7 @@ def test_a_disk_that_fills_up_while_downloading_is_said_and_continued(
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
     assert (tmp_path / PART).read_bytes() == GOOD[:100_000]
-    assert written(fetch.fetch(tmp_path, QUIET)) == FILES
+    assert written(get.fetch(tmp_path, QUIET)) == FILES
     assert server.starts == [None, 100_000]
 
 
@@ -58,7 +58,7 @@ def test_a_disk_that_fills_up_while_unpacking_is_said_and_continued(
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(archive_module, "_write", full)
         assert f"{tmp_path}: No space left on device; free some space" in refused(tmp_path)
-    assert written(fetch.fetch(tmp_path, QUIET)) == FILES
+    assert written(get.fetch(tmp_path, QUIET)) == FILES
     assert len(server.seen) == 1
 
 
@@ -104,21 +104,21 @@ def test_whatever_the_server_does_the_files_are_right_or_the_next_call_gets_them
 ) -> None:
     files_md5 = {name: md5(FILES[name]) for name in OFFICIAL_MD5}
     with pytest.MonkeyPatch.context() as patch, tempfile.TemporaryDirectory() as place:
-        patch.setattr(download, "READ_SECONDS", 0.1)
+        patch.setattr(stream, "READ_SECONDS", 0.1)
         url = server.serve(GOOD, *faults)
         if known:
-            patch.setattr(fetch, "STL10", Archive(url, MD5, len(GOOD), files_md5))
+            patch.setattr(get, "STL10", Archive(url, MD5, len(GOOD), files_md5))
         directory = Path(place) / "x"
         try:
             if tiny:  # another use of the same server in between
-                fetch.fetch_tiny(2, Path(place) / "few.npz", QUIET, source=url)
-            folder = fetch.fetch(directory, QUIET, source=url, md5=MD5)
+                get.fetch_tiny(2, Path(place) / "few.npz", QUIET, source=url)
+            folder = get.fetch(directory, QUIET, source=url, md5=MD5)
         except NotFitError as error:
             line = str(error)
             assert "\n" not in line
             assert not (directory / "stl10_binary").exists()
             server.plan.clear()
-            patch.setattr(download, "READ_SECONDS", 2.0)
-            folder = fetch.fetch(directory, QUIET, source=url, md5=MD5)
+            patch.setattr(stream, "READ_SECONDS", 2.0)
+            folder = get.fetch(directory, QUIET, source=url, md5=MD5)
         assert written(folder) == FILES
         assert left(directory) == ["stl10_binary"]

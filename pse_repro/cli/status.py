@@ -1,0 +1,26 @@
+"""The command status."""
+
+from typing import Annotated
+
+import typer
+
+from pse_repro.cli.options import RunArgument, ShortFormat, ShortFormatOption
+
+
+def status(
+    run: RunArgument = None,
+    format: ShortFormatOption = ShortFormat.table,
+    watch: Annotated[
+        bool, typer.Option("--watch", envvar="PSE_REPRO_WATCH", help="Show it anew every few seconds until it ends.")
+    ] = False,
+) -> None:
+    """Say what a run is doing, also from another terminal: what is done, what is in progress, how long is left.
+
+    Example: `pse-repro status runs/full --watch`
+    """
+    from pse_repro.commands import status as commands
+
+    if watch:
+        commands.watch(run, format.value)
+    else:
+        typer.echo(commands.status(run, format.value))

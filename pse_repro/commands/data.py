@@ -1,0 +1,42 @@
+"""What the commands on images do, and which images a run takes."""
+
+from pathlib import Path
+
+from pse_repro.data.choose import find_data
+from pse_repro.data.fetch.get import fetch as fetch_archive
+from pse_repro.data.fetch.get import fetch_tiny as fetch_first
+from pse_repro.data.inspect.info import info as describe
+from pse_repro.data.inspect.render import render_info, render_verification
+from pse_repro.data.inspect.sheet import contact_sheet
+from pse_repro.data.inspect.verify import verify as verify_files
+from pse_repro.files import cache_home, data_home
+from pse_repro.progress.stages import Progress
+
+
+def fetch(directory: Path | None, source: str | None, md5: str | None, keep_archive: bool, quiet: bool) -> Path:
+    """Get STL-10 or the archive named; returns the folder of its files."""
+    with Progress(quiet) as progress:
+        return fetch_archive(directory or data_home(), progress, source=source, md5=md5, keep_archive=keep_archive)
+
+
+def fetch_tiny(count: int, target: Path | None, source: str | None, quiet: bool) -> Path:
+    """Get the first `count` images of each split; returns the file."""
+    with Progress(quiet) as progress:
+        return fetch_first(count, target or cache_home() / f"stl10-tiny-{count}.npz", progress, source=source)
+
+
+def verify(directory: Path | None, format: str, quiet: bool) -> tuple[str, int]:
+    """Whether a folder holds STL-10; returns the verdict as text, and the exit status."""
+    with Progress(quiet) as progress:
+        verification = verify_files(directory or data_home(), progress)
+    return render_verification(verification, format), verification.exit_status
+
+
+def info(directory: Path | None, sheet: Path | None, split: str, format: str, quiet: bool) -> str:
+    """What the images are, as text; also writes the contact sheet that is asked for."""
+    with Progress(quiet) as progress:
+        data = find_data(directory, True, progress)
+        if sheet:
+            contact_sheet(getattr(data, split), sheet)
+            progress.say(f"contact sheet of {split}: {sheet}")
+        return render_info(describe(data, progress), format)

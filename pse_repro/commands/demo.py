@@ -1,0 +1,47 @@
+"""The command demo: one image, two kinds of damage, both losses."""
+
+import math
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from pse_repro.data.batches import Images
+from pse_repro.data.choose import find_data
+from pse_repro.data.stl10 import SIDE, Dataset
+from pse_repro.errors import UsageError
+from pse_repro.progress.stages import Progress
+from pse_repro.report import demo_figure
+from pse_repro.report.demo import compare_errors, losses_table
+
+
+def demo(data: Path | None, number: int, sigma: float, out: Path, seed: int) -> str:
+    """Draw the figure of one image to `out` (.png, .svg or .pdf); returns its path and both losses, as a short table.
+
+    UsageError for a sigma, an image number or a kind of file that will not do; NotFitError for images or a folder that
+    cannot be read or written.
+    """
+    check_sigma(sigma)
+    demo_figure.check_kind(out)
+    with Progress() as progress:
+        image = choose_image(find_data(data, True, progress), number)
+    shown = compare_errors(image, sigma, seed)
+    demo_figure.write(demo_figure.draw(shown), out)
+    return f"{out}\n\n{losses_table(shown)}"
+
+
+def check_sigma(sigma: float) -> None:
+    """UsageError unless it is a number of pixels that an image has."""
+    if not (math.isfinite(sigma) and 0 <= sigma <= SIDE):
+        raise UsageError(f"sigma is {sigma:g}; expected 0 to {SIDE} pixels, an image's width: give another --sigma")
+
+
+def choose_image(data: Dataset, number: int) -> Tensor:
+    """Unlabelled image `number`, counted from 0; UsageError where there is none."""
+    images = Images(data.unlabeled, torch.device("cpu"))
+    if not 0 <= number < len(images):
+        raise UsageError(
+            f"image is {number}; expected 0 to {len(images) - 1}, an unlabelled image of {data.name}: "
+            "give another --image"
+        )
+    return images[torch.tensor([number])][0].double()

@@ -1,0 +1,1 @@
+"""Results joined with expected values, or with another run's, and the verdicts."""

@@ -1,0 +1,108 @@
+"""What the fourteen switches are and, given a run that turned some of them, what each did (`pse-repro explain`).
+
+Of every protocol in a run: the gap in ensemble top-1 between PSE and MSE, and how gap and accuracy differ from those of
+the protocol it was turned from. Gaps are of the same test images, so their intervals are paired (pse_repro.stats).
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from pse_repro.config.study import Model
+from pse_repro.config.switches import all_switches
+from pse_repro.evaluation.registry import WITHOUT_FOLDS
+from pse_repro.seeding import derive
+from pse_repro.stats import Interval, paired_difference
+from pse_repro.study.predictions import Predictions
+from pse_repro.study.record import Record
+
+BASE = "as-released"
+
+
+@dataclass(frozen=True)
+class Effect:
+    """A pair of models under one protocol; accuracies in percent, differences in percentage points."""
+
+    protocol: str
+    switches: tuple[int, ...]  # that differ from the base protocol
+    evaluation: str
+    pair: str  # PSE's model, MSE's model
+    seeds: int
+    mse_top1: float
+    pse_top1: float
+    gap: Interval  # PSE minus MSE
+    gap_change: Interval | None  # against the base; None for the base itself
+    mse_change: Interval | None
+
+
+def switch_effects(directory: Path, record: Record) -> list[Effect]:
+    """Every pair, evaluation and protocol of a run whose folds are complete, for the seeds that all of them have."""
+    stored = Predictions(directory, record)
+    return [
+        effect
+        for pse, mse in _pairs(record.study.models)
+        for evaluation in record.study.evaluations
+        if evaluation not in WITHOUT_FOLDS
+        for effect in _effects(stored, record, pse.name, mse.name, evaluation)
+    ]
+
+
+def _pairs(models: tuple[Model, ...]) -> Iterator[tuple[Model, Model]]:
+    """Each PSE model with the MSE model of its encoder."""
+    for pse in models:
+        for mse in models:
+            if (pse.objective, mse.objective, pse.encoder) == ("pse", "mse", mse.encoder):
+                yield pse, mse
+
+
+def _effects(stored: Predictions, record: Record, pse: str, mse: str, evaluation: str) -> Iterator[Effect]:
+    names = [protocol.name for protocol in record.protocols]
+    seeds = {
+        name: [seed for seed in stored.seeds if all(stored.complete(name, m, evaluation, seed) for m in (pse, mse))]
+        for name in names
+    }
+    for protocol in record.protocols:
+        name, base = protocol.name, BASE if BASE in names and protocol.name != BASE else None
+        common = [seed for seed in seeds[name] if base is None or seed in seeds[base]]
+        if not common:
+            continue
+        ours, theirs = _stacked(stored, name, pse, mse, evaluation, common), None
+        if base:
+            theirs = _stacked(stored, base, pse, mse, evaluation, common)
+        random = np.random.default_rng(derive("explain", name, evaluation, pse, mse))
+        yield Effect(
+            protocol=name,
+            switches=_turned(record, name),
+            evaluation=evaluation,
+            pair=f"{pse} - {mse}",
+            seeds=len(common),
+            mse_top1=100 * float(ours[1].mean()),
+            pse_top1=100 * float(ours[0].mean()),
+            gap=paired_difference(*ours, generator=random),
+            gap_change=None
+            if theirs is None
+            else paired_difference(ours[0] - ours[1], theirs[0] - theirs[1], generator=random),
+            mse_change=None if theirs is None else paired_difference(ours[1], theirs[1], generator=random),
+        )
+
+
+def _stacked(
+    stored: Predictions, protocol: str, pse: str, mse: str, evaluation: str, seeds: list[int]
+) -> tuple[np.ndarray, np.ndarray]:
+    """Correctness (seeds, images) of the two models' ensembles, 0.0 or 1.0."""
+    pair = [
+        np.stack([stored.correct(protocol, model, evaluation, seed).ensemble_N for seed in seeds]).astype(float)
+        for model in (pse, mse)
+    ]
+    return pair[0], pair[1]
+
+
+def _turned(record: Record, name: str) -> tuple[int, ...]:
+    """The numbers of the switches in which a protocol differs from the base."""
+    protocols = {protocol.name: protocol for protocol in record.protocols}
+    if BASE not in protocols:
+        return ()
+    ours, theirs = protocols[name].switches, protocols[BASE].switches
+    return tuple(switch.number for switch in all_switches() if getattr(ours, switch.key) != getattr(theirs, switch.key))

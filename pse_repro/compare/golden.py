@@ -1,0 +1,48 @@
+"""Make golden values again, of the smoke study or of its variant for all objectives, from a run on a CPU:
+
+    pse-repro smoke --device cpu --fresh && python -m pse_repro.compare.golden runs/smoke
+    pse-repro smoke --objectives --device cpu --fresh && python -m pse_repro.compare.golden runs/smoke-objectives
+
+Only after a change that is meant to change numbers; the commit says why.
+"""
+
+import sys
+import time
+from importlib.metadata import version
+from pathlib import Path
+
+import pandas as pd
+
+from pse_repro.errors import UsageError
+from pse_repro.expected import FOLDER, load_expected
+from pse_repro.study.record import open_record, read_results
+from pse_repro.tables import write_table
+
+METRICS = {
+    "smoke": ("first_train_loss", "validation_mse", "feature_mean", "feature_std"),
+    "smoke-objectives": ("first_train_loss", "validation_loss"),
+}
+COLUMNS = ("protocol", "encoder", "objective", "sigma", "evaluation", "fold", "metric", "value")
+
+
+def golden(name: str, results: pd.DataFrame, source: str) -> pd.DataFrame:
+    """The rows of a run that the table `name` keeps; UsageError where it was run under other conditions."""
+    for column, wanted in load_expected(name).conditions.items():
+        found = sorted(set(results[column]))
+        if found != [wanted]:
+            raise UsageError(f"{column} is {', '.join(found)}; golden values are made with {column} {wanted}")
+    kept = results[results["metric"].isin(METRICS[name]) & results["evaluation"].eq("pretrain")]
+    return kept[list(COLUMNS)].assign(source=source, note="")
+
+
+def main(run: str) -> None:
+    name = open_record(Path(run)).study.name
+    what = "smoke --objectives" if name == "smoke-objectives" else name
+    source = f"pse-repro {what} --device cpu, {time.strftime('%Y-%m-%d')}, PyTorch {version('torch').split('+')[0]}"
+    frame = golden(name, read_results(Path(run)), source)
+    write_table(frame, FOLDER / f"{name}.csv")
+    print(f"{len(frame)} golden values written to {FOLDER / f'{name}.csv'}")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])

@@ -1,0 +1,192 @@
+"""Compare results with expected values: a join on the cell, and a verdict for each.
+
+A cell is encoder, objective, sigma, evaluation, fold and metric. Protocol, data and scale are conditions of a table:
+a measured value made under others is shown but "not comparable". Seeds are averaged; from three seeds on, a test of
+equivalence decides whether their mean reproduces the expected value within its tolerance.
+"""
+
+import math
+from collections import Counter
+from collections.abc import Hashable, Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import pandas as pd
+
+from pse_repro.errors import UsageError
+from pse_repro.expected import CELL, ExpectedTable, Tolerance
+from pse_repro.stats import equivalence, mean_interval
+from pse_repro.tables import KEY, PERCENTAGES, as_table, plain_cell
+
+Rule = Literal["cut", "rounded"]
+VERDICTS = ("within", "outside", "missing", "not comparable")  # one more is "": the metric has no tolerance
+SEEDS_VERDICTS = ("reproduced", "not reproduced", "inconclusive")  # from FEWEST_SEEDS on, instead of within and outside
+FEWEST_SEEDS = 3
+BAD = ("outside", "not reproduced")
+COLUMNS = (
+    *("protocol", *CELL, "expected", "measured", "low", "high", "difference"),
+    *("tolerance", "verdict", "reason", "source", "note", "seeds"),
+)
+# Switch 13, for tables that come without their protocol's file; protocols not named here round.
+PRINT_RULES: Mapping[str, Rule] = {"as-released": "cut", "initial": "cut"}
+_DIGITS = 9  # differences are rounded here, so that 51.26 + 2.0 is within 2.0 of 51.26 whatever floats say
+
+
+@dataclass(frozen=True)
+class Unknown:
+    """A word in a column of a table that the kit does not know: what was expected, what may be meant (or empty)."""
+
+    column: str
+    word: str
+    expected: tuple[str, ...]
+    meant: str
+    rows: int = 0
+
+    def __str__(self) -> str:
+        hint = f" (did you mean {self.meant}?)" if self.meant else ""
+        return f"{self.column} is {self.word[:40]!r}; expected {', '.join(filter(None, self.expected))}{hint}"
+
+
+@dataclass(frozen=True, eq=False)
+class Comparison:
+    """What `compare` found: `rows` (COLUMNS, one row a cell), `extra` (results nobody expected), what was assumed.
+
+    Of somebody's table also the `unknown` words, and how many rows were `ignored` for them.
+    """
+
+    rows: pd.DataFrame
+    extra: pd.DataFrame
+    expected: ExpectedTable
+    assumed: Mapping[str, str]
+    unknown: tuple[Unknown, ...] = ()
+    ignored: int = 0
+
+    def summary(self) -> dict[str, int]:
+        """Count the rows of each verdict, those without a tolerance, the extra values, and the rows ignored."""
+        counts = Counter(self.rows["verdict"])
+        return {
+            **{verdict: counts[verdict] for verdict in (*VERDICTS, *SEEDS_VERDICTS)},
+            "no tolerance": counts[""],
+            "extra": len(self.extra),
+            "ignored": self.ignored,
+        }
+
+    def exit_status(self, strict: bool = False) -> int:
+        """Return 1 if a value is outside or not reproduced (strict: or there is no verdict on it), else 0."""
+        bad = (*BAD, "missing", "not comparable", "inconclusive", "ignored") if strict else BAD
+        return int(any(self.summary()[verdict] for verdict in bad))
+
+
+def compare(
+    results: pd.DataFrame,
+    expected: ExpectedTable,
+    *,
+    scope: pd.DataFrame | None = None,
+    print_rules: Mapping[str, Rule] = PRINT_RULES,
+) -> Comparison:
+    """Join results with expected values: one row for each expected cell and each protocol in the results.
+
+    `scope` limits which cells can be missing: a frame with some of the columns protocol, encoder, objective, sigma,
+    evaluation, fold, metric, one row a combination. `print_rules` says by protocol how ensemble scores are printed.
+
+    Raises:
+        UsageError: the results are not of the long form, or the scope has none of those columns.
+    """
+    results = as_table(results, "results").sort_values([*KEY, "value"], ignore_index=True)
+    protocols = sorted(set(results["protocol"])) or [expected.conditions.get("protocol", "")]
+    wanted = _Scope(scope)
+    relevant = results[results["metric"].isin(set(expected.frame["metric"]))]
+    groups = {tuple(map(str, key)): group for key, group in relevant.groupby(["protocol", *CELL])}
+    rows = []
+    for protocol in protocols:
+        for cell in expected.frame.to_dict("records"):
+            key = (protocol, *(str(cell[column]) for column in CELL))
+            group = groups.pop(key, None)
+            if group is not None or key in wanted:
+                rows.append(_row(protocol, cell, group, expected, print_rules.get(protocol, "rounded")))
+    unmatched = [index for group in groups.values() for index in group.index]
+    return Comparison(
+        rows=pd.DataFrame(rows, columns=list(COLUMNS)),
+        extra=relevant.loc[sorted(unmatched)].reset_index(drop=True),
+        expected=expected,
+        assumed=dict(results.attrs["assumed"]),
+    )
+
+
+def printed_percent(value: float, rule: Rule) -> float:
+    """Cut or round (half up) a percentage to two decimals, blind to float noise; other numbers are left alone.
+
+    Switch 13: the released code cuts, 51.4375 is printed as 51.43.
+    """
+    if not 0 <= value <= 100:
+        return value
+    hundredths = round(value * 100, 6)  # 28.999999999996 is 29
+    return math.floor(hundredths if rule == "cut" else hundredths + 0.5) / 100
+
+
+class _Scope:
+    """The cells that a run set out to measure; without a frame, all of them."""
+
+    def __init__(self, frame: pd.DataFrame | None) -> None:
+        names = ("protocol", *CELL)
+        self.columns = [] if frame is None else [column for column in names if column in frame]
+        if frame is not None and not self.columns:
+            raise UsageError(f"the scope has none of the columns {', '.join(names)}; give at least one")
+        self.places = [names.index(column) for column in self.columns]
+        cells = [] if frame is None else frame[self.columns].astype(object).to_numpy().tolist()
+        self.cells = {tuple(map(plain_cell, self.columns, cell)) for cell in cells}
+
+    def __contains__(self, key: tuple[str, ...]) -> bool:
+        return not self.columns or tuple(key[place] for place in self.places) in self.cells
+
+
+def _row(
+    protocol: str, cell: Mapping[Hashable, Any], group: pd.DataFrame | None, expected: ExpectedTable, rule: Rule
+) -> dict[str, object]:
+    """Judge one cell; `group` holds its measured values, one a seed."""
+    tolerance = expected.tolerance(cell["evaluation"], cell["metric"], cell["fold"])
+    values = [] if group is None else [float(value) for value in group["value"]]
+    if expected.printed and cell["fold"] == "ensemble" and cell["metric"] in PERCENTAGES:
+        values = [printed_percent(value, rule) for value in values]
+    measured = round(sum(values) / len(values), _DIGITS) if values else math.nan
+    interval = mean_interval(values) if len(values) > 1 and all(map(math.isfinite, values)) else None
+    if group is None:
+        verdict, reason = "missing", ""
+    elif reason := _other_conditions(group, expected.conditions):
+        verdict = "not comparable"
+    else:
+        verdict, reason = _verdict(values, measured, cell["value"], tolerance)
+    return {
+        **{column: cell[column] for column in (*CELL, "source", "note")},
+        "protocol": protocol,
+        "expected": cell["value"],
+        "measured": measured,
+        "low": math.nan if interval is None else interval.low,
+        "high": math.nan if interval is None else interval.high,
+        "difference": round(measured - cell["value"], _DIGITS) + 0.0,  # no "-0"
+        "tolerance": math.nan if tolerance is None else tolerance.value,
+        "verdict": verdict,
+        "reason": reason,
+        "seeds": len(values),
+    }
+
+
+def _other_conditions(group: pd.DataFrame, conditions: Mapping[str, str]) -> str:
+    """In which conditions the measured values were made otherwise than the expected one; empty if in none."""
+    reasons = []
+    for column, wanted in conditions.items():
+        found = sorted(set(group[column]) - {wanted}) if column in group else [""]
+        if found:
+            reasons.append(f"{column} is {' and '.join(value or 'unknown' for value in found)}, not {wanted}")
+    return "; ".join(reasons)
+
+
+def _verdict(values: list[float], measured: float, expected: float, tolerance: Tolerance | None) -> tuple[str, str]:
+    """Verdict and reason for the values of one cell, one a seed."""
+    if tolerance is None:
+        return "", "no tolerance"
+    if not math.isfinite(measured):
+        return "outside", f"measured value is {measured}"
+    if len(values) < FEWEST_SEEDS:
+        return ("within" if abs(round(measured - expected, _DIGITS)) <= tolerance.value else "outside"), ""
+    return equivalence(values, expected, tolerance.value).verdict, ""

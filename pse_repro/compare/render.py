@@ -1,0 +1,189 @@
+"""A comparison as text: for people (table, Markdown, HTML), papers (LaTeX) and programs (CSV, JSON)."""
+
+import html
+import math
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from dataclasses import asdict
+from typing import Any
+
+import pandas as pd
+from tabulate import tabulate
+
+from pse_repro.claims import HEADER, ClaimResult, as_json, claims_table, render_claims
+from pse_repro.compare.join import SEEDS_VERDICTS, VERDICTS, Comparison
+from pse_repro.errors import UsageError
+from pse_repro.tables import PERCENTAGES, model_name
+from pse_repro.text import NONE, table, to_json
+
+FORMATS = ("table", "markdown", "csv", "json", "latex", "html")
+_SHOWN = 5  # extra values and cells of a note that are spelled out for people
+
+
+def render(comparison: Comparison, format: str = "table", claims: Sequence[ClaimResult] = ()) -> str:
+    """Render a comparison and the claims tested beside it as text.
+
+    csv holds the comparison's rows, json everything (schemas/comparison.schema.json).
+
+    Raises:
+        UsageError: unknown format.
+    """
+    if format == "csv":
+        return comparison.rows.to_csv(index=False, lineterminator="\n")
+    if format == "json":
+        return _json(comparison, claims)
+    if format == "table":
+        return "\n".join([*_people(comparison, "simple"), *_claims_for_people(claims, "table")])
+    if format == "markdown":
+        return "\n\n".join([*_people(comparison, "pipe"), *_claims_for_people(claims, "markdown")])
+    if format == "latex":
+        table, *lines = _people(comparison, "latex_booktabs")
+        return "\n".join([table, *(f"% {line}" for line in lines), *_claims(claims, "latex_booktabs")])
+    if format == "html":
+        table, *lines = _people(comparison, "html")
+        return "\n".join([table, *(f"<p>{html.escape(line)}</p>" for line in lines), *_claims(claims, "html")])
+    raise UsageError(f"unknown format {format!r}; expected one of {', '.join(FORMATS)}")
+
+
+def _claims_for_people(claims: Sequence[ClaimResult], format: str) -> list[str]:
+    if claims and all(claim.seeds < 2 for claim in claims):
+        return [f"claims: {len(claims)} could be tested, but one seed decides none of them: give --seeds 3 or more"]
+    return ["", render_claims(claims, format)] if claims else []
+
+
+def _claims(claims: Sequence[ClaimResult], style: str) -> list[str]:
+    return [tabulate(claims_table(claims), HEADER, style, disable_numparse=True)] if claims else []
+
+
+def _json(comparison: Comparison, claims: Sequence[ClaimResult]) -> str:
+    expected = comparison.expected
+    document = {
+        "expected": {part: getattr(expected, part) for part in ("name", "title", "author", "date", "url", "notes")},
+        "summary": comparison.summary(),
+        "rows": _records(comparison.rows),
+        "extra": _records(comparison.extra),
+        "unknown": [asdict(unknown) | {"meant": unknown.meant or None} for unknown in comparison.unknown],
+        "assumed": dict(comparison.assumed),
+        "claims": as_json(claims),
+    }
+    return to_json(document)
+
+
+def _records(frame: pd.DataFrame) -> list[dict[str, object]]:
+    """Rows for to_json; no verdict is null."""
+    rows = frame.astype(object).to_dict("records")
+    return [
+        {str(column): None if (column, value) == ("verdict", "") else value for column, value in row.items()}
+        for row in rows
+    ]
+
+
+def _people(comparison: Comparison, style: str) -> list[str]:
+    """The blocks people read: the table, footnotes to verdicts, notes, what was assumed, and the summary."""
+    rows = comparison.rows
+    reasons = [reason for reason in dict.fromkeys(rows["reason"]) if reason and reason != "no tolerance"]
+    lines = _table(rows, reasons, style)
+    lines += [f"[{number}] {reason}" for number, reason in enumerate(reasons, 1)]
+    noted: dict[str, list[str]] = {}
+    for row in _rows(rows):
+        for note in notes_of(row):
+            noted.setdefault(note, []).append(cell_name(row))
+    lines += [f"note: {_list(cells)}: {note}" for note, cells in noted.items()]
+    lines += [f"note: {note}" for note in comparison.expected.notes]
+    if len(comparison.extra):
+        found = (f"{cell_name(row)} = {row['value']:.6g}" for row in _rows(comparison.extra))
+        lines.append(f"extra, not expected: {_list(found)}")
+    lines += [f"ignored, {_of_rows(unknown.rows)}: {unknown}" for unknown in comparison.unknown[:_SHOWN]]
+    if len(comparison.unknown) > _SHOWN:
+        lines.append(f"ignored for other words that are not known: {len(comparison.unknown) - _SHOWN}")
+    lines += _assumed(comparison.assumed)
+    return [*lines, _summary_line(comparison)]
+
+
+def _table(rows: pd.DataFrame, reasons: list[str], style: str) -> list[str]:
+    def mark(row: Mapping[Hashable, Any]) -> str:
+        return f" [{reasons.index(row['reason']) + 1}]" if row["reason"] in reasons else ""
+
+    header, body = comparison_cells(rows, mark)
+    if not body:
+        return []
+    numbers = len(header) - header.index("expected") - 1
+    return [table(header, "l" * header.index("expected") + "r" * numbers + "l", body, style)]
+
+
+def comparison_cells(
+    rows: pd.DataFrame, mark: Callable[[Mapping[Hashable, Any]], str]
+) -> tuple[list[str], list[list[str]]]:
+    """A comparison's rows as text, with its header; `mark` is put behind a row's verdict."""
+    several, seeds = rows["protocol"].nunique() > 1, bool(rows["low"].notna().any())
+    header = [*(["protocol"] if several else []), "model", "evaluation", "fold", "metric", "expected", "measured"]
+    header += [*(["95 % interval"] if seeds else []), "difference", "tolerance", "verdict"]
+    body = []
+    for row in _rows(rows):
+        metric, measured = row["metric"], row["seeds"] > 0
+        body.append([
+            *([row["protocol"]] if several else []), model_name(row["encoder"], row["objective"], row["sigma"]),
+            row["evaluation"], row["fold"] or NONE, metric, shown_number(row["expected"], metric),
+            shown_number(row["measured"], metric) if measured else NONE,
+            *([shown_interval(row["low"], row["high"], metric)] if seeds else []),
+            shown_number(row["difference"], metric, "+") if measured else NONE,
+            NONE if math.isnan(row["tolerance"]) else f"{row['tolerance']:g}",
+            (row["verdict"] or "no tolerance") + mark(row),
+        ])  # fmt: skip
+    return header, body
+
+
+def _rows(frame: pd.DataFrame) -> Iterable[dict[Hashable, Any]]:
+    return frame.to_dict("records")
+
+
+def shown_number(value: float, metric: str, sign: str = "") -> str:
+    """A number for people: two decimals for percentages, four for losses, six digits for others."""
+    digits = ".2f" if metric in PERCENTAGES else ".4f" if metric == "loss" else ".6g"
+    return format(value, sign + digits)
+
+
+def shown_interval(low: float, high: float, metric: str) -> str:
+    """An interval for people; a dash where there is none."""
+    return NONE if math.isnan(low) else f"{shown_number(low, metric)} to {shown_number(high, metric)}"
+
+
+def notes_of(row: Mapping[Hashable, Any]) -> list[str]:
+    """A cell's notes, which the tables of expected values separate by semicolons."""
+    return [note for note in row["note"].split("; ") if note]
+
+
+def cell_name(row: Mapping[Hashable, Any]) -> str:
+    fold = f"fold {row['fold']}" if str(row["fold"]).isdigit() else row["fold"]
+    model = model_name(row["encoder"], row["objective"], row["sigma"])
+    return " ".join(part for part in (model, row["evaluation"], fold, row["metric"]) if part)
+
+
+def _list(parts: Iterable[str]) -> str:
+    everything = list(dict.fromkeys(parts))
+    more = [f"and {len(everything) - _SHOWN} more"] if len(everything) > _SHOWN else []
+    return ", ".join([*everything[:_SHOWN], *more])
+
+
+def _of_rows(count: int) -> str:
+    return f"{count} row{'s' * (count > 1)}"
+
+
+def _assumed(assumed: Mapping[str, str]) -> list[str]:
+    filled = [f"{column} {value}" for column, value in assumed.items() if value]
+    unknown = [column for column, value in assumed.items() if not value]
+    lines = [f"assumed, as the results do not say: {', '.join(filled)}"] if filled else []
+    return lines + ([f"unknown, as the results do not say: {', '.join(unknown)}"] if unknown else [])
+
+
+def _summary_line(comparison: Comparison) -> str:
+    counts, name, total = comparison.summary(), comparison.expected.name, len(comparison.rows)
+    extra = f"; {counts['extra']} extra" if counts["extra"] else ""
+    extra += f"; {_of_rows(counts['ignored'])} of the table ignored" if counts["ignored"] else ""
+    if not total:
+        return f"{name}: nothing to compare, no expected value is in scope{extra}"
+    if counts["missing"] == total:
+        return f"{name}: nothing of it is in the results, all {total} expected values are missing{extra}"
+    parts = [f"{counts[verdict]} {verdict}" for verdict in VERDICTS]
+    parts += [f"{counts[verdict]} {verdict}" for verdict in SEEDS_VERDICTS if counts[verdict]]
+    parts += [f"{counts['no tolerance']} without a tolerance"] if counts["no tolerance"] else []
+    return f"{name}: {total} expected values, {', '.join(parts)}{extra}"

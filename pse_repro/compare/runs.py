@@ -1,0 +1,152 @@
+"""Two runs of the kit, cell by cell: is the first what the second was, and do they differ by more than chance.
+
+Values are means over the seeds that both runs have of a cell. Where both were judged on the same test images, the
+ensembles' top-1 is compared image by image (pse_repro.stats). Tolerances are those of published numbers.
+"""
+
+import html
+import math
+from collections.abc import Hashable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from tabulate import tabulate
+
+from pse_repro.compare.render import shown_interval, shown_number
+from pse_repro.expected import CELL, ExpectedTable, load_expected
+from pse_repro.seeding import derive
+from pse_repro.stats import Interval, paired_difference
+from pse_repro.study.predictions import Predictions
+from pse_repro.study.record import Record, open_record, read_results
+from pse_repro.tables import model_name
+from pse_repro.text import NONE, to_json
+
+KEY = ["protocol", *CELL]
+COLUMNS = (*KEY, "first", "second", "difference", "low", "high", "seeds", "tolerance", "verdict")
+VERDICTS = ("identical", "within", "outside", "only in the first", "only in the second")
+
+
+@dataclass(frozen=True, eq=False)
+class RunsComparison:
+    """`rows` has COLUMNS, one row a cell of either run; low and high are of the difference, paired over test images."""
+
+    first: str
+    second: str
+    same_images: bool
+    rows: pd.DataFrame
+
+    @property
+    def exit_status(self) -> int:
+        """1 if a value is outside its tolerance of the other run's."""
+        return int((self.rows["verdict"] == "outside").any())
+
+
+def compare_runs(first: Path, second: Path) -> RunsComparison:
+    """Join the results of two run directories; UsageError where one is not a run or has no results."""
+    records = open_record(first), open_record(second)
+    joined = _joined(read_results(first), read_results(second))
+    same = _test_images(records[0]) == _test_images(records[1]) is not None
+    stored = (Predictions(first, records[0]), Predictions(second, records[1])) if same else None
+    tolerances = load_expected("slides")
+    rows = [_row(cell, tolerances, stored) for cell in joined.to_dict("records")]
+    return RunsComparison(str(first), str(second), same, pd.DataFrame(rows, columns=list(COLUMNS)))
+
+
+def _joined(first: pd.DataFrame, second: pd.DataFrame) -> pd.DataFrame:
+    """Each cell's mean value in either run and the number of its seeds; NaN where a run does not have the cell."""
+    by_seed = first.merge(second, on=[*KEY, "seed"], how="outer", suffixes=("_first", "_second"), indicator=True)
+    is_common = by_seed["_merge"] == "both"
+    has_common = is_common.groupby([by_seed[column] for column in KEY]).transform("any")
+    parts = []
+    for name, side in (("first", "left_only"), ("second", "right_only")):
+        grouped = by_seed[is_common | (~has_common & (by_seed["_merge"] == side))].groupby(KEY, sort=False)
+        mean = grouped[f"value_{name}"].agg(lambda values: values.mean(skipna=False))
+        parts.append(pd.DataFrame({f"value_{name}": mean, f"seeds_{name}": grouped.size()}))
+    return parts[0].merge(parts[1], on=KEY, how="outer").reset_index()
+
+
+def _test_images(record: Record) -> tuple[str, int | None] | None:
+    """What the test set is known by: its file's MD5, and how much of it was taken."""
+    md5 = record.data.get("md5", {}).get("test_X.bin")
+    return None if md5 is None else (md5, record.study.subset.test)
+
+
+def _row(
+    cell: Mapping[Hashable, Any], tolerances: ExpectedTable, stored: tuple[Predictions, Predictions] | None
+) -> dict[str, object]:
+    first, second = float(cell["value_first"]), float(cell["value_second"])
+    tolerance = tolerances.tolerance(cell["evaluation"], cell["metric"], cell["fold"])
+    interval = _interval(cell, *stored) if stored and (cell["metric"], cell["fold"]) == ("top1", "ensemble") else None
+    missing = "only in the second" if math.isnan(cell["seeds_first"]) else "only in the first"
+    alone = math.isnan(cell["seeds_first"]) or math.isnan(cell["seeds_second"])
+    return {
+        **{column: cell[column] for column in KEY},
+        "first": first,
+        "second": second,
+        "difference": first - second,
+        "low": math.nan if interval is None else interval.low,
+        "high": math.nan if interval is None else interval.high,
+        "seeds": 0 if alone else int(min(cell["seeds_first"], cell["seeds_second"])),
+        "tolerance": math.nan if tolerance is None else tolerance.value,
+        "verdict": missing if alone else _verdict(first, second, None if tolerance is None else tolerance.value),
+    }
+
+
+def _verdict(first: float, second: float, tolerance: float | None) -> str:
+    if first == second:
+        return "identical"
+    if tolerance is None:
+        return ""
+    return "within" if abs(first - second) <= tolerance else "outside"
+
+
+def _interval(cell: Mapping[Hashable, Any], first: Predictions, second: Predictions) -> Interval | None:
+    """Of the ensembles' difference, for the seeds that are complete in both; None without one, and for baselines."""
+    model = NONE.join(part for part in (cell["encoder"], cell["objective"], cell["sigma"]) if part)
+    protocol, evaluation = cell["protocol"], cell["evaluation"]
+    if not all(run.covers(model, evaluation) for run in (first, second)):
+        return None
+    seeds = [
+        seed
+        for seed in first.seeds
+        if seed in second.seeds and all(run.complete(protocol, model, evaluation, seed) for run in (first, second))
+    ]
+    if not seeds:
+        return None
+    ours, theirs = (
+        np.stack([run.correct(protocol, model, evaluation, seed).ensemble_N for seed in seeds])
+        for run in (first, second)
+    )
+    random = np.random.default_rng(derive("compare runs", protocol, model, evaluation))
+    return paired_difference(ours, theirs, generator=random)
+
+
+def render_runs(comparison: RunsComparison, format: str) -> str:
+    """table, markdown, latex, html for people; csv holds the rows, json everything (schemas/runs.schema.json)."""
+    rows = comparison.rows
+    if format == "csv":
+        return rows.to_csv(index=False, lineterminator="\n")
+    if format == "json":
+        kept = {"first": comparison.first, "second": comparison.second, "same_images": comparison.same_images}
+        return to_json(kept | {"rows": rows.to_dict("records")})
+    style = {"table": "simple", "markdown": "pipe", "latex": "latex_booktabs"}.get(format, format)
+    header = ["protocol", "model", "evaluation", "fold", "metric", "first", "second", "difference", "95 %", "verdict"]
+    table = tabulate([_cells(row) for row in rows.to_dict("records")], header, style, disable_numparse=True)
+    counts = ", ".join(f"{(rows['verdict'] == verdict).sum()} {verdict}" for verdict in VERDICTS)
+    images = "the same test images" if comparison.same_images else "other test images: no intervals"
+    summary = f"first {comparison.first}, second {comparison.second}, {images}: {len(rows)} values, {counts}"
+    return f"{table}\n\n{html.escape(summary) if format == 'html' else summary}"
+
+
+def _cells(row: Mapping[Hashable, Any]) -> list[str]:
+    def shown(column: str, sign: str = "") -> str:
+        return NONE if math.isnan(row[column]) else shown_number(row[column], row["metric"], sign)
+
+    model = model_name(row["encoder"], row["objective"], row["sigma"])
+    values = [shown("first"), shown("second"), shown("difference", "+")]
+    interval = shown_interval(row["low"], row["high"], row["metric"])
+    key = [row["protocol"], model, row["evaluation"], row["fold"] or NONE, row["metric"]]
+    return [*key, *values, interval, row["verdict"] or NONE]

@@ -1,0 +1,76 @@
+"""The words of the long table that the kit knows. What others call them is said by name, and not compared."""
+
+import re
+from collections import Counter
+from dataclasses import replace
+from typing import get_args
+
+import pandas as pd
+
+from pse_repro.compare.join import Unknown
+from pse_repro.config.toml import builtin, closest
+from pse_repro.evaluation.baselines import BASELINES
+from pse_repro.evaluation.registry import Evaluation
+from pse_repro.evaluation.scores import METRICS
+from pse_repro.expected import ExpectedTable
+from pse_repro.models import ENCODERS
+from pse_repro.objectives import OBJECTIVES
+
+_COLUMNS = ("protocol", "encoder", "objective", "evaluation", "fold", "metric")
+_KNOWN = {
+    "protocol": builtin("protocols"),
+    "encoder": [*ENCODERS, *BASELINES],
+    "objective": [*OBJECTIVES, "none"],
+    "evaluation": [*get_args(Evaluation), "pretrain"],
+    "fold": ["ensemble", ""],
+}
+_METRICS = {  # as a run measures them, which the tests hold against this; and validation_ANYTHING
+    "pretrain": ["first_train_loss", "best_epoch", "feature_mean", "feature_std"],
+    "cluster": ["accuracy", "nmi", "ari", "two_domains_accuracy", "error_rank_correlation"],
+}
+_FOLD_METRICS = [*METRICS, "best_epoch"]  # of every other evaluation
+_ALSO_CALLED = {"acc": "top1", "accuracy": "top1"}
+
+
+def known_rows(table: pd.DataFrame, expected: ExpectedTable) -> tuple[pd.DataFrame, tuple[Unknown, ...]]:
+    """The rows of a table whose words are all known, to the kit or to `expected`, and the words that are not."""
+    own = {column: list(dict.fromkeys(expected.frame[column])) for column in _COLUMNS}
+    rows: Counter[Unknown] = Counter()
+    ignored: list[int] = []
+    for words, group in table.groupby(list(_COLUMNS), sort=False):
+        row = dict(zip(_COLUMNS, map(str, words), strict=True))
+        unknown = [
+            Unknown(column, word, tuple(own[column]), _meant(word, known))
+            for column, word in row.items()
+            if not _is_known(column, word, known := [*own[column], *_known(column, row["evaluation"])])
+        ]
+        rows.update(dict.fromkeys(unknown, len(group)))
+        ignored.extend(group.index if unknown else [])
+    return table.drop(index=ignored), tuple(replace(unknown, rows=count) for unknown, count in rows.items())
+
+
+def _known(column: str, evaluation: str) -> list[str]:
+    return _METRICS.get(evaluation, _FOLD_METRICS) if column == "metric" else _KNOWN[column]
+
+
+def _is_known(column: str, word: str, known: list[str]) -> bool:
+    if word in known:
+        return True
+    if column == "protocol":  # anybody's may have any name, but for another spelling of one that is known
+        return _plain(word) not in map(_plain, known)
+    return (column == "fold" and word.isdigit()) or (column == "metric" and word.startswith("validation_"))
+
+
+def _plain(word: str) -> str:
+    return re.sub(r"[\s_-]", "", word.casefold())
+
+
+def _meant(word: str, known: list[str]) -> str:
+    """The known word that is most like it, and has the same digits: top5 is not top4. Empty where none is."""
+    tried = (word, _ALSO_CALLED.get(word.casefold(), ""))
+    found = (closest(each, [other for other in known if _digits(other) == _digits(each)]) for each in tried)
+    return next(filter(None, found), "")
+
+
+def _digits(word: str) -> str:
+    return re.sub(r"\D", "", word)

@@ -1,0 +1,1 @@
+"""Studies, protocols and switches: TOML in, frozen dataclasses out."""

@@ -1,0 +1,99 @@
+"""Protocols and studies: TOML in, frozen dataclasses out, errors that name the key.
+
+A *protocol* says how models are trained and judged: fourteen switches, on which the slides and the released code differ
+or are silent, and the settings common to both. A *study* says which models, evaluations, folds and lengths.
+"""
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from pse_repro.config.switches import all_switches
+from pse_repro.config.toml import build, builtin, check_name, positive, read_toml, refuse_unknown
+from pse_repro.errors import UsageError
+
+
+@dataclass(frozen=True)
+class Switches:
+    """The fourteen switches, in their order; `protocols/as-released.toml` explains each."""
+
+    kernel_mass: Literal["one", "third"]
+    kernel_support: Literal["four-sigma", "one-sigma"]
+    borders: Literal["zeros", "reflect", "replicate", "circular"]
+    pretrain_augmentation: Literal["none", "small"]
+    gradient_clipping: bool
+    pretrain_length: Literal["per-model", "equal"]
+    finetuning: Literal["statistics-only", "whole-encoder"]
+    frozen_normalisation: Literal["per-image", "running"]
+    classifier: Literal["two-hidden", "one-hidden", "one-hidden-relu"]
+    downstream_augmentation: Literal["high", "higher", "none"]
+    fold_order: Literal["as-text", "as-stored"]
+    test_score: Literal["batch-means", "accuracy"]
+    ensemble_printing: Literal["cut", "rounded"]
+    pretrain_batch: Literal["per-model", "equal"]
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What slides and code have in common (Adam with PyTorch's defaults beside the rate; lengths in epochs)."""
+
+    learning_rate: float
+    batch_size: int
+    validation_fraction: float
+    pretrain_max_epochs: int
+    pretrain_clip_norm: float
+    folds: int
+    downstream_max_epochs: int
+    downstream_clip_norm: float
+    stopping_patience: int
+    plateau_factor: float
+    plateau_patience: int
+
+
+@dataclass(frozen=True)
+class Protocol:
+    """How models are trained and judged; `name` goes on every number made under it."""
+
+    name: str
+    switches: Switches
+    settings: Settings
+
+
+def load_protocol(name_or_path: str, overrides: dict[str, Any] | None = None) -> Protocol:
+    """A protocol that comes with the kit, by name, or one in a TOML file, with `overrides` for its settings.
+
+    `NAME+7` is NAME with switch 7 turned, `NAME+7+8` with two.
+    """
+    base, *numbers = name_or_path.split("+")
+    where, table = read_toml(base, "protocols", "protocol")
+    for number in numbers:
+        _turn(table, number, f"protocol {name_or_path}")
+    if overrides:
+        refuse_unknown(overrides, Settings, f"{where}, overrides")
+        table["settings"] = table.get("settings", {}) | overrides
+    protocol = build_protocol(table, where)
+    if protocol.name in builtin("protocols") and protocol.name != name_or_path:
+        raise UsageError(f"{where}: name is {protocol.name!r}, which a protocol of the kit has; give it another name")
+    return protocol
+
+
+def _turn(table: dict[str, Any], number: str, where: str) -> None:
+    """Turn one switch of a protocol's table, and say so in its name."""
+    known = {str(switch.number): switch for switch in all_switches()}
+    if number not in known:
+        raise UsageError(f"{where}: switch is {number!r}; expected a number from 1 to {len(known)}")
+    switch, switches = known[number], table.get("switches", {})
+    if switch.key in switches:  # what is missing is said when the protocol is built
+        table["switches"] = switches | {switch.key: switch.turned(switches[switch.key])}
+    table["name"] = f"{table.get('name', '')}+{number}"
+
+
+def build_protocol(table: dict[str, Any], where: str) -> Protocol:
+    """A checked protocol from a table of its keys; `where` begins every error."""
+    protocol: Protocol = build(Protocol, table, where)
+    check_name(protocol.name, where)
+    positive(protocol.settings, where)
+    if not 0 < protocol.settings.validation_fraction < 1 or not 0 < protocol.settings.plateau_factor < 1:
+        raise UsageError(f"{where}: validation_fraction and plateau_factor must lie between 0 and 1")
+    if protocol.settings.folds < 2:
+        raise UsageError(f"{where}: folds is {protocol.settings.folds}; expected 2 or more")
+    return protocol

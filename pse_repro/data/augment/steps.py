@@ -1,0 +1,216 @@
+"""Augmentation by the batch, on the images' device (switches 4 and 10).
+
+The released code augments 8-bit images one by one with torchvision on Pillow; these are floats in [0, 1], a batch at a
+time, drawn from the same distributions (a recorded deviation: no rounding to 8 bits in between). What is drawn comes
+from PyTorch's global generator on the CPU, which callers seed with `pse_repro.seeding.seeded`, for a whole batch at
+once: the images are then changed in parts that fit a CPU's cache, or all together on a GPU.
+Shapes: images_NCHW (N, 3, 96, 96) in [0, 1], before and after; drawn_NP (N, P), P numbers that a step needs an image.
+Coordinates are pixels: x of a column, y of a row, (0, 0) the middle of the upper left pixel.
+"""
+
+import math
+from collections.abc import Callable
+from typing import Protocol
+
+import torch
+from torch import Tensor
+from torch.nn.functional import grid_sample
+
+from pse_repro.data.augment.colour import ColorJitter
+
+Augmentation = Callable[[Tensor], Tensor]
+SIDE = 96
+CPU_IMAGES = 16  # at once: fewer cost more calls, more leave the cache
+
+
+def pretrain_augmentation(kind: str) -> Augmentation | None:
+    """Switch 4: "small" (colour jitter 0.05/0.05, crop of 96 with padding 4, flip), or None for "none"."""
+    if kind == "none":
+        return None
+    return Steps(ColorJitter(brightness=0.05, contrast=0.05), PaddedCrop(4), Flip())
+
+
+def downstream_augmentation(kind: str, crop: bool = True) -> Augmentation | None:
+    """Switch 10: "high" (as released), "higher" (the author's earlier run), or None for "none".
+
+    `crop` False leaves the crop out, as for frozen features.
+    """
+    if kind == "none":
+        return None
+    # torchvision's perspective(0.1) moves corners by 0 to 4 pixels, its perspective(0.3) by 0 to 14
+    if kind == "higher":
+        resized_crop, jitter = ResizedCrop((0.08, 1.0), (3 / 4, 4 / 3)), ColorJitter(0.3, 0.3, 0.1, 0.05)
+        rotation, perspective = Rotation(30), Perspective(reach=14, share=0.5)
+    else:
+        resized_crop, jitter = ResizedCrop((0.8, 1.0), (0.8, 1.2)), ColorJitter(0.2, 0.1, 0.05, 0.05)
+        rotation, perspective = Rotation(10), Perspective(reach=4, share=0.2)
+    return Steps(*([resized_crop] if crop else []), Flip(), jitter, rotation, perspective)
+
+
+class Step(Protocol):
+    """One operation: what it draws for N images, on the CPU, and what it does to contiguous ones, in place or not."""
+
+    def draw(self, count: int) -> Tensor: ...
+
+    def __call__(self, images_NCHW: Tensor, drawn_NP: Tensor) -> Tensor: ...
+
+
+class Steps:
+    """Steps in a row, the images they are given unchanged; channels last, the memory format that the networks take."""
+
+    def __init__(self, *steps: Step) -> None:
+        self.steps = steps
+
+    def __call__(self, images_NCHW: Tensor) -> Tensor:
+        drawn = [step.draw(len(images_NCHW)) for step in self.steps]
+        augmented = torch.empty_like(images_NCHW, memory_format=torch.channels_last)
+        size = CPU_IMAGES if images_NCHW.device.type == "cpu" else max(len(images_NCHW), 1)
+        for start in range(0, len(images_NCHW), size):
+            part = slice(start, start + size)
+            images = images_NCHW[part].clone(memory_format=torch.contiguous_format)
+            for step, drawn_NP in zip(self.steps, drawn, strict=True):
+                images = step(images, drawn_NP[part])
+            augmented[part] = images
+        return augmented
+
+
+class Flip:
+    """Left and right exchanged in half of the images."""
+
+    def draw(self, count: int) -> Tensor:
+        return torch.rand(count, 1)
+
+    def __call__(self, images_NCHW: Tensor, drawn_NP: Tensor) -> Tensor:
+        chosen = _on(images_NCHW, (drawn_NP[:, 0] < 0.5).nonzero()[:, 0])
+        images_NCHW[chosen] = images_NCHW[chosen].flip(-1)
+        return images_NCHW
+
+
+class PaddedCrop:
+    """torchvision's RandomCrop of the same size with padding: moved by up to `padding` pixels, black outside."""
+
+    def __init__(self, padding: int) -> None:
+        self.padding = padding
+
+    def draw(self, count: int) -> Tensor:
+        return torch.randint(-self.padding, self.padding + 1, (count, 2)).float()
+
+    def __call__(self, images_NCHW: Tensor, drawn_NP: Tensor) -> Tensor:
+        x, y = (_on(images_NCHW, drawn_NP)[:, None] + _places(images_NCHW)[:, None]).unbind(-1)
+        return sampled(images_NCHW, x[:, None, :], y[:, :, None], "nearest")
+
+
+class ResizedCrop:
+    """torchvision's RandomResizedCrop: a box of an area and a ratio within ranges, sampled bilinearly.
+
+    `scale` is the box's share of the image's area, `ratio` its width / height; the latter is uniform in its logarithm.
+    """
+
+    def __init__(self, scale: tuple[float, float], ratio: tuple[float, float]) -> None:
+        self.scale, self.ratio = scale, ratio
+
+    def draw(self, count: int) -> Tensor:
+        """The boxes' left, top, width and height: the first of ten that fits the image, else the whole image."""
+        areas = SIDE * SIDE * torch.empty(count, 10).uniform_(*self.scale)
+        ratios = torch.empty(count, 10).uniform_(*map(math.log, self.ratio)).exp()
+        sizes = torch.stack([(areas * ratios).sqrt(), (areas / ratios).sqrt()], -1).round()
+        fits = (sizes <= SIDE).all(-1)
+        sizes = sizes.take_along_dim(fits.int().argmax(1)[:, None, None], 1)[:, 0]
+        sizes = torch.where(fits.any(1)[:, None], sizes, SIDE)
+        return torch.cat([(torch.rand(count, 2) * (SIDE + 1 - sizes)).floor(), sizes], 1)
+
+    def __call__(self, images_NCHW: Tensor, drawn_NP: Tensor) -> Tensor:
+        start, size = _on(images_NCHW, drawn_NP)[:, None].split(2, -1)
+        within = (_places(images_NCHW)[:, None] + 0.5) * (size / SIDE) - 0.5
+        x, y = (start + torch.minimum(within.clamp_min(0), size - 1)).unbind(-1)
+        return sampled(images_NCHW, x[:, None, :], y[:, :, None], "bilinear")
+
+
+class Rotation:
+    """torchvision's RandomRotation: about the middle, uniform in +- `degrees`; nearest pixel, black outside."""
+
+    def __init__(self, degrees: float) -> None:
+        self.degrees = degrees
+
+    def draw(self, count: int) -> Tensor:
+        """Angles in degrees, counter-clockwise."""
+        return self.degrees * (2 * torch.rand(count, 1) - 1)
+
+    def __call__(self, images_NCHW: Tensor, drawn_NP: Tensor) -> Tensor:
+        angle = _on(images_NCHW, drawn_NP)[..., None].deg2rad()
+        middle = (SIDE - 1) / 2
+        across = _places(images_NCHW) - middle
+        x = angle.cos() * across - angle.sin() * across[:, None] + middle
+        y = angle.sin() * across + angle.cos() * across[:, None] + middle
+        return sampled(images_NCHW, x, y, "nearest")
+
+
+class Perspective:
+    """torchvision's RandomPerspective: corners moved inwards by 0 to `reach` whole pixels, in a `share` of the images.
+
+    As in Pillow a pixel is black if its source lies outside of the image, and the edge is not blended with black.
+    """
+
+    def __init__(self, reach: int, share: float) -> None:
+        self.reach, self.share = reach, share
+
+    def draw(self, count: int) -> Tensor:
+        """1 for the images that are to be changed, and by how much each corner moves: 1 + 4 x (x, y)."""
+        is_chosen = torch.rand(count, 1) < self.share
+        return torch.cat([is_chosen, torch.randint(0, self.reach + 1, (count, 8))], 1).float()
+
+    def __call__(self, images_NCHW: Tensor, drawn_NP: Tensor) -> Tensor:
+        chosen = drawn_NP[:, 0].nonzero()[:, 0]
+        if not len(chosen):
+            return images_NCHW
+        a, b, c, d, e, f, g, h = _on(images_NCHW, homographies(drawn_NP[chosen, 1:]))[..., None, None].unbind(1)
+        chosen = _on(images_NCHW, chosen)
+        x = _places(images_NCHW) + 0.5  # here (0, 0) is the image's corner, as in Pillow
+        y = x[:, None]
+        below = g * x + h * y + 1
+        x, y = (a * x + b * y + c) / below, (d * x + e * y + f) / below
+        is_inside = torch.maximum((x - SIDE / 2).abs_(), (y - SIDE / 2).abs_()) < SIDE / 2
+        warped = sampled(images_NCHW[chosen], x - 0.5, y - 0.5, "bilinear")
+        images_NCHW[chosen] = warped.mul_(is_inside[:, None])
+        return images_NCHW
+
+
+def homographies(moves_N8: Tensor) -> Tensor:
+    """Coefficients (N, 8) of the maps that take the moved corners to the image's.
+
+    (x, y) goes to (a x + b y + c, d x + e y + f) / (g x + h y + 1). The corners are (0, 0), (95, 0), (95, 95), (0, 95),
+    as torchvision counts them, each moved inwards by its (x, y).
+    """
+    last = float(SIDE - 1)
+    corners = torch.tensor([[0, 0], [last, 0], [last, last], [0, last]], dtype=torch.float64)
+    moved = corners + moves_N8.reshape(-1, 4, 2) * (1 - corners / last * 2)
+    points = torch.cat([moved, torch.ones_like(moved[..., :1])], -1)
+    nothing = torch.zeros_like(points)
+    system = torch.cat(
+        [
+            torch.cat([points, nothing, -moved * corners[:, :1]], -1),
+            torch.cat([nothing, points, -moved * corners[:, 1:]], -1),
+        ],
+        1,
+    )
+    coefficients: Tensor = torch.linalg.solve(system, corners.T.flatten().expand(len(moved), -1))
+    return coefficients
+
+
+def sampled(images_NCHW: Tensor, x: Tensor, y: Tensor, mode: str) -> Tensor:
+    """The images at x and y, which broadcast to (N, H, W); outside black if `mode` is nearest, else as the edge."""
+    grid = images_NCHW.new_empty(len(images_NCHW), SIDE, SIDE, 2)
+    for axis, places in enumerate((x, y)):
+        grid[..., axis] = places * (2 / (SIDE - 1)) - 1
+    padding = "zeros" if mode == "nearest" else "border"
+    return grid_sample(images_NCHW, grid, mode=mode, padding_mode=padding, align_corners=True)
+
+
+def _places(images_NCHW: Tensor) -> Tensor:
+    return torch.arange(SIDE, dtype=images_NCHW.dtype, device=images_NCHW.device)
+
+
+def _on(images_NCHW: Tensor, drawn: Tensor) -> Tensor:
+    """What was drawn, where the images are and, unless it is indices, of their type; without waiting for the device."""
+    dtype = images_NCHW.dtype if drawn.is_floating_point() else None
+    return drawn.to(images_NCHW.device, dtype, non_blocking=True)

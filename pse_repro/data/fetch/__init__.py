@@ -1,0 +1,1 @@
+"""STL-10 from its archive: a resumable download, verified by MD5, safely extracted."""

@@ -1,0 +1,197 @@
+"""STL-10's .tar.gz, read from front to back: all of its files into a folder, or its first images into memory.
+
+Nothing of a member but its bytes is used. Only seven names are known, each goes to a path of the kit's own making, and
+`tarfile` never writes: what is not a plain file of such a name (a link, a device, a path that leads out) stays unread.
+"""
+
+import gzip
+import hashlib
+import io
+import os
+import shutil
+import tarfile
+import zlib
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any
+
+import numpy as np
+
+from pse_repro.data.stl10 import IMAGE_BYTES, OFFICIAL_MD5, SIDE, SPLITS, labelled, open_split
+from pse_repro.errors import NotFitError
+from pse_repro.progress.stages import Stage
+from pse_repro.text import amount_of
+
+FOLDER = "stl10_binary"
+NAMES = (*OFFICIAL_MD5, "class_names.txt", "fold_indices.txt")
+_MEMBERS = {f"{FOLDER}/{name}": name for name in NAMES}
+_BLOCK = 1 << 18  # bytes
+_MOST_LABELS = 1 << 20  # a file of labels is held in memory
+
+
+@dataclass(frozen=True)
+class Archive:
+    """An archive in STL-10's layout: a URL or a path, and what is known of its content (size in bytes)."""
+
+    where: str
+    md5: str | None
+    size: int | None
+    files_md5: Mapping[str, str]
+
+    @property
+    def is_url(self) -> bool:
+        return "://" in self.where
+
+    @property
+    def path(self) -> Path:
+        """The local archive; NotFitError where there is no such file."""
+        path = Path(self.where)
+        if not path.is_file():
+            raise NotFitError(f"{path} is no file; expected STL-10's archive: give --from its path or its URL")
+        return path
+
+
+STL10 = Archive(
+    "http://ai.stanford.edu/~acoates/stl10/stl10_binary.tar.gz",
+    md5="91f7769df0f17e558f3565bffb0c7dfb",
+    size=2_640_397_119,
+    files_md5=OFFICIAL_MD5,
+)
+
+
+class Counted(io.RawIOBase):
+    """A binary stream whose bytes advance a stage; `done` of them so far."""
+
+    def __init__(self, stream: io.RawIOBase, stage: Stage) -> None:
+        super().__init__()
+        self._stream, self._stage, self.done = stream, stage, 0
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int | None:
+        count = self._stream.readinto(buffer)
+        if count:
+            self.done += count
+            self._stage.advance(count)
+        return count
+
+
+def extract(stream: io.RawIOBase, folder: Path, expected_md5: Mapping[str, str], where: str) -> dict[str, str]:
+    """Write the archive's known files into `folder`, which is there and empty; returns each one's MD5.
+
+    The five binary files must be in it, with MD5s as expected where there are any, and fit each other. Raises
+    NotFitError for an archive that is damaged or of another kind (`where` it is from), OSError where the disk fails.
+    """
+    md5: dict[str, str] = {}
+    with _opened(stream, where) as tar:
+        for name, member, content in _known_files(tar, where):
+            free = shutil.disk_usage(folder).free
+            if member.size > free:
+                raise NotFitError(
+                    f"{folder.parent} has {amount_of(free, None)} free; {name} needs {amount_of(member.size, None)}: "
+                    "free some space, then run the same command again"
+                )
+            md5[name] = _write(content, folder / name)
+            _check_md5(md5[name], expected_md5.get(name), f"{name} in {where}")
+    _check_all_there(md5, where)
+    for split in SPLITS:
+        open_split(folder, split)
+    return md5
+
+
+def first_images(
+    stream: io.RawIOBase, count: int, expected_md5: Mapping[str, str], where: str
+) -> dict[str, np.ndarray]:
+    """The first `count` images of each split as stored, (count, 3, 96, 96) uint8, and their labels (count,).
+
+    Keys are the files' names without .bin. Reads no further than it must; files of labels are read whole, and have the
+    MD5 expected. NotFitError for an archive with fewer images, and as for `extract`.
+    """
+    arrays: dict[str, np.ndarray] = {}
+    with _opened(stream, where) as tar:
+        for name, member, content in _known_files(tar, where):
+            if name.endswith("_X.bin"):
+                arrays[name] = _first(content, member.size, count, f"{name} in {where}")
+            elif name.endswith("_y.bin"):
+                whole = content.read(min(member.size, _MOST_LABELS))
+                _check_md5(_md5(whole), expected_md5.get(name), f"{name} in {where}")
+                arrays[name] = np.frombuffer(whole, np.uint8)[:count]
+            if len(arrays) == len(OFFICIAL_MD5):
+                break
+    _check_all_there(arrays, where)
+    for split in ("train", "test"):
+        labelled(arrays[f"{split}_X.bin"], arrays[f"{split}_y.bin"], f"{split}_y.bin in {where}")
+    return {name.removesuffix(".bin"): arrays[name] for name in OFFICIAL_MD5}
+
+
+@contextmanager
+def _opened(stream: io.RawIOBase, where: str) -> Iterator[tarfile.TarFile]:
+    """The tar inside the gzip; damage that shows while either is read is a NotFitError."""
+    buffered = io.BufferedReader(stream, _BLOCK)
+    try:
+        with gzip.GzipFile(fileobj=buffered) as plain, tarfile.open(fileobj=plain, mode="r|", bufsize=_BLOCK) as tar:
+            yield tar
+    except (tarfile.TarError, gzip.BadGzipFile, zlib.error, EOFError, ValueError) as error:
+        page = "it looks like a web page; " if "(b'<" in str(error) else ""  # gzip's error quotes the first bytes
+        raise NotFitError(
+            f"{where} is not STL-10's archive, or is damaged ({error}): {page}expected a .tar.gz with {FOLDER}/"
+            f"{', '.join(OFFICIAL_MD5)}; get it again, or give another --from"
+        ) from error
+    finally:
+        buffered.detach()  # the stream is the caller's to close
+
+
+def _known_files(tar: tarfile.TarFile, where: str) -> Iterator[tuple[str, tarfile.TarInfo, IO[bytes]]]:
+    """Name, header and content of the plain files with known names; NotFitError for a second one of a name."""
+    seen: set[str] = set()
+    for member in tar:
+        name = _MEMBERS.get(member.name.removeprefix("./"))
+        if name is None or not member.isreg() or member.issparse():  # a sparse file may claim any size for no bytes
+            continue
+        if name in seen:
+            raise NotFitError(f"{where} holds {name} twice; expected each file once: give another --from")
+        seen.add(name)
+        content = tar.extractfile(member)
+        assert content is not None  # it is a plain file
+        yield name, member, content
+
+
+def _write(content: IO[bytes], path: Path) -> str:
+    """Copy to a new file, onto the disk; returns the MD5."""
+    digest = hashlib.md5(usedforsecurity=False)
+    with path.open("xb") as file:
+        while block := content.read(_BLOCK):
+            digest.update(block)
+            file.write(block)
+        file.flush()
+        os.fsync(file.fileno())
+    return digest.hexdigest()
+
+
+def _first(content: IO[bytes], size: int, count: int, where: str) -> np.ndarray:
+    held = size // IMAGE_BYTES
+    if held < count:
+        raise NotFitError(f"{where} holds {held:,} images; expected at least {count:,}: ask for fewer")
+    images = np.frombuffer(content.read(count * IMAGE_BYTES), np.uint8)
+    return images.reshape(count, 3, SIDE, SIDE)
+
+
+def _md5(content: bytes) -> str:
+    return hashlib.md5(content, usedforsecurity=False).hexdigest()
+
+
+def _check_md5(found: str, expected: str | None, where: str) -> None:
+    if expected is not None and found != expected:
+        raise NotFitError(f"{where} has MD5 {found}; expected {expected}: it is not STL-10's, give another --from")
+
+
+def _check_all_there(names: Mapping[str, object], where: str) -> None:
+    missing = [name for name in OFFICIAL_MD5 if name not in names]
+    if missing:
+        raise NotFitError(
+            f"{where} holds no {', '.join(missing)} in {FOLDER}/; expected {', '.join(OFFICIAL_MD5)}: it is not "
+            "STL-10's archive, give another --from"
+        )

@@ -1,0 +1,1 @@
+"""What the images are: verification, statistics, a contact sheet."""

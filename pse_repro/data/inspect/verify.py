@@ -1,0 +1,258 @@
+"""Proof that a folder holds STL-10: sizes and MD5s of its five files, its labels, and the released folds (switch 11).
+
+Every file is looked at, whatever is wrong with the others; the verdict covers them all. The JSON's form is
+schemas/data-verify.schema.json.
+"""
+
+import hashlib
+import os
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+
+import numpy as np
+
+from pse_repro.data.folds import folds
+from pse_repro.data.stl10 import IMAGE_BYTES, OFFICIAL_MD5, open_dataset
+from pse_repro.errors import NotFitError
+from pse_repro.progress.stages import Progress, Stage
+
+OFFICIAL_IMAGES = {"train": 5_000, "test": 8_000, "unlabeled": 100_000}
+OFFICIAL_PER_CLASS = {"train": 500, "test": 800}
+RELEASED_FIRST = (1012, 1006, 10, 104, 1030)  # each fold's first validation image in train_X: the released logs
+RELEASED_SIZES = ((4_000, 1_000),) * 5  # training and validation images of each fold
+STATES = ("official", "other", "truncated", "missing", "unreadable")
+FETCH = "pse-repro data fetch"
+_READ = 1 << 20  # bytes hashed at once
+
+
+@dataclass(frozen=True)
+class FileCheck:
+    """One of the five files; `bytes` and `md5` as found (None where it cannot be read), `problem` empty if official.
+
+    `state` is one of STATES. "truncated" has fewer bytes than the official file, and either no whole number of images,
+    or fewer images than labels (labels than images), or official files beside it; "other" is any other content.
+    """
+
+    name: str
+    state: str
+    bytes: int | None
+    md5: str | None
+    problem: str
+
+    @property
+    def expected_bytes(self) -> int:
+        return OFFICIAL_IMAGES[_split(self.name)] * _unit(self.name)
+
+
+@dataclass(frozen=True)
+class LabelCheck:
+    """The labels of train or test: `counts` of 1..10, how many lie `outside`, and what is wrong ("" if nothing is)."""
+
+    split: str
+    counts: tuple[int, ...]
+    outside: int
+    problem: str
+
+
+@dataclass(frozen=True)
+class FoldCheck:
+    """The folds of the official train_y: `first` validation image of each, `sizes` (training, validation) of each."""
+
+    first: tuple[int, ...]
+    sizes: tuple[tuple[int, int], ...]
+
+    @property
+    def released(self) -> bool:
+        return (self.first, self.sizes) == (RELEASED_FIRST, RELEASED_SIZES)
+
+
+@dataclass(frozen=True)
+class Verification:
+    """What `folder` holds; `labels` of the files that can be read, `folds` only where train_y is the official one.
+
+    `consistent`: whole images, as many labels, all in 1..10: what the kit can use, STL-10 or not.
+    """
+
+    folder: Path
+    files: tuple[FileCheck, ...]
+    labels: tuple[LabelCheck, ...]
+    folds: FoldCheck | None
+    consistent: bool
+
+    @property
+    def official(self) -> bool:
+        """All five files are STL-10's."""
+        return all(file.state == "official" for file in self.files)
+
+    @property
+    def exit_status(self) -> int:
+        """0 for the official files, 3 for others (and where the official labels do not give the released folds)."""
+        return 0 if self.official and self.folds is not None and self.folds.released else 3
+
+    @property
+    def problems(self) -> list[str]:
+        """A line for each: what was found, what was expected, what to do."""
+        parts: tuple[FileCheck | LabelCheck, ...] = (*self.files, *self.labels)
+        lines = [part.problem for part in parts if part.problem]
+        if self.folds is not None and not self.folds.released:
+            lines.append(
+                f"folds of train_y.bin: found first validation images {_list(self.folds.first)}, expected "
+                f"{_list(RELEASED_FIRST)} as in the released logs: scikit-learn {version('scikit-learn')} splits "
+                "differently, install another version of it"
+            )
+        return lines
+
+    @property
+    def verdict(self) -> str:
+        """One sentence."""
+        if self.exit_status == 0:
+            return "STL-10: all five files are the official ones, and the folds are the released ones"
+        if self.official:
+            return "STL-10's official files, but the folds are not the released ones"
+        if self.consistent:
+            return f"consistent, but not STL-10: usable, never compared with the published numbers; {FETCH} gets STL-10"
+        bad = [file.name for file in self.files if file.state != "official"]
+        return f"not STL-10, and not usable as it is: {len(bad)} of 5 files are not official; run {FETCH}"
+
+
+def verify(directory: Path, progress: Progress) -> Verification:
+    """Check the five files in `directory`/stl10_binary or in `directory` itself; reads each once, in blocks.
+
+    No error for bad, missing or unreadable files: they are what the result tells of.
+    """
+    folder = _folder(directory)
+    found = _read_all(folder, progress)
+    states = {name: _state(name, found) for name in OFFICIAL_MD5}
+    files = tuple(
+        FileCheck(name, states[name], found[name].bytes, found[name].md5, _problem(name, states[name], found[name]))
+        for name in OFFICIAL_MD5
+    )
+    labels = tuple(_check_labels(split, found) for split in OFFICIAL_PER_CLASS if found[f"{split}_y.bin"].bytes)
+    checked = _check_folds(folder / "train_y.bin") if states["train_y.bin"] == "official" else None
+    if set(states.values()) == {"missing"}:
+        consistent = _opens(directory)  # images in another form that the kit reads
+    else:
+        consistent = all(_whole(name, found[name]) for name in found) and not any(check.problem for check in labels)
+    return Verification(folder, files, labels, checked, consistent)
+
+
+@dataclass(frozen=True)
+class _Found:
+    """What reading one file gave: bytes, MD5 and, if it holds labels, how many are 0..255; or the error."""
+
+    bytes: int | None = None
+    md5: str | None = None
+    labels: np.ndarray | None = None
+    error: str = ""
+    missing: bool = False
+
+
+def _folder(directory: Path) -> Path:
+    """As find_binaries chooses; where train_X.bin is in neither, the folder that holds any of the five."""
+    folders = (directory / "stl10_binary", directory)
+    for names in (["train_X.bin"], list(OFFICIAL_MD5)):
+        for folder in folders:
+            if any(os.path.exists(folder / name) for name in names):
+                return folder
+    return directory if os.path.isfile(directory) else folders[0]
+
+
+def _read_all(folder: Path, progress: Progress) -> dict[str, _Found]:
+    sizes = {name: os.path.getsize(folder / name) for name in OFFICIAL_MD5 if os.path.isfile(folder / name)}
+    found = {}
+    with progress.stage("verify", sum(sizes.values()), unit="bytes") as stage:
+        for name in OFFICIAL_MD5:
+            try:
+                found[name] = _read(folder / name, stage)
+            except (FileNotFoundError, NotADirectoryError):
+                found[name] = _Found(missing=True)
+            except OSError as error:
+                found[name] = _Found(error=error.strerror or str(error))
+    return found
+
+
+def _read(path: Path, stage: Stage) -> _Found:
+    digest, size = hashlib.md5(usedforsecurity=False), 0
+    labels = np.zeros(256, np.int64) if path.name.endswith("_y.bin") else None
+    with path.open("rb") as file:
+        while block := file.read(_READ):
+            digest.update(block)
+            size += len(block)
+            if labels is not None:  # block by block: the file may be of any size
+                labels += np.bincount(np.frombuffer(block, np.uint8), minlength=256)
+            stage.advance(len(block))
+    return _Found(size, digest.hexdigest(), labels)
+
+
+def _split(name: str) -> str:
+    return name.partition("_")[0]
+
+
+def _unit(name: str) -> int:
+    """Bytes of one image, or of one label."""
+    return IMAGE_BYTES if name.endswith("_X.bin") else 1
+
+
+def _whole(name: str, found: _Found) -> bool:
+    return bool(found.bytes) and (found.bytes or 0) % _unit(name) == 0
+
+
+def _state(name: str, found: dict[str, _Found]) -> str:
+    this = found[name]
+    if this.bytes is None:
+        return "missing" if this.missing else "unreadable"
+    if this.md5 == OFFICIAL_MD5[name]:
+        return "official"
+    partner = f"{_split(name)}_{'y' if name.endswith('_X.bin') else 'X'}.bin"
+    partner_bytes = found[partner].bytes if partner in found else None
+    fewer = partner_bytes is not None and this.bytes // _unit(name) < partner_bytes // _unit(partner)
+    beside_official = any(found[other].md5 == md5 for other, md5 in OFFICIAL_MD5.items())
+    smaller = this.bytes < OFFICIAL_IMAGES[_split(name)] * _unit(name)
+    return "truncated" if smaller and (not _whole(name, this) or fewer or beside_official) else "other"
+
+
+def _problem(name: str, state: str, found: _Found) -> str:
+    official = OFFICIAL_IMAGES[_split(name)]
+    expected = f"{official * _unit(name):,} bytes ({official:,} {'images' if name.endswith('_X.bin') else 'labels'})"
+    if state == "missing":
+        return f"{name} is missing: found no such file, expected {expected}; run {FETCH}"
+    if state == "unreadable":
+        return f"{name} cannot be read: {found.error}; expected {expected}; check its permissions, or run {FETCH}"
+    if state == "truncated":
+        return f"{name} is truncated: found {found.bytes:,} bytes, expected {expected}; get it again: run {FETCH}"
+    if state == "other":
+        found_text = f"found {found.bytes:,} bytes, MD5 {found.md5}"
+        return f"{name} is not STL-10's: {found_text}, expected {expected}, MD5 {OFFICIAL_MD5[name]}; run {FETCH}"
+    return ""
+
+
+def _check_labels(split: str, found: dict[str, _Found]) -> LabelCheck:
+    counts, size = found[f"{split}_y.bin"].labels, found[f"{split}_X.bin"].bytes
+    assert counts is not None  # the file could be read
+    outside = int(counts[0] + counts[11:].sum())
+    problem = ""
+    if outside:
+        problem = f"{split}_y.bin: found {outside:,} labels outside 1..10, expected none; run {FETCH}"
+    elif size is not None and size // IMAGE_BYTES != counts.sum():
+        images = f"{size // IMAGE_BYTES:,} whole images in {split}_X.bin"
+        problem = f"{split}_y.bin: found {counts.sum():,} labels for {images}, expected one for each; run {FETCH}"
+    return LabelCheck(split, tuple(counts[1:11].tolist()), outside, problem)
+
+
+def _check_folds(path: Path) -> FoldCheck:
+    parts = folds(np.fromfile(path, np.uint8))
+    sizes = tuple((len(train), len(validation)) for train, validation in parts)
+    return FoldCheck(tuple(int(validation[0]) for _, validation in parts), sizes)
+
+
+def _opens(directory: Path) -> bool:
+    try:
+        open_dataset(directory)
+    except (NotFitError, OSError):
+        return False
+    return True
+
+
+def _list(numbers: tuple[int, ...]) -> str:
+    return ", ".join(map(str, numbers))

@@ -1,0 +1,120 @@
+"""The embedded sample: the default data, drawn on the spot in STL-10's image size and file layout, without a download.
+
+Ten classes of drawn shapes named after STL-10's, and an unlabelled split that also holds shapes of none of them. It
+stands in for STL-10 in tests and first runs; its accuracies say nothing about STL-10's.
+
+Image i of a split depends on (seed, split, i) alone, not on how many are drawn. Runs on one machine agree bit for bit;
+across CPUs and NumPy versions a value may round the other way now and then (one grey level).
+"""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+from filelock import FileLock
+
+from pse_repro.data.sample.scenes import UNIFORMS, paint
+from pse_repro.data.sample.shapes import CLASSES, OTHERS
+from pse_repro.data.stl10 import CLASS_NAMES, IMAGE_BYTES, SIDE, stored_bytes
+from pse_repro.files import cache_home, leftovers, write_bytes
+
+SAMPLE_VERSION = 1  # raise it with any change of a pixel: the cache's folder carries it
+SAMPLE_COUNTS: Mapping[str, int] = {"train": 1000, "test": 800, "unlabeled": 3000}
+_SPLITS = ("train", "test", "unlabeled")
+_SHAPES = (*CLASSES.values(), *OTHERS.values())
+_BATCH = 256  # images whose random numbers are held at once
+_ORDER, _PIXELS = 0, 1  # the two uses of randomness, kept apart in the seeds
+
+Bytes = npt.NDArray[np.uint8]
+
+
+def _generator(seed: int, split: str, use: int, index: int) -> np.random.Generator:
+    return np.random.Generator(np.random.PCG64(np.random.SeedSequence([seed, _SPLITS.index(split), use, index])))
+
+
+def _balanced_shapes(split: str, count: int, seed: int) -> npt.NDArray[np.int64]:
+    """Shape numbers 0..9, each ten in a row holding each class once, in an order of its own."""
+    blocks = range(-(-count // len(CLASSES)))
+    orders = [_generator(seed, split, _ORDER, block).random(len(CLASSES)).argsort() for block in blocks]
+    return np.concatenate([np.empty(0, np.int64), *orders])[:count]
+
+
+def draw_split(split: str, count: int, *, seed: int = 0) -> tuple[Bytes, Bytes]:
+    """Draw the first `count` images of "train", "test" or "unlabeled".
+
+    Returns images (count, 3, 96, 96), 0..255, and labels (count,): 1..10, balanced in train and test; in the unlabelled
+    split 0 for a shape outside the ten. Raises ValueError for another split, a negative count or a negative seed.
+    """
+    if split not in _SPLITS:
+        raise ValueError(f"split is {split!r}, expected one of {', '.join(_SPLITS)}")
+    if count < 0 or seed < 0:
+        raise ValueError(f"count is {count} and seed is {seed}, expected neither to be negative")
+    images_NCHW = np.empty((count, 3, SIDE, SIDE), np.uint8)
+    shapes = np.zeros(count, np.int64) if split == "unlabeled" else _balanced_shapes(split, count, seed)
+    for start in range(0, count, _BATCH):
+        stop = min(start + _BATCH, count)
+        uniforms_NK = np.empty((stop - start, UNIFORMS))
+        normals_NFHW = np.empty((stop - start, 2, SIDE, SIDE), np.float32)
+        for place, index in enumerate(range(start, stop)):
+            generator = _generator(seed, split, _PIXELS, index)
+            if split == "unlabeled":
+                shapes[index] = generator.integers(len(_SHAPES))
+            uniforms_NK[place] = generator.random(UNIFORMS)
+            normals_NFHW[place] = generator.standard_normal(normals_NFHW.shape[1:], dtype=np.float32)
+        for shape in np.unique(shapes[start:stop]):
+            places = np.flatnonzero(shapes[start:stop] == shape)
+            images_NCHW[start + places] = paint(_SHAPES[shape], uniforms_NK[places], normals_NFHW[places])
+    labels = np.where(shapes < len(CLASSES), shapes + 1, 0).astype(np.uint8)
+    return images_NCHW, labels
+
+
+def write_sample(directory: Path, *, counts: Mapping[str, int] = SAMPLE_COUNTS, seed: int = 0) -> Path:
+    """Write the sample to `directory`/stl10_binary in STL-10's layout (column-major channels); returns `directory`.
+
+    Each file appears by atomic rename. Raises OSError where it cannot be written, ValueError for an unknown split.
+    """
+    folder = directory / "stl10_binary"
+    for split, count in counts.items():
+        images_NCHW, labels = draw_split(split, count, seed=seed)
+        write_bytes(folder / f"{split}_X.bin", stored_bytes(images_NCHW))
+        if split != "unlabeled":
+            write_bytes(folder / f"{split}_y.bin", labels.tobytes())
+    write_bytes(folder / "class_names.txt", _class_names_text())
+    return directory
+
+
+def _class_names_text() -> bytes:
+    return "".join(f"{name}\n" for name in CLASS_NAMES).encode()
+
+
+def _expected_sizes() -> dict[str, int]:
+    """Size in bytes of every file of the default sample, by name."""
+    sizes = {f"{split}_X.bin": count * IMAGE_BYTES for split, count in SAMPLE_COUNTS.items()}
+    sizes |= {f"{split}_y.bin": count for split, count in SAMPLE_COUNTS.items() if split != "unlabeled"}
+    return sizes | {"class_names.txt": len(_class_names_text())}
+
+
+def _complete(directory: Path) -> bool:
+    files = {directory / "stl10_binary" / name: size for name, size in _expected_sizes().items()}
+    return all(file.is_file() and file.stat().st_size == size for file, size in files.items())
+
+
+def embedded_sample(cache: Path | None = None) -> Path:
+    """The default sample's folder, drawn when absent or incomplete (a few seconds, 133 MB).
+
+    It lies under `cache`, else $XDG_CACHE_HOME/pse-repro, else ~/.cache/pse-repro. A lock file beside it keeps two
+    processes apart. Raises OSError where the cache cannot be written.
+    """
+    cache = cache or cache_home()
+    directory = cache / f"sample-v{SAMPLE_VERSION}"
+    if _complete(directory):  # first without the lock: a finished sample on a read-only disk is fine
+        return directory
+    cache.mkdir(parents=True, exist_ok=True)
+    with FileLock(cache / f"{directory.name}.lock"):
+        if not _complete(directory):
+            if (folder := directory / "stl10_binary").is_dir():
+                for leftover in leftovers(folder):
+                    leftover.unlink()
+            write_sample(directory, counts=SAMPLE_COUNTS)
+    return directory

@@ -1,0 +1,1 @@
+"""The machine: device, system, GPU, energy, provenance."""

@@ -1,0 +1,85 @@
+"""What the machine has from NVIDIA, read without PyTorch, which may be built without CUDA or see no GPU.
+
+nvidia-smi, two files and one call of the driver's library tell it all: NVIDIA's nvidia-ml-py would be one more
+dependency, and needs the same driver.
+"""
+
+import ctypes
+import re
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+
+from pse_repro.machine.system import text_of
+
+NVIDIA_SMI_SECONDS = 10.0  # it hangs where a GPU has fallen off the bus
+
+_VENDOR, _DISPLAY = "0x10de", "0x03"  # PCI's numbers for NVIDIA and for display controllers
+
+
+@dataclass(frozen=True)
+class Nvidia:
+    """NVIDIA's hardware and driver; a text is empty where there is nothing or nobody tells."""
+
+    on_bus: int = 0  # GPUs on the PCI bus (0 in WSL and on a Jetson, which have none)
+    device_files: bool = False  # /dev/nvidia0 and its like, or WSL's: what a container must be given
+    driver: str = ""  # version of the driver: "535.54.03"
+    cuda: str = ""  # the newest CUDA that the driver supports: "12.2"
+    names: tuple[str, ...] = ()  # the GPUs that nvidia-smi lists, whatever CUDA_VISIBLE_DEVICES hides
+    complaint: str = ""  # nvidia-smi's
+
+    @property
+    def present(self) -> bool:
+        """There is hardware, or the driver of some."""
+        return bool(self.on_bus or self.names or self.driver)
+
+
+def read_nvidia(root: Path = Path("/")) -> Nvidia:
+    """Ask the machine; files are read below `root`."""
+    rows, complaint = nvidia_smi("name", "driver_version")
+    version = re.search(r"\d+\.\d+(\.\d+)?", text_of(root / "proc/driver/nvidia/version"))
+    return Nvidia(
+        on_bus=sum(_is_gpu(device) for device in root.glob("sys/bus/pci/devices/*")),
+        device_files=any(root.glob("dev/nvidia[0-9]*")) or (root / "dev/dxg").exists(),
+        driver=rows[0][1] if rows else version[0] if version else "",
+        cuda=_newest_cuda(),
+        names=tuple(name for name, _ in rows),
+        complaint=complaint,
+    )
+
+
+def _is_gpu(device: Path) -> bool:
+    return text_of(device / "vendor").strip() == _VENDOR and text_of(device / "class").startswith(_DISPLAY)
+
+
+def _newest_cuda() -> str:
+    """The newest CUDA that the driver supports; the call needs neither a GPU nor an initialised CUDA."""
+    number = ctypes.c_int()
+    try:
+        if ctypes.CDLL("libcuda.so.1").cuDriverGetVersion(ctypes.byref(number)):
+            return ""
+    except (OSError, AttributeError):
+        return ""
+    return f"{number.value // 1000}.{number.value % 1000 // 10}" if number.value else ""
+
+
+def nvidia_smi(*fields: str) -> tuple[list[list[str]], str]:
+    """What nvidia-smi says of each GPU, whatever PyTorch sees, and its complaint ("": none, or there is no nvidia-smi).
+
+    `fields` are those of nvidia-smi --help-query-gpu.
+    """
+    command = ["nvidia-smi", f"--query-gpu={','.join(fields)}", "--format=csv,noheader,nounits"]
+    try:
+        asked = subprocess.run(command, capture_output=True, text=True, errors="replace", timeout=NVIDIA_SMI_SECONDS)
+    except FileNotFoundError:
+        return [], ""
+    except subprocess.TimeoutExpired:
+        return [], f"nvidia-smi gave no answer in {NVIDIA_SMI_SECONDS:g} s"
+    except OSError as error:
+        return [], f"nvidia-smi cannot be run: {error.strerror}"
+    lines = [line.strip() for line in asked.stdout.splitlines() if line.strip()]
+    if asked.returncode:
+        said = [line.strip() for line in asked.stderr.splitlines() if line.strip()] or lines
+        return [], said[0] if said else f"nvidia-smi ended with status {asked.returncode}"
+    rows = [[value.strip() for value in line.split(",")] for line in lines]
+    return [row for row in rows if len(row) == len(fields)], ""

@@ -1,0 +1,69 @@
+"""Labelled images for the objectives that train with labels: drawn for training, held out for the curves.
+
+Shapes: N images (N, 3, 96, 96) in [0, 1], labels (N,) 0..9 (the files' 1..10 less one), logits (N, 10).
+"""
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from pse_repro.data.augment.steps import pretrain_augmentation
+from pse_repro.data.batches import Images
+from pse_repro.data.subsets import balanced_subset
+from pse_repro.errors import NotFitError
+from pse_repro.objectives.base import Setup
+
+TRAIN_FRACTION = 0.85  # of the labelled images at most; the others are held out, whatever the objective
+SUBSET = 1  # the number of the balanced subset, which is low-label's first, too
+
+
+class LabelledImages:
+    """A class-balanced `fraction` of the labelled images to train on, and those held out to measure on.
+
+    ValueError for a fraction above TRAIN_FRACTION, NotFitError where too few images are there to hold any out.
+    """
+
+    def __init__(self, setup: Setup, fraction: float = TRAIN_FRACTION) -> None:
+        if not 0 < fraction <= TRAIN_FRACTION:
+            raise ValueError(f"fraction of labels is {fraction:g}; expected more than 0, at most {TRAIN_FRACTION:g}")
+        labels = setup.data.train.labels
+        assert labels is not None  # a labelled split
+        trained = balanced_subset(labels, fraction, SUBSET)
+        held_out = np.setdiff1d(np.arange(len(labels)), balanced_subset(labels, TRAIN_FRACTION, SUBSET))
+        if not len(held_out):
+            raise NotFitError(f"{len(labels)} labelled images leave none to hold out; expected 4 or more of each class")
+        self.setup, self.augment = setup, pretrain_augmentation("small")
+        self._train, self._train_labels = self._part(trained)
+        self._held_out, self._held_out_labels = self._part(held_out)
+
+    def _part(self, indices: np.ndarray) -> tuple[Images, Tensor]:
+        labels = np.asarray(self.setup.data.train.labels)[indices].astype(np.int64) - 1
+        images = Images(self.setup.data.train, self.setup.device, indices)
+        return images, torch.from_numpy(labels).to(self.setup.device)
+
+    def __len__(self) -> int:
+        """How many images there are to train on."""
+        return len(self._train)
+
+    def draw(self, count: int) -> tuple[Tensor, Tensor]:
+        """Images to train on and their labels, drawn with replacement; with the small augmentation of switch 4.
+
+        They have it whatever the switch says: they are few, and seen many times.
+        """
+        positions = torch.randint(len(self._train), (count,))
+        images = self._train[positions]
+        return (images if self.augment is None else self.augment(images)), self._labels(self._train_labels, positions)
+
+    def held_out(self, positions: Tensor) -> tuple[Tensor, Tensor]:
+        """As many held-out images and their labels as there are positions (N,), which go round and round them."""
+        positions = positions % len(self._held_out)
+        return self._held_out[positions], self._labels(self._held_out_labels, positions)
+
+    def _labels(self, labels: Tensor, positions: Tensor) -> Tensor:
+        return labels[positions.to(labels.device, non_blocking=True)]
+
+
+def classification(logits: Tensor, labels: Tensor) -> dict[str, Tensor]:
+    """The mean cross-entropy "loss", in float32, and the top-1 "accuracy" in percent."""
+    accuracy = 100 * (logits.argmax(1) == labels).float().mean()
+    return {"loss": nn.functional.cross_entropy(logits.float(), labels), "accuracy": accuracy}

@@ -1,0 +1,180 @@
+"""PSE among its peers: what every objective's features reach in every evaluation, as one table and one figure.
+
+It is there for runs that judge features otherwise than the study does (`linear`, `knn`, `low-label`, `cluster`).
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from statistics import fmean
+
+import pandas as pd
+from matplotlib.figure import Figure
+
+from pse_repro.config.protocol import Protocol
+from pse_repro.config.study import Model
+from pse_repro.evaluation.registry import EVALUATIONS
+from pse_repro.report.pictures.picture import Picture, Section
+from pse_repro.report.pictures.plots import BACKGROUND, COLOURS, GRID, PRINT_DPI, Drawing, as_svg
+from pse_repro.report.tables import Table
+from pse_repro.stats import Interval, mean_interval
+from pse_repro.study.cells import key, label
+from pse_repro.study.record import Run
+from pse_repro.text import NONE, duration
+
+TOP1 = "top1"
+# evaluation, metric, heading, and by what its values become percent
+COLUMNS = (
+    ("linear", TOP1, "linear %", 1),
+    ("knn", TOP1, "kNN %", 1),
+    ("low-label-1", TOP1, "1 % of labels: %", 1),
+    ("low-label-10", TOP1, "10 %: %", 1),
+    ("low-label-100", TOP1, "100 %: %", 1),
+    ("cluster", "accuracy", "clusters %", 100),
+    ("cluster", "nmi", "NMI %", 100),
+    ("cluster", "two_domains_accuracy", "animals or vehicles %", 100),
+)
+STUDY = ("mse", "pse")
+
+
+@dataclass(frozen=True)
+class Row:
+    """One model under one protocol: a value a seed for each of COLUMNS, in percent; seconds of its pre-training."""
+
+    model: Model
+    values: dict[str, list[float]]
+    seconds: list[float]
+
+    @property
+    def rank(self) -> float:
+        """By its first column that has values."""
+        return next((fmean(values) for values in self.values.values() if values), float("-inf"))
+
+
+def rows(run: Run, protocol: Protocol) -> list[Row]:
+    """The models that were judged, the best first."""
+    found = []
+    part = run.results[run.results["protocol"] == protocol.name]
+    for model in run.models:
+        own = part[(part[list(key(model))] == pd.Series(key(model))).all(axis=1)]
+        values = {heading: _values(own, evaluation, metric, by) for evaluation, metric, heading, by in COLUMNS}
+        cells = [cell for cell in run.cells if cell.model == model and cell.protocol.name == protocol.name]
+        seconds = [float(note["seconds"]) for cell in cells if (note := run.pretrained(cell))]
+        if any(values.values()):
+            found.append(Row(model, values, seconds))
+    return sorted(found, key=lambda row: row.rank, reverse=True)
+
+
+def _values(own: pd.DataFrame, evaluation: str, metric: str, by: float) -> list[float]:
+    of = own[own["evaluation"].eq(evaluation) & own["metric"].eq(metric) & own["fold"].isin(["ensemble", ""])]
+    return [by * value for value in of.sort_values("seed")["value"]]
+
+
+def peers_tables(run: Run) -> list[Table]:
+    """A table a protocol, the best model first: means over seeds, with their standard deviation."""
+    tables = []
+    for protocol in run.record.protocols if _judges_peers(run) else ():
+        found = rows(run, protocol)
+        used = [heading for _, _, heading, _ in COLUMNS if any(row.values[heading] for row in found)]
+        body = [
+            [label(row.model), str(len(row.seconds)), *(_shown(row.values[heading]) for heading in used), _time(row)]
+            for row in found
+        ]
+        header = ("model", "seeds", *used, "pre-training")
+        notes = [
+            f"Every model was pre-trained with {_budget(run)}; pre-training is the time that took.",
+            "Of the labels that linear, kNN and low-label are given, supervised and joint had seen some before.",
+        ]
+        if body:
+            tables.append(Table(f"Peers, {protocol.name}", header, "l" + "r" * (len(header) - 1), body, notes))
+    return tables
+
+
+def section(run: Run) -> list[Section]:
+    """A picture a protocol; none in runs of the study's own evaluations alone."""
+    protocols = run.record.protocols if _judges_peers(run) else ()
+    pictures = [picture for protocol in protocols for picture in _picture(run, protocol)]
+    return [Section("PSE among its peers", "", pictures)] if pictures else []
+
+
+def _picture(run: Run, protocol: Protocol) -> list[Picture]:
+    """The models in the first evaluation that they were judged in; none before there is one."""
+    found = rows(run, protocol)
+    heading = next((heading for _, _, heading, _ in COLUMNS if found and found[0].values[heading]), None)
+    if heading is None:
+        return []
+    named = {label(row.model): row.values[heading] for row in found if row.values[heading]}
+    counts = sorted({len(values) for values in named.values()})
+    caption = (
+        "The best first; marks: means, points: seeds, whiskers: 95 % intervals over seeds, where there are several. "
+        f"The study's objectives are squares. n = {' to '.join(map(str, counts[:1] + counts[1:][-1:]))} "
+        f"seed{'s' * (counts[-1] > 1)}; {_budget(run)}; protocol {protocol.name}; data: {run.record.data['name']}."
+    )
+    levels = _baselines(run, protocol) if heading == COLUMNS[0][2] else {}
+    marked = {label(row.model) for row in found if row.model.objective in STUDY}
+    words = ", ".join(f"{name} {fmean(values):.2f}" for name, values in named.items())
+    alt = f"{heading} of every model: {words}." + "".join(f" {name} {value:.2f}." for name, value in levels.items())
+    figure = peers_figure(named, marked, levels, heading)
+    return [Picture(f"peers-{protocol.name.replace('/', '-')}.svg", alt, caption, figure)]
+
+
+def peers_figure(
+    models: Mapping[str, Sequence[float]], marked: set[str], levels: Mapping[str, float], unit: str
+) -> Drawing:
+    """A row a model, in their order: its values, their mean (a square where it is `marked`) and interval; `levels` are
+    dashed lines."""
+    figure = Figure(figsize=(7.4, 1.2 + 0.24 * len(models)), dpi=PRINT_DPI, facecolor=BACKGROUND)
+    figure.set_layout_engine("constrained", w_pad=0.08, h_pad=0.06)
+    axes = figure.add_subplot(facecolor="white")
+    for place, (name, values) in enumerate(models.items()):
+        colour = COLOURS[1] if name in marked else COLOURS[2]
+        interval = _interval(values)
+        if interval:
+            axes.plot([interval.low, interval.high], [place, place], color=colour, linewidth=1.4)
+        axes.plot(values, [place] * len(values), ".", color=colour, markersize=4, alpha=0.6)
+        axes.plot(fmean(values), place, "s" if name in marked else "o", color=colour, markersize=7)
+    for (name, value), dash in zip(levels.items(), ("--", ":", "-."), strict=False):
+        axes.axvline(value, color=COLOURS[0], linestyle=dash, linewidth=1, label=f"{name} {value:.1f}")
+    axes.set_yticks(range(len(models)), list(models), fontsize=8)
+    axes.invert_yaxis()
+    axes.set_xlabel(unit, fontsize=9)
+    axes.tick_params(axis="x", labelsize=8)
+    axes.grid(True, axis="x", color=GRID, linewidth=0.6)
+    if levels:
+        axes.legend(fontsize=8, loc="lower left", frameon=True)
+    return as_svg(figure)
+
+
+def _interval(values: Sequence[float]) -> Interval | None:
+    return mean_interval(list(values)) if len(values) > 1 else None
+
+
+def _baselines(run: Run, protocol: Protocol) -> dict[str, float]:
+    """Logistic regression on pixels and on their components, on the same labels."""
+    linear = run.results[run.results["objective"].eq("none") & run.results["protocol"].eq(protocol.name)]
+    names = {"pixels": "raw pixels", "pca": "256 components"}
+    found = {name: _values(linear[linear["encoder"].eq(encoder)], "linear", TOP1, 1) for encoder, name in names.items()}
+    return {name: fmean(values) for name, values in found.items() if values}
+
+
+def _judges_peers(run: Run) -> bool:
+    return any(evaluation not in EVALUATIONS for evaluation in run.record.study.evaluations)
+
+
+def _shown(values: Sequence[float]) -> str:
+    if not values:
+        return NONE
+    spread = f" ± {pd.Series(values).std():.1f}" if len(values) > 1 else ""
+    return f"{fmean(values):.1f}{spread}"
+
+
+def _time(row: Row) -> str:
+    return duration(fmean(row.seconds)) if row.seconds and row.model.objective != "random" else NONE
+
+
+def _budget(run: Run) -> str:
+    """The study's budget in words."""
+    budget = run.record.study.budget
+    if budget is None:
+        return f"{run.record.study.epochs} epochs"
+    amounts = {"steps": budget.steps, "images": budget.images, "seconds": budget.seconds}
+    return next(f"{amount:,.12g} {unit}" for unit, amount in amounts.items() if amount is not None)

@@ -1,0 +1,94 @@
+"""In which details each model errs: the radially averaged power spectrum of its residual.
+
+Shapes: residuals_N3HW in units of the image (0 to 1), H = W; power (B,) at frequencies (B,) in cycles a pixel.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from pse_repro.report.pictures.picture import Group, Picture, Section, conditions, groups_with, paragraph
+from pse_repro.report.pictures.plots import GRID, Drawing, as_svg, grid, legend, log_axis, style
+from pse_repro.study import store
+from pse_repro.study.cells import label
+from pse_repro.study.record import Run
+
+
+def section(run: Run) -> list[Section]:
+    """A picture a protocol, two panels an encoder; none where there are no reconstructions yet."""
+    found, left_out = groups_with(run, "reconstructions.npz")
+    words = (
+        "To the left coarse errors, whole patches too light or too dark; to the right fine ones, lost texture. PSE "
+        "weighs coarse errors more: where that works, its line is below MSE's on the left and above it on the right."
+    )
+    pictures = [_picture(run, group) for group in found]
+    return [Section("Spectrum of the residual", paragraph(words, left_out), pictures)] if pictures else []
+
+
+def radial_power(residuals_N3HW: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Frequencies and power, from one cycle an image (1 / H) up to 0.5: rings as wide as that, averaged.
+
+    Power is |FFT|^2 / (H W), averaged over a ring, the channels and the images; over all frequencies it averages to the
+    MSE (Parseval). Images that are not finite are left out; NaN where none is left.
+    """
+    size = residuals_N3HW.shape[-1]
+    finite = residuals_N3HW[np.isfinite(residuals_N3HW).all((1, 2, 3))].astype(np.float64)
+    cycles = size * np.fft.fftfreq(size)
+    ring = np.hypot(cycles[:, None], cycles).round().astype(int)
+    rings = np.arange(1, size // 2 + 1)
+    if not len(finite):
+        return rings / size, np.full(len(rings), np.nan)
+    power = (np.abs(np.fft.fft2(finite)) ** 2).mean((0, 1)) / size**2
+    sums = np.bincount(ring.ravel(), power.ravel()) / np.bincount(ring.ravel())
+    return rings / size, sums[rings]
+
+
+def spectrum_figure(encoders: Mapping[str, Mapping[str, tuple[np.ndarray, np.ndarray]]]) -> Drawing:
+    """A row an entry (encoder: frequencies and power by model): power, and beside it the ratio to the first model's."""
+    figure, axes = grid(2 * len(encoders), 4.1, 3.0, columns=2)
+    handles: dict[str, Any] = {}
+    models = list(dict.fromkeys(model for lines in encoders.values() for model in lines))
+    for number, (encoder, lines) in enumerate(encoders.items()):
+        left, right = axes[2 * number : 2 * number + 2]
+        base = next(iter(lines))
+        for model, (frequencies, power) in lines.items():
+            look = style(models.index(model)) | {"markevery": 0.12, "markersize": 4, "linewidth": 1.3}
+            with np.errstate(divide="ignore", invalid="ignore"):
+                ratio = power / lines[base][1]
+            for panel, values in ((left, power), (right, ratio)):
+                if (np.isfinite(values) & (values > 0)).any():
+                    (handles[model],) = panel.plot(frequencies, values, **look)
+        if any((power > 0).any() for _, power in lines.values()):
+            left.set_yscale("log")
+        left.set_ylabel("power of the residual", fontsize=9)
+        right.set_ylabel(f"relative to {base}", fontsize=9)
+        for panel in (left, right):
+            log_axis(panel, "x")
+            panel.set_title(encoder, fontsize=10)
+            panel.set_xlabel("frequency, cycles a pixel", fontsize=9)
+            panel.grid(True, color=GRID, linewidth=0.6)
+    legend(figure, handles)
+    return as_svg(figure)
+
+
+def _picture(run: Run, group: Group) -> Picture:
+    encoders: dict[str, dict[str, tuple[np.ndarray, np.ndarray]]] = {}
+    for cell in group.cells:
+        arrays = store.read_npz(run.model_file(cell, "reconstructions.npz"))
+        images = len(arrays["images"])
+        residuals = arrays["reconstructions"].astype(np.float64) - arrays["images"].astype(np.float64)
+        encoders.setdefault(label(cell.model).split("-")[0], {})[label(cell.model)] = radial_power(residuals)
+    words = "; ".join(
+        f"{model} {power[: len(power) // 4].mean():.3g} and {power[-(len(power) // 4) :].mean():.3g}"
+        for lines in encoders.values()
+        for model, (_, power) in lines.items()
+    )
+    return Picture(
+        f"spectrum-{group.file}.svg",
+        f"Mean power of the residual in the lowest and the highest quarter of frequencies, {group.protocol}: {words}.",
+        "Power spectrum of reconstruction minus image, averaged over directions, channels and images; its mean over "
+        "all frequencies is the MSE. Right: divided by that of each encoder's first model. "
+        + conditions(run, group, f"{images} test images"),
+        spectrum_figure(encoders),
+    )

@@ -1,0 +1,109 @@
+"""What the report's pictures of a model need: its latents of some test images, their t-SNE embedding, its filters.
+
+    write_portrait(model_folder, run_directory, autoencoder, data, machine)
+
+MODEL_FOLDER/portrait.npz   latents (n, D) float16, latent_scale (): latents * latent_scale are the encoder's own;
+                            embedding (n, 2) float32; positions (n,) in the test split; labels (n,) 1..10;
+                            filters (F, C, h, w) float32 of the first convolution, where there is one
+RUN/test_sample.npz         images (n, 3, 48, 48) uint8, positions and labels of the same images, and class_names (10,),
+                            numbers where the data have none; once a run
+
+Shapes: n test images, at most 500, evenly spaced over the split; D latent values; F filters.
+"""
+
+from pathlib import Path
+
+import numpy as np
+import torch
+from sklearn.manifold import TSNE
+from torch import Tensor, nn
+
+from pse_repro.data.batches import Images, batches
+from pse_repro.data.classes import names_of
+from pse_repro.data.stl10 import Dataset, Split
+from pse_repro.machine.device import Machine
+from pse_repro.models import Autoencoder
+from pse_repro.seeding import derive
+from pse_repro.study import store
+
+PORTRAIT, TEST_SAMPLE = "portrait.npz", "test_sample.npz"
+MOST_IMAGES = 500  # t-SNE takes about 2 s for them, their latents of 1024 values 1 MB
+_BATCH = 100
+_PERPLEXITY = 30.0  # scikit-learn's
+
+
+def write_portrait(model_folder: Path, run_directory: Path, model: nn.Module, data: Dataset, machine: Machine) -> None:
+    """Write the model's portrait, and the run's sample of test images where it is not there yet; each file whole.
+
+    `model` is an autoencoder or an encoder, (N, 3, 96, 96) in [0, 1] -> (N, D), on the machine's device; it runs in
+    evaluation mode and keeps the mode it had. A latent that is not finite is stored as NaN and embedded nowhere.
+    """
+    encoder = model.encoder if isinstance(model, Autoencoder) else model
+    positions = _evenly(len(data.test))
+    sample = Split(data.test.stored_NCWH[positions], None)
+    note = {"positions": positions, "labels": np.asarray(data.test.labels)[positions]}
+    latents_ND = _latents(encoder, sample, machine)
+    seed = derive("portrait", model_folder.name) % 2**32  # scikit-learn takes 32 bits
+    arrays = _halved(latents_ND) | {"embedding": embed(latents_ND, seed)} | _filters(encoder) | note
+    store.write_npz(model_folder / PORTRAIT, **arrays)
+    if not (run_directory / TEST_SAMPLE).exists():
+        note |= {"images": _thumbnails(sample), "class_names": np.array(names_of(data))}
+        store.write_npz(run_directory / TEST_SAMPLE, **note)
+
+
+def embed(latents_ND: np.ndarray, seed: int) -> np.ndarray:
+    """t-SNE in the plane, (n, 2) float32; rows that are not finite are left out and NaN.
+
+    Source: L. van der Maaten & G. Hinton, "Visualizing Data using t-SNE", JMLR 9, 2008. Distances are Euclidean.
+    """
+    usable = np.isfinite(latents_ND).all(1)
+    embedding = np.full((len(latents_ND), 2), np.nan, np.float32)
+    points = latents_ND[usable]
+    if len(points) < 3 or np.ptp(points, axis=0).max() == 0:  # nothing to arrange
+        embedding[usable] = 0
+        return embedding
+    points = (points - points.mean(0)) / points.std()  # the same picture in any unit
+    perplexity = min(_PERPLEXITY, (len(points) - 1) / 3)
+    start = "pca" if points.shape[1] > 1 else "random"
+    embedding[usable] = TSNE(perplexity=perplexity, init=start, random_state=seed, n_jobs=1).fit_transform(points)
+    return embedding
+
+
+def _evenly(count: int) -> np.ndarray:
+    """Positions, evenly spaced, so that a split sorted by class keeps its balance."""
+    return np.linspace(0, count - 1, min(count, MOST_IMAGES)).round().astype(np.int64)
+
+
+@torch.no_grad()
+def _latents(encoder: nn.Module, sample: Split, machine: Machine) -> np.ndarray:
+    """(n, D) float32, in evaluation mode."""
+    images, training = Images(sample, machine.device), encoder.training
+    encoder.eval()
+    found: list[Tensor] = []
+    for positions in batches(len(images), _BATCH):
+        with machine.autocast():
+            found.append(encoder(images[positions]).flatten(1).float().cpu())
+    encoder.train(training)
+    return torch.cat(found).numpy()
+
+
+def _halved(latents_ND: np.ndarray) -> dict[str, np.ndarray]:
+    """As float16, divided by their largest size, so that none overflows."""
+    finite = np.where(np.isfinite(latents_ND), latents_ND, np.nan)
+    largest = np.nanmax(np.abs(finite), initial=0)
+    scale = np.float32(largest if largest > 0 else 1)
+    return {"latents": (finite / scale).astype(np.float16), "latent_scale": np.array(scale)}
+
+
+def _filters(encoder: nn.Module) -> dict[str, np.ndarray]:
+    weights = (layer.weight for layer in encoder.modules() if isinstance(layer, nn.Conv2d))
+    first = next(weights, None)
+    return {} if first is None else {"filters": first.detach().float().cpu().contiguous().numpy()}
+
+
+def _thumbnails(sample: Split) -> np.ndarray:
+    """(n, 3, 48, 48) uint8: means of 2 x 2 pixels, rows before columns."""
+    images_NCHW = sample.stored_NCWH.transpose(0, 1, 3, 2)
+    count, channels, height, width = images_NCHW.shape
+    means: np.ndarray = images_NCHW.reshape(count, channels, height // 2, 2, width // 2, 2).mean((3, 5))
+    return np.asarray(means.round(), np.uint8)

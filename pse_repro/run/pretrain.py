@@ -1,0 +1,160 @@
+"""The pre-training of one cell in its folder: trained, or taken up where it stands; its encoder for the evaluations."""
+
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+from torch import Tensor, nn
+
+from pse_repro.data.batches import Images
+from pse_repro.data.stl10 import Dataset
+from pse_repro.errors import NotFitError
+from pse_repro.evaluation.on_features import features
+from pse_repro.files import write_bytes
+from pse_repro.machine.device import Machine
+from pse_repro.machine.energy import EnergyMeter
+from pse_repro.models import encoder_of
+from pse_repro.progress.stages import Progress
+from pse_repro.run.model_summary import write_portrait
+from pse_repro.study import store
+from pse_repro.study.address import SHOWN_IMAGES, model_folder
+from pse_repro.study.cells import Cell
+from pse_repro.training.pretrain import Pretraining, State, build_objective, optimizer_tensors, restore_optimizer
+
+SAVE_SHARE = 0.05  # of the time that saving the state of a pre-training may take
+EPOCH_POINTS = 500  # test images, evenly spaced, whose features are kept after every epoch, where they are clustered
+
+
+class PretrainRun:
+    """A cell's pre-training."""
+
+    def __init__(self, cell: Cell, data: Dataset, machine: Machine, run_directory: Path, progress: Progress) -> None:
+        self.cell, self.data, self.machine, self.progress = cell, data, machine, progress
+        self.directory, self.folder = run_directory, model_folder(run_directory, cell)
+        self.energy = EnergyMeter()
+
+    def rows(self) -> list[dict[str, Any]]:
+        """Pre-train, or take up what is there; rows of evaluation "pretrain"."""
+        if not (self.folder / "pretrain.json").exists():
+            cell, name = self.cell, self.cell.lineage
+            training = Pretraining(name, cell.model, cell.protocol, cell.length, cell.seed, self.data, self.machine)
+            self._take_up(training)
+            self._train(training)
+            self._finish(training)
+        summary = store.read_json(self.folder / "pretrain.json")["metrics"]
+        return [
+            {"evaluation": "pretrain", "fold": "", "metric": metric, "value": value}
+            for metric, value in summary.items()
+        ]
+
+    def _take_up(self, training: Pretraining) -> None:
+        path = self.folder / "state.safetensors"
+        if not path.exists():
+            return
+        tensors, note = store.read_tensors(path)
+        state = training.state
+        try:
+            state.network.load_state_dict(_with_prefix(tensors, "model/"))
+            restore_optimizer(state.optimizer, _with_prefix(tensors, "optimizer/"))
+            state.best = {name: value.to(self.machine.device) for name, value in _with_prefix(tensors, "best/").items()}
+            state.best_epoch, state.curves = note["best_epoch"], note["curves"]
+        except (RuntimeError, KeyError, TypeError, ValueError) as error:
+            raise NotFitError(
+                f"{path} is not a state of this cell; delete it to begin its pre-training anew"
+            ) from error
+        self.progress.say(
+            f"{self.cell.name}: pre-training goes on from epoch {state.epoch} of {training.length.epochs}"
+        )
+
+    def _train(self, training: Pretraining) -> None:
+        saved_at, save_seconds = time.monotonic(), 0.0
+
+        def after_epoch(state: State) -> None:
+            nonlocal saved_at, save_seconds
+            row = state.curves[-1]
+            stage.measure(state.epoch - 1, row, "validation_loss")
+            self.energy.joules()  # its counters must be read now and then
+            if training.objective.reconstructs and "cluster" in self.cell.evaluations:
+                self._keep_features(state)
+            stage.note(f"epoch {state.epoch}/{training.length.epochs}, validation {row['validation_loss']:.5f}")
+            if (time.monotonic() - saved_at) * SAVE_SHARE > save_seconds:
+                started = time.monotonic()
+                self._save(state)
+                saved_at = time.monotonic()
+                save_seconds = saved_at - started
+
+        epochs = training.length.epochs
+        total = (epochs - training.state.epoch) * training.images_per_epoch
+        with self.progress.stage(f"{self.cell.name} pre-train", total, epochs=epochs) as stage:
+            for epoch, row in enumerate(training.state.curves):  # of an earlier go
+                stage.measure(epoch, row, "validation_loss")
+            training.run(after_epoch, stage.advance)
+
+    def _keep_features(self, state: State) -> None:
+        found = features(encoder_of(state.network), self.data.test.evenly(EPOCH_POINTS), self.machine)
+        store.write_npz(self.folder / "epochs" / f"epoch-{state.epoch - 1}.npz", features=found)
+
+    def kept_epochs(self) -> list[tuple[Path, int]]:
+        """The files that hold the test images' features (N, D) after an epoch, and which (from 0)."""
+        found = [(path, int(path.stem.removeprefix("epoch-"))) for path in self.folder.glob("epochs/epoch-*.npz")]
+        return sorted(found, key=lambda each: each[1])
+
+    def _save(self, state: State) -> None:
+        tensors = {f"model/{name}": value for name, value in state.network.state_dict().items()}
+        tensors |= {f"optimizer/{name}": value for name, value in optimizer_tensors(state.optimizer).items()}
+        tensors |= {f"best/{name}": value for name, value in state.best.items()}
+        store.write_tensors(
+            self.folder / "state.safetensors", tensors, {"best_epoch": state.best_epoch, "curves": state.curves}
+        )
+
+    def _finish(self, training: Pretraining) -> None:
+        """Keep the checkpoint, curves, reconstructions and metrics; the state is not needed any more."""
+        state = training.state
+        state.network.load_state_dict(state.best)
+        best = state.curves[state.best_epoch]
+        first = {} if "train_loss" not in best else {"first_train_loss": state.curves[0]["train_loss"]}
+        measures = {name: value for name, value in best.items() if name.startswith("validation_")}
+        latents = self._shown(state.network.eval(), training.objective.reconstructs)
+        metrics = first | measures | {"best_epoch": state.best_epoch} | latents
+        sha256 = store.write_tensors(self.folder / "checkpoint.safetensors", state.best)
+        write_bytes(self.folder / "curves.csv", pd.DataFrame(state.curves).to_csv(index=False).encode())
+        write_portrait(self.folder, self.directory, encoder_of(state.network), self.data, self.machine)
+        length = {"epochs": training.length.epochs, "batch_size": training.length.batch_size}
+        record = {
+            "metrics": metrics,
+            "checkpoint_sha256": sha256,
+            "length": length | {"steps": int(state.curves[-1]["steps"])},
+            "seconds": sum(row["seconds"] for row in state.curves),
+        }
+        store.write_json(self.folder / "pretrain.json", record)
+        (self.folder / "state.safetensors").unlink(missing_ok=True)
+
+    @torch.no_grad()
+    def _shown(self, network: nn.Module, reconstructs: bool) -> dict[str, float]:
+        """Mean and deviation of a few test images' latents, in evaluation mode; reconstructions of them are kept."""
+        shown = self.data.test.evenly(SHOWN_IMAGES)
+        images = Images(shown, self.machine.device)[torch.arange(len(shown))]
+        with self.machine.autocast():
+            latents_ND = encoder_of(network)(images).float()
+            arrays = {"images": images, "reconstructions": network(images)[1].float()} if reconstructs else {}
+        if arrays:
+            kept = {name: value.cpu().numpy().astype(np.float16) for name, value in arrays.items()}
+            store.write_npz(self.folder / "reconstructions.npz", **kept)
+        return {"feature_mean": float(latents_ND.mean()), "feature_std": float(latents_ND.std())}
+
+    def encoder(self) -> nn.Module:
+        """The pre-trained encoder, as its checkpoint has it; NotFitError where the checkpoint was altered."""
+        record = store.read_json(self.folder / "pretrain.json")
+        tensors, _ = store.read_tensors(self.folder / "checkpoint.safetensors", record["checkpoint_sha256"])
+        cell, device = self.cell, self.machine.device
+        objective = build_objective(cell.lineage, cell.model, cell.protocol, cell.length, self.data, device)
+        network = objective.network()
+        network.load_state_dict(tensors)
+        return encoder_of(network).to(device, memory_format=torch.channels_last)  # type: ignore[call-overload, no-any-return]
+
+
+def _with_prefix(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
+    return {name.removeprefix(prefix): value for name, value in tensors.items() if name.startswith(prefix)}

@@ -1,0 +1,64 @@
+"""What a run needs of its images, checked before anything of it is written."""
+
+import numpy as np
+import torch
+
+from pse_repro.config.protocol import Protocol
+from pse_repro.config.study import Study
+from pse_repro.data.folds import folds
+from pse_repro.data.stl10 import Dataset
+from pse_repro.errors import NotFitError
+from pse_repro.evaluation.registry import splits_labels
+from pse_repro.run.cluster import CLASSES
+from pse_repro.study.cells import Cell
+from pse_repro.training.pretrain import build_objective, check_split
+
+TEST_IMAGES = 2  # an interval over test images needs as many
+
+
+def check_images(study: Study, cells: list[Cell], data: Dataset, evaluations: tuple[str, ...] | None = None) -> None:
+    """NotFitError where images are too few for the study's cells or baselines, UsageError for too small a budget.
+
+    `evaluations` are those that are wanted now (None: all of the study, with its baselines).
+    """
+    for cell in {(cell.protocol.name, cell.model.name): cell for cell in cells}.values():
+        check_split(len(data.unlabeled), cell.protocol.settings.validation_fraction, cell.length.batch_size)
+        build_objective(cell.lineage, cell.model, cell.protocol, cell.length, data, torch.device("cpu"))
+    wanted = set(study.evaluations if evaluations is None else evaluations)
+    baselines = {name for name in study.baselines if name != "random"} if evaluations is None else set()
+    if wanted:
+        _check_test_images(len(data.test), CLASSES if "cluster" in wanted else TEST_IMAGES)
+        if len(set(np.asarray(data.train.labels).tolist())) < 2:
+            raise NotFitError("all labelled images are of one class; expected two classes or more")
+    for protocol in {cell.protocol.name: cell.protocol for cell in cells}.values():
+        if baselines or any(map(splits_labels, wanted)):
+            _check_folds(protocol, data)
+        if baselines or "linear" in wanted:
+            _check_classes(protocol, study.folds, data)
+
+
+def _check_test_images(count: int, needed: int) -> None:
+    if count < needed:
+        why = "as many as clusters" if needed == CLASSES else "for an interval over images"
+        raise NotFitError(f"test images: {count}; expected {needed} or more, {why}: give more images")
+
+
+def _check_folds(protocol: Protocol, data: Dataset) -> None:
+    count, wanted = len(data.train), protocol.settings.folds
+    if count < wanted:
+        raise NotFitError(
+            f"labelled images: {count}, for {wanted} folds under protocol {protocol.name}; expected one a fold or "
+            "more: give more images, or a protocol with fewer folds"
+        )
+
+
+def _check_classes(protocol: Protocol, used: int, data: Dataset) -> None:
+    """Logistic regression tells at least two classes apart in every fold."""
+    labels = np.asarray(data.train.labels)
+    parts = folds(labels, protocol.settings.folds, protocol.switches.fold_order)[:used]
+    for number, (train, _) in enumerate(parts, 1):
+        if len(set(labels[train].tolist())) < 2:
+            raise NotFitError(
+                f"fold {number} under protocol {protocol.name} has labelled images of one class; expected two classes "
+                "or more for logistic regression: give images of more classes"
+            )

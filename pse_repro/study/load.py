@@ -1,0 +1,105 @@
+"""Studies from TOML, checked against the encoders, objectives and evaluations that exist."""
+
+from collections.abc import Iterable
+from typing import Any, get_args
+
+from pse_repro.config.protocol import Protocol, load_protocol
+from pse_repro.config.study import Study, Subset, check_budget
+from pse_repro.config.toml import build, check_name, hint_at, positive, read_toml
+from pse_repro.errors import UsageError
+from pse_repro.evaluation.registry import Evaluation
+from pse_repro.expected import names as expected_tables
+
+
+def load_study(name_or_path: str) -> Study:
+    """A study that comes with the kit, by name, or one in a TOML file."""
+    where, table = read_toml(name_or_path, "studies", "study")
+    study = build_study(table, where)
+    study_protocols(study)
+    return study
+
+
+def evaluations_of(study: Study, more: Iterable[str]) -> tuple[str, ...]:
+    """The study's evaluations and `more`, each once; UsageError for one that there is not."""
+    wanted = dict.fromkeys((*study.evaluations, *more))
+    for evaluation in wanted:
+        _check_evaluation("evaluation", evaluation, "")
+    return tuple(wanted)
+
+
+def study_protocols(study: Study) -> list[Protocol]:
+    """The study's protocols, with its overrides.
+
+    UsageError for two of one name, one with fewer folds than the study, or one that cannot have a model's sigma.
+    """
+    from pse_repro.objectives import OBJECTIVES  # here, so that PyTorch is imported only when a study is
+
+    protocols = [load_protocol(name, study.overrides) for name in study.protocols]
+    names = [protocol.name for protocol in protocols]
+    if len(set(names)) < len(names):
+        raise UsageError(f"study {study.name}: protocols are called {', '.join(names)}; expected names that differ")
+    for protocol in protocols:
+        folds = protocol.settings.folds
+        if study.folds > folds:
+            raise UsageError(f"study {study.name}: folds is {study.folds}; protocol {protocol.name} has {folds}")
+        for model in study.models:
+            try:
+                OBJECTIVES[model.objective].kind.check(model.sigma, protocol.switches)
+            except ValueError as error:
+                raise UsageError(
+                    f"study {study.name}, model {model.name} under protocol {protocol.name}: {error}"
+                ) from error
+    return protocols
+
+
+def build_study(table: dict[str, Any], where: str) -> Study:
+    """A checked study from a table of its keys; `where` begins every error."""
+    study: Study = build(Study, table, where)
+    check_name(study.name, where)
+    _check_models(study, where)
+    if study.expected not in expected_tables():
+        known = expected_tables()
+        raise UsageError(f"{where}: expected is {study.expected!r}; expected one of {', '.join(known)}")
+    positive(study, where)
+    positive(study.subset, f"{where}, subset")
+    for evaluation in study.evaluations:
+        _check_evaluation("evaluations", evaluation, f"{where}: ")
+    if study.budget:
+        check_budget(study.budget, where)
+    for key, values in (("protocols", study.protocols), ("evaluations", study.evaluations)):
+        if not values or len(set(values)) < len(values):
+            raise UsageError(f"{where}: {key} is {list(values)}; expected one or more, each once")
+    if study.scale == "full" and (study.subset != Subset() or study.overrides):
+        raise UsageError(f'{where}: scale is full, but subset or overrides reduce it; expected scale = "reduced"')
+    return study
+
+
+def _check_evaluation(key: str, evaluation: str, where: str) -> None:
+    known = get_args(Evaluation)
+    if evaluation not in known:
+        raise UsageError(
+            f"{where}{key} is {evaluation!r}; expected one of {', '.join(known)}{hint_at(evaluation, known)}"
+        )
+
+
+def _check_models(study: Study, where: str) -> None:
+    from pse_repro.models import ENCODERS  # here, so that PyTorch is imported only when a study is
+    from pse_repro.objectives import OBJECTIVES
+
+    names = [model.name for model in study.models]
+    if not names or len(set(names)) < len(names):
+        raise UsageError(f"{where}: models are {names}; expected one or more [[models]], each once")
+    for model in study.models:
+        for key, value, known in (
+            ("encoder", model.encoder, list(ENCODERS)),
+            ("objective", model.objective, list(OBJECTIVES)),
+        ):
+            if value not in known:
+                raise UsageError(
+                    f"{where}: {key} is {value!r}; expected one of {', '.join(known)}{hint_at(value, known)}"
+                )
+        try:
+            OBJECTIVES[model.objective].kind.check(model.sigma)
+        except ValueError as error:
+            raise UsageError(f"{where}, model {model.name}: {error}") from error
+        positive(model, f"{where}, model {model.name}", but=("sigma",))

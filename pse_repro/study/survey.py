@@ -1,0 +1,223 @@
+"""A cell's work in parts, each of which leaves a file: what is done, how long it took, how long the rest may take.
+
+A run that is being written is read as it is: a file is whole or not there yet, and may vanish meanwhile. Of a state its
+header is read alone, of a fold its seconds.
+"""
+
+import json
+from collections import defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from pse_repro.config.protocol import Protocol
+from pse_repro.config.study import Study
+from pse_repro.errors import NotFitError
+from pse_repro.evaluation.registry import WITHOUT_FOLDS
+from pse_repro.objectives import OBJECTIVES
+from pse_repro.progress.live import Outlook
+from pse_repro.study import store
+from pse_repro.study.address import cell_folder, evaluation_folder, model_folder
+from pse_repro.study.cells import Cell
+
+_MOST_HEADER = 100_000_000  # bytes: safetensors' own limit
+PRETRAIN = "pretrain"
+
+
+@dataclass(frozen=True)
+class Part:
+    """A pre-training, `done` of whose `total` epochs are done, or one fold of an evaluation (all of one without folds).
+
+    `kind` is what the cost of an epoch or a fold depends on most. `seconds` are those recorded of what is done (0.0:
+    none), `written` is when the part last wrote something (a time in seconds, 0.0: not yet).
+    """
+
+    path: Path  # names the part, which cells may share: the file that ends it
+    phase: str
+    kind: str
+    total: int
+    done: int
+    seconds: float
+    written: float
+
+    @property
+    def complete(self) -> bool:
+        return self.done >= self.total
+
+
+@dataclass(frozen=True)
+class TimeLeft:
+    """An estimate; `seconds` is None where some `unknown` kind of work was never done yet, `at_least` is without it."""
+
+    seconds: float | None
+    at_least: float
+    unknown: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Survey:
+    """What there is of each cell, by its name; `ended` is a time in seconds (0.0: not yet), `failed` says why."""
+
+    parts: dict[str, list[Part]]
+    ended: dict[str, float]
+    done: list[str]
+    failed: dict[str, str]
+    to_go: list[str]
+    left: TimeLeft
+
+    @property
+    def outlook(self) -> Outlook:
+        return Outlook(len(self.parts), len(self.done), len(self.failed), self.left.seconds, self.left.at_least)
+
+
+def survey(
+    directory: Path, cells: Iterable[Cell], since: float | None, evaluations: tuple[str, ...] | None = None
+) -> Survey:
+    """Look through a run; `since` is when the process that runs now began (None: there is none), `evaluations` (None:
+    all) are those that it is to do.
+
+    Raises:
+        NotFitError: a file is damaged.
+    """
+    parts, ended, done, failed = {}, {}, [], {}
+    for cell in cells:
+        folder, name = cell_folder(directory, cell), cell.name
+        wanted = cell_parts(directory, cell)
+        parts[name] = [part for part in wanted if evaluations is None or part.phase in (PRETRAIN, *evaluations)]
+        ended[name] = modified(folder / "provenance.json")
+        if ended[name] and all(part.complete for part in parts[name]):
+            done.append(name)
+        elif modified(folder / "failed.json") > (since or 0.0):  # an earlier failure is tried again
+            failed[name] = str(read_json(folder / "failed.json").get("error", "no reason recorded"))
+    to_go = [name for name in parts if name not in done and name not in failed]
+    everything, rest = ([part for name in names for part in parts[name]] for names in (parts, to_go))
+    return Survey(parts, ended, done, failed, to_go, time_left(everything, rest, since))
+
+
+def cell_parts(directory: Path, cell: Cell) -> list[Part]:
+    """The cell's parts in the order in which they are done.
+
+    Raises:
+        NotFitError: a file is damaged.
+    """
+    encoder, tuning = cell.model.encoder, cell.protocol.switches.finetuning
+    parts = [_pretraining(model_folder(directory, cell), cell)]
+    for evaluation in cell.evaluations:
+        folder = evaluation_folder(directory, cell, evaluation)
+        kind = f"{evaluation} {encoder}" + (f" {tuning}" if evaluation == "finetune" else "")
+        if evaluation in WITHOUT_FOLDS:
+            parts.append(_whole(folder / "measures.json", evaluation, kind))
+            continue
+        parts += [_fold(folder / f"fold-{number}.npz", evaluation, kind) for number in range(1, cell.folds + 1)]
+    return parts
+
+
+def baseline_folds_to_go(directory: Path, study: Study, protocols: list[Protocol]) -> int:
+    """Folds to go of the baselines on pixels; protocols of the same folds share them (baseline_run.py)."""
+    folders = {
+        f"{name}-{protocol.switches.fold_order}-{protocol.settings.folds}"
+        for name in study.baselines
+        for protocol in protocols
+        if name != "random"  # an untrained encoder is a cell
+    }
+    numbers = range(1, study.folds + 1)
+    paths = [directory / "baselines" / folder / f"fold-{number}.npz" for folder in folders for number in numbers]
+    return sum(not path.is_file() for path in paths)
+
+
+def time_left(parts: Iterable[Part], wanted: Iterable[Part], since: float | None) -> TimeLeft:
+    """How long the `wanted` parts take: what remains of them, at the mean cost of their kind in `parts`.
+
+    `since` is when the process that runs now began (None: one part after another is assumed): how many recorded seconds
+    it gets done in a second then counts, be it because parts are done side by side or because of what goes unrecorded.
+    """
+    spent: defaultdict[str, float] = defaultdict(float)
+    done: defaultdict[str, int] = defaultdict(int)
+    known = {part.path: part for part in parts}
+    for part in known.values():
+        if part.done and part.seconds > 0:
+            spent[part.kind] += part.seconds
+            done[part.kind] += part.done
+    rest = [part for part in {part.path: part for part in wanted}.values() if not part.complete]
+    unknown = tuple(sorted({part.kind for part in rest if part.kind not in done}))
+    seconds = sum((part.total - part.done) * spent[part.kind] / done[part.kind] for part in rest if part.kind in done)
+    seconds /= 1.0 if since is None else _pace(known.values(), since)
+    return TimeLeft(None if unknown else seconds, seconds, unknown)
+
+
+def _pace(parts: Iterable[Part], since: float) -> float:
+    """Recorded seconds a second, from `since` to the last part written; 1.0 where nothing is recorded since."""
+    recent = [part for part in parts if part.written > since and part.seconds > 0]
+    recorded = sum(min(part.seconds, part.written - since) for part in recent)  # the rest was in an earlier go
+    return recorded / (max(part.written for part in recent) - since) if recent else 1.0
+
+
+def _pretraining(folder: Path, cell: Cell) -> Part:
+    total = cell.length.epochs
+    kind = f"{'pretrain' if OBJECTIVES[cell.model.objective].trains else 'untrained'} {cell.model.encoder}"
+    path, state = folder / "pretrain.json", folder / "state.safetensors"
+    done, seconds = 0, 0.0
+    written = modified(state)
+    if note := _note(state):  # read before pretrain.json, which is there before the state goes
+        done, seconds = len(note["curves"]), sum(row["seconds"] for row in note["curves"])
+    if record := read_json(path):
+        done, seconds, written = total, float(record["seconds"]), modified(path)
+    return Part(path, PRETRAIN, kind, total, done, seconds, written)
+
+
+def _whole(path: Path, evaluation: str, kind: str) -> Part:
+    """An evaluation without folds, which is done when its file is there."""
+    record = read_json(path)
+    return Part(path, evaluation, kind, 1, int(bool(record)), float(record.get("seconds", 0.0)), modified(path))
+
+
+def _fold(path: Path, evaluation: str, kind: str) -> Part:
+    written = modified(path)
+    return Part(path, evaluation, kind, 1, int(written > 0), _fold_seconds(path, written) if written else 0.0, written)
+
+
+@cache
+def _fold_seconds(path: Path, written: float) -> float:
+    """The seconds that a fold took; 0.0 where it does not say. Read once for each time it was written."""
+    try:
+        with np.load(path, allow_pickle=False) as arrays:
+            return float(arrays["seconds"]) if "seconds" in arrays else 0.0
+    except FileNotFoundError:
+        return 0.0
+    except Exception as error:  # NumPy raises many kinds for a damaged archive
+        raise NotFitError(f"{path} is not a file of this kit ({error}); delete it to have it made again") from error
+
+
+def _note(path: Path) -> dict[str, Any] | None:
+    """The note in the header of a state; None where there is none."""
+    try:
+        with path.open("rb") as file:
+            length = int.from_bytes(file.read(8), "little")
+            header = json.loads(file.read(min(length, _MOST_HEADER)))
+            return dict(json.loads(header["__metadata__"]["note"]))
+    except FileNotFoundError:
+        return None
+    except (ValueError, KeyError, TypeError) as error:
+        raise NotFitError(f"{path} is not a state of this kit; delete it to begin its pre-training anew") from error
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """What a JSON file says; empty where there is none."""
+    try:
+        return dict(store.read_json(path))
+    except NotFitError as error:
+        if isinstance(error.__cause__, FileNotFoundError):
+            return {}
+        raise
+
+
+def modified(path: Path) -> float:
+    """When a file was written, a time in seconds; 0.0 where there is none."""
+    try:
+        return path.stat().st_mtime
+    except FileNotFoundError:
+        return 0.0

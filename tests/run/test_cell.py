@@ -1,0 +1,161 @@
+"""One cell from images to rows; taken up where it stopped."""
+
+import json
+import math
+import re
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+from pse_repro.errors import CellError, NotFitError
+from pse_repro.progress.live import now_lines
+from pse_repro.progress.stages import Progress
+from pse_repro.run.cell import CellRun
+from pse_repro.study import store
+from pse_repro.study.address import evaluation_folder, model_folder
+from pse_repro.study.cells import Cell
+from tests.support.tiny import CPU, cell, dataset, protocol
+
+pytestmark = pytest.mark.usefixtures("tiny_models")
+
+
+def run(folder: Path, which: Cell | None = None, evaluations: tuple[str, ...] | None = None) -> pd.DataFrame:
+    return CellRun(which or cell(), dataset(), CPU, folder, Progress(quiet=True)).run(evaluations)
+
+
+def value(rows: pd.DataFrame, evaluation: str, fold: str, metric: str) -> float:
+    (found,) = rows[(rows["evaluation"] == evaluation) & (rows["fold"] == fold) & (rows["metric"] == metric)]["value"]
+    return float(found)
+
+
+def test_rows_hold_every_fold_and_the_ensemble(tmp_path: Path) -> None:
+    rows = run(tmp_path)
+    for evaluation in ("finetune", "frozen"):
+        of = rows[rows["evaluation"] == evaluation]
+        assert set(of["fold"]) == {"1", "2", "ensemble"}
+        assert set(of["metric"]) == {"top1", "top2", "top4", "loss", "best_epoch"}
+        assert of[of["metric"] == "top4"]["value"].between(0, 100).all()
+    assert not rows.duplicated(["evaluation", "fold", "metric"]).any()
+    assert rows["value"].map(math.isfinite).all()
+
+
+def test_scores_come_from_the_kept_predictions(tmp_path: Path) -> None:
+    rows = run(tmp_path, evaluations=("frozen",))
+    folder = evaluation_folder(tmp_path, cell(), "frozen")
+    folds = [np.load(folder / f"fold-{number}.npz") for number in (1, 2)]
+    labels = folds[0]["labels"].astype(int) - 1
+    together = (folds[0]["probabilities"] + folds[1]["probabilities"]) / 2
+    assert value(rows, "frozen", "ensemble", "top1") == pytest.approx(100 * (together.argmax(1) == labels).mean())
+    assert value(rows, "frozen", "1", "best_epoch") == folds[0]["validation_losses"].argmin()
+
+
+def test_a_second_run_trains_nothing_and_gives_the_same_rows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    first = run(tmp_path)
+    monkeypatch.setattr("pse_repro.run.pretrain.Pretraining", None)
+    monkeypatch.setattr("pse_repro.evaluation.downstream.fit", None)
+    monkeypatch.setattr("pse_repro.evaluation.downstream.fit_together", None)
+    pd.testing.assert_frame_equal(run(tmp_path), first)
+
+
+def test_a_lost_fold_is_made_again_with_the_same_numbers(tmp_path: Path) -> None:
+    first = run(tmp_path, evaluations=("finetune",))
+    path = evaluation_folder(tmp_path, cell(), "finetune") / "fold-2.npz"
+    path.unlink()
+    pd.testing.assert_frame_equal(run(tmp_path, evaluations=("finetune",)), first)
+
+
+def test_folds_do_not_depend_on_the_ones_before(tmp_path: Path) -> None:
+    both, first_only = (run(tmp_path / str(folds), cell(folds=folds), ("finetune",)) for folds in (2, 1))
+    assert value(both, "finetune", "1", "loss") == value(first_only, "finetune", "1", "loss")
+
+
+def test_pretraining_alone_then_one_evaluation_then_all(tmp_path: Path) -> None:
+    assert set(run(tmp_path, evaluations=())["evaluation"]) == {"pretrain"}
+    assert set(run(tmp_path, evaluations=("frozen",))["evaluation"]) == {"pretrain", "frozen"}
+    everything = run(tmp_path, evaluations=("finetune",))  # what is complete is taken up
+    pd.testing.assert_frame_equal(everything, run(tmp_path / "at-once"))
+
+
+def test_an_altered_checkpoint_is_refused(tmp_path: Path) -> None:
+    run(tmp_path, evaluations=())
+    path = model_folder(tmp_path, cell()) / "checkpoint.safetensors"
+    path.write_bytes(path.read_bytes()[:-4] + b"\0\0\0\1")
+    with pytest.raises(NotFitError, match=r"checkpoint.safetensors is not the file that was written"):
+        run(tmp_path)
+
+
+def test_a_state_of_something_else_is_refused_in_one_line(tmp_path: Path) -> None:
+    path = model_folder(tmp_path, cell()) / "state.safetensors"
+    store.write_tensors(path, {"model/0.weight": torch.zeros(2)}, {"best_epoch": 0, "curves": []})
+    with pytest.raises(NotFitError, match=r"state.safetensors is not a state of this cell; delete it") as caught:
+        run(tmp_path)
+    assert "\n" not in str(caught.value)
+
+
+def test_provenance_says_what_made_the_numbers(tmp_path: Path) -> None:
+    run(tmp_path, evaluations=("frozen",))
+    folder = tmp_path / "cells" / "as-released" / "cnn-mse-seed0"
+    record = json.loads((folder / "provenance.json").read_text())
+    assert {"versions", "git", "device", "precision", "data", "seed", "peak_memory_bytes"} <= set(record)
+    assert record["data"]["images"] == {"unlabeled": 60, "train": 50, "test": 40}
+    assert record["peak_memory_bytes"] > 1e7
+
+
+def test_seeds_and_models_draw_numbers_of_their_own(tmp_path: Path) -> None:
+    losses = [
+        value(run(tmp_path, which, evaluations=()), "pretrain", "", "validation_mse")
+        for which in (cell(), cell("pse", 3), Cell(protocol(), cell().model, 1, 2, ("finetune", "frozen"), 2))
+    ]
+    assert len(set(losses)) == 3
+
+
+@pytest.mark.parametrize(
+    ("evaluation", "loss"),
+    [
+        ("finetune", "validation loss"),
+        ("frozen", "validation loss"),
+        ("linear", "validation loss"),
+        ("low-label-100", "train loss"),
+        ("knn", None),
+    ],
+)
+def test_every_evaluation_shows_the_loss_that_it_has(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, evaluation: str, loss: str | None
+) -> None:
+    """Through the real caller: what the live view and `status` show of each epoch."""
+    shown: list[str] = []
+    publish = Progress.publish
+
+    def look(progress: Progress, at_once: bool = False) -> None:
+        publish(progress, at_once)
+        now = progress._now()
+        if now.phase.startswith(evaluation) and now.epochs_done:
+            shown.extend(now_lines(now, 100))
+
+    monkeypatch.setattr(Progress, "publish", look)
+    of = replace(cell(), evaluations=(evaluation,))
+    logged: dict[str, float] = {}
+
+    class Log:
+        def add(self, phase: str, epoch: int, values: dict[str, float]) -> None:
+            logged.update(values if phase.startswith(evaluation) else {})
+
+    progress = Progress(quiet=True)
+    with progress.cell(of.name, Log()):
+        CellRun(of, dataset(), CPU, tmp_path, progress).run()
+    assert any(f"{evaluation}, 2 folds, epoch" in line for line in shown)
+    assert not any("not finite" in line for line in shown)
+    losses = [match[1] for line in shown if (match := re.search(r"([a-z]+ loss) [0-9.]+$", line))]
+    assert set(losses) == ({loss} if loss else set())
+    names = {f"fold-{number}/{loss.replace(' ', '_')}" for number in (1, 2)} if loss else set()
+    assert set(logged) == names
+    assert all(map(math.isfinite, logged.values()))
+
+
+def test_a_diverging_cell_says_so(tmp_path: Path) -> None:
+    with pytest.raises(CellError, match=r"cnn-mse-seed0: .* is (nan|inf)"):
+        run(tmp_path, cell(under=protocol(learning_rate=1e30, switches={"gradient_clipping": False})))

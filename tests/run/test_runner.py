@@ -1,0 +1,151 @@
+"""A whole study: results after every cell, failed cells, records."""
+
+import math
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from pse_repro.config.protocol import Protocol
+from pse_repro.config.study import Budget, Model, Study
+from pse_repro.errors import UsageError
+from pse_repro.objectives.pse import PSE
+from pse_repro.progress.now import now_folder, read_nows
+from pse_repro.progress.stages import Progress
+from pse_repro.run.runner import run_study
+from pse_repro.study.record import open_record, read_results
+from tests.support.tiny import CPU, dataset, protocol
+
+pytestmark = pytest.mark.usefixtures("tiny_models")
+STUDY = Study("tiny", "reduced", "paper", 1, (Model("cnn", "mse"), Model("cnn", "pse", 3.0)), folds=1)
+ONE = replace(STUDY, models=STUDY.models[:1], evaluations=("knn",))
+
+
+def run(folder: Path, study: Study = STUDY, protocols: list[Protocol] | None = None, seeds: int = 1) -> dict[str, str]:
+    chosen = protocols or [protocol(downstream_max_epochs=1)]
+    return run_study(study, chosen, seeds, dataset(), CPU, folder, Progress(quiet=True))
+
+
+def test_results_carry_their_conditions_and_the_record_comes_back(tmp_path: Path) -> None:
+    assert run(tmp_path) == {}
+    results = read_results(tmp_path)
+    conditions = results[["study", "data", "device", "precision", "scale"]].drop_duplicates().to_numpy().tolist()
+    assert conditions == [["tiny", "embedded-sample", "cpu", "fp32", "reduced"]]
+    assert set(results["sigma"]) == {"", "3"}
+    record = open_record(tmp_path)
+    assert record.study == STUDY
+    assert record.protocols == [protocol(downstream_max_epochs=1)]
+
+
+def test_while_it_runs_others_can_see_it_and_afterwards_nothing_is_left(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[tuple[str, str]] = []
+    publish = Progress.publish
+
+    def look(progress: Progress, at_once: bool = False) -> None:
+        publish(progress, at_once)
+        outlook = progress.outlook(anew=True)
+        said = [now.cell for now in read_nows(now_folder(tmp_path))]
+        seen.append((said[0] if said else "", f"{outlook.done} of {outlook.cells}" if outlook else ""))
+
+    monkeypatch.setattr(Progress, "publish", look)
+    run(tmp_path)
+    names = ("as-released/cnn-mse-seed0", "as-released/cnn-pse-3-seed0")
+    assert {(name, done) for name, done in seen if name} == {(names[0], "0 of 2"), (names[1], "1 of 2")}
+    assert not now_folder(tmp_path).exists()
+
+
+def test_seeds_can_be_added_to_a_run_and_keep_the_first_ones(tmp_path: Path) -> None:
+    frozen = replace(STUDY, evaluations=("frozen",))
+    run(tmp_path, frozen)
+    before = read_results(tmp_path)
+    run(tmp_path, frozen, seeds=2)
+    after = read_results(tmp_path)
+    assert set(after["seed"]) == {"0", "1"}
+    assert after[after["seed"] == "0"]["value"].tolist() == before["value"].tolist()
+
+
+def test_two_protocols_stand_side_by_side(tmp_path: Path) -> None:
+    both = [protocol(downstream_max_epochs=1), protocol("as-described", downstream_max_epochs=1)]
+    run(tmp_path, ONE, both)
+    counts = read_results(tmp_path)["protocol"].value_counts()
+    assert counts["as-released"] == counts["as-described"]
+
+
+def test_a_cell_that_diverges_is_recorded_and_the_others_go_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    loss = PSE.loss
+    monkeypatch.setattr(PSE, "loss", lambda self, *of: loss(self, *of) * (math.nan if self.setup.sigma == 4 else 1))
+    failed = run(tmp_path, replace(STUDY, models=(Model("cnn", "pse", 4.0), Model("cnn", "pse", 3.0))))
+    assert list(failed) == ["as-released/cnn-pse-4-seed0"]
+    assert "train_loss is nan in epoch 0" in failed["as-released/cnn-pse-4-seed0"]
+    assert set(read_results(tmp_path)["sigma"]) == {"3"}
+    assert (tmp_path / "cells/as-released/cnn-pse-4-seed0/failed.json").exists()
+
+
+def test_other_settings_are_refused(tmp_path: Path) -> None:
+    run(tmp_path, ONE)
+    with pytest.raises(UsageError, match=r"study.folds = 1, and now it is 2"):
+        run(tmp_path, replace(ONE, folds=2))
+
+
+def test_too_small_a_budget_leaves_no_record_that_would_refuse_the_right_one(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="the budget is 0 steps of 8 images; expected one at least for each of the 1"):
+        run(tmp_path, replace(ONE, budget=Budget(images=7)))
+    assert run(tmp_path, replace(ONE, budget=Budget(images=8))) == {}
+
+
+def evaluations(folder: Path) -> set[str]:
+    return set(read_results(folder)["evaluation"]) - {"pretrain"}
+
+
+def test_a_run_keeps_the_evaluations_that_it_had_and_fresh_begins_without_them(tmp_path: Path) -> None:
+    folder = tmp_path / "run"
+    run(folder, ONE)
+    before = read_results(folder)
+    linear = replace(ONE, evaluations=("linear",))
+    assert run(folder, linear) == {}
+    assert open_record(folder).study.evaluations == ("knn", "linear")
+    assert evaluations(folder) == {"knn", "linear"}
+    assert run(folder, ONE) == {}  # fewer than it has had
+    after = read_results(folder)
+    assert evaluations(folder) == {"knn", "linear"}
+    assert after[after["evaluation"] != "linear"]["value"].tolist() == before["value"].tolist()
+    run_study(linear, [protocol()], 1, dataset(), CPU, folder, Progress(quiet=True), fresh=True)
+    assert open_record(folder).study.evaluations == ("linear",)
+    assert evaluations(folder) == {"linear"}
+
+
+def test_what_is_no_run_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="not a run directory"):
+        open_record(tmp_path)
+    (tmp_path / "run.json").write_text('{"study": {}}')
+    with pytest.raises(UsageError, match="not a record of this kit"):
+        open_record(tmp_path)
+
+
+def test_baselines_stand_in_the_same_results_and_are_done_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    study = replace(ONE, baselines=("pixels", "pca", "random"))
+    both = [protocol(downstream_max_epochs=1), protocol("as-described", downstream_max_epochs=1)]
+    assert run(tmp_path, study, both) == {}
+    results = read_results(tmp_path)
+    linear = results[results["evaluation"] == "linear"]
+    assert set(zip(linear["protocol"], linear["encoder"], linear["fold"], strict=True)) == {
+        (name, encoder, fold)
+        for name in ("as-released", "as-described")
+        for encoder in ("pixels", "pca")
+        for fold in ("1", "ensemble")
+    }
+    untrained = results[results["objective"] == "random"]
+    assert set(untrained["evaluation"]) == {"pretrain", "knn"}
+    monkeypatch.setattr("pse_repro.run.baselines.Baseline", None)
+    assert run(tmp_path, study, both) == {}
+    assert read_results(tmp_path).equals(results)
+
+
+def test_an_evaluation_later_on_keeps_the_rows_of_the_baselines(tmp_path: Path) -> None:
+    study = replace(ONE, baselines=("pca",))
+    run(tmp_path, study)
+    chosen = [protocol(downstream_max_epochs=1)]
+    run_study(study, chosen, 1, dataset(), CPU, tmp_path, Progress(quiet=True), evaluations=("knn",))
+    assert set(read_results(tmp_path)["encoder"]) == {"cnn", "pca"}

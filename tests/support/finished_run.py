@@ -1,0 +1,39 @@
+"""Finished runs, of which parts are taken back, and what their status says."""
+
+import os
+import shutil
+from pathlib import Path
+
+from pse_repro.study import store
+from pse_repro.study.address import cell_folder, model_folder
+from pse_repro.study.cells import Cell
+from pse_repro.study.status import read_status
+from pse_repro.study.status_text import render_status
+from tests.support.stored_run import store_run, study
+
+LONG_AGO = 1_000_000_000.0
+
+
+def stored(run: Path, seeds: int = 1, **changes: object) -> list[Cell]:
+    """A finished run that was begun long ago; its cells."""
+    cells = store_run(run, study(**changes), seeds)
+    for path in run.rglob("*"):
+        os.utime(path, (LONG_AGO + 60, LONG_AGO + 60))
+    os.utime(run / "run.json", (LONG_AGO, LONG_AGO))
+    return cells
+
+
+def undo(run: Path, *cells: Cell) -> None:
+    """As if these cells had not begun; those that share a pre-training with others are given together."""
+    for cell in cells:
+        shutil.rmtree(cell_folder(run, cell))
+        shutil.rmtree(model_folder(run, cell), ignore_errors=True)
+
+
+def text(run: Path) -> str:
+    return render_status(read_status(run), "table")
+
+
+def working(run: Path) -> list[tuple[str, str, int, int]]:
+    with store.locked(run):
+        return [(each.cell, each.phase, each.done, each.total) for each in read_status(run).working]

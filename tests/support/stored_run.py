@@ -1,0 +1,141 @@
+"""Runs stored by hand, in the layout of `pse_repro.study.store`: small arrays, nothing trained. Their page, read."""
+
+import json
+from dataclasses import asdict, replace
+from html.parser import HTMLParser
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from pse_repro.compare.join import Comparison, compare
+from pse_repro.config.protocol import load_protocol
+from pse_repro.config.study import Model, Study
+from pse_repro.expected import load_expected
+from pse_repro.files import write_bytes
+from pse_repro.report.page import write_report
+from pse_repro.study import store
+from pse_repro.study.address import cell_folder, evaluation_folder, model_folder
+from pse_repro.study.cells import Cell, expand
+from pse_repro.study.load import load_study
+from pse_repro.study.record import open_record
+from pse_repro.tables import write_table
+
+DATA = {"name": "stl10", "md5": {}}
+MODELS = (Model("cnn", "mse"), Model("cnn", "pse", 3.0))
+EPOCHS = 5
+IMAGES = 20  # test images that the stored classifiers judge
+
+
+def study(**changes: object) -> Study:
+    """The study that is stored unless a test wants another: two models, two folds, compared with the slides."""
+    base = replace(load_study("smoke"), name="tiny", scale="full", expected="paper", models=MODELS, folds=2)
+    return replace(base, subset=type(base.subset)(), overrides={}, **changes)
+
+
+def store_run(
+    directory: Path, study: Study, seeds: int = 1, data: dict[str, object] = DATA, size: int = 24
+) -> list[Cell]:
+    """Store a finished run; returns its cells. `size` is that of the images that are shown."""
+    protocols = [load_protocol(name) for name in study.protocols]
+    settings = {"study": asdict(study), "protocols": [asdict(each) for each in protocols], "data": data}
+    store.write_json(directory / "run.json", json.loads(json.dumps(settings | {"device": "cpu", "precision": "fp32"})))
+    cells = expand(study, protocols, seeds)
+    rows = [row for number, cell in enumerate(cells) for row in store_cell(directory, cell, number, data, size)]
+    conditions = {"study": study.name, "data": data["name"], "device": "cpu", "precision": "fp32", "scale": study.scale}
+    write_table(pd.DataFrame(rows).assign(**conditions), directory / "results.csv")
+    return cells
+
+
+def store_cell(directory: Path, cell: Cell, number: int, data: dict[str, object], size: int) -> list[dict[str, object]]:
+    """Store a finished cell, different for each number; returns its rows of the results."""
+    folder, random = model_folder(directory, cell), np.random.default_rng(number)
+    losses = np.exp(-np.arange(EPOCHS) / 3) * (1 + 0.1 * number) + 0.01
+    curves = {"epoch": np.arange(EPOCHS), "validation_mse": losses, "validation_loss": losses / 9}
+    write_bytes(folder / "curves.csv", pd.DataFrame(curves).to_csv(index=False).encode())
+    metrics = {"best_epoch": EPOCHS - 1, "validation_loss": losses[-1] / 9, "validation_mse": losses[-1]}
+    length = {"epochs": EPOCHS, "batch_size": 64}
+    store.write_json(folder / "pretrain.json", {"metrics": metrics, "length": length, "seconds": 125.0})
+    images = random.random((8, 3, size, size)).astype(np.float16)
+    store.write_npz(folder / "reconstructions.npz", images=images, reconstructions=images[:, :, ::-1])
+    note = {
+        "versions": {"python": "3.11.0"},
+        "git": None,
+        "device": {"name": "a machine"},
+        "seconds": {"pretrain": 3.0, "frozen/fold-1": 4.0},
+        "folders": {"pretrain": folder.relative_to(directory).as_posix()},
+    }
+    images_of = {"images": {"test": IMAGES}}
+    note |= {"data": data | images_of, "peak_memory_bytes": 2**30, "finished": "2026-01-01T00:00:00+0000"}
+    store.write_json(cell_folder(directory, cell) / "provenance.json", note)
+    rows = [cell.key | {"evaluation": "pretrain", "fold": "", "metric": "validation_mse", "value": losses[-1]}]
+    for evaluation in cell.evaluations:
+        if evaluation == "cluster":
+            measured = {"metrics": {"nmi": 0.2}, "seconds": 2.0}
+            store.write_json(evaluation_folder(directory, cell, evaluation) / "measures.json", measured)
+            rows.append(cell.key | {"evaluation": evaluation, "fold": "", "metric": "nmi", "value": 0.2})
+            continue
+        for fold in [*map(str, range(1, cell.folds + 1)), "ensemble"]:
+            if fold != "ensemble":
+                arrays = {"validation_losses": 2 - losses, "best_epoch": np.array(0)}
+                arrays |= {"probabilities": random.dirichlet(np.ones(10), IMAGES), "labels": np.arange(IMAGES) % 10 + 1}
+                store.write_npz(evaluation_folder(directory, cell, evaluation) / f"fold-{fold}.npz", **arrays)
+            for metric, scale in (("top1", 50.0), ("top2", 70.0), ("top4", 90.0), ("loss", 1.4)):
+                key = {"evaluation": evaluation, "fold": fold, "metric": metric}
+                rows.append(cell.key | key | {"value": scale * (1 + random.normal() / 50)})
+    return rows
+
+
+def comparison(directory: Path) -> Comparison:
+    """What `pse-repro compare` finds in a run; nothing measured where it has no results."""
+    record = open_record(directory)
+    path = directory / "results.csv"
+    columns = ["protocol", "encoder", "objective", "sigma", "seed", "evaluation", "fold", "metric", "value"]
+    results = pd.read_csv(path, dtype={"sigma": str}) if path.exists() else pd.DataFrame(columns=columns)
+    return compare(results, load_expected(record.study.expected), scope=record.scope)
+
+
+def report(directory: Path) -> "Page":
+    """Write a run's report, without claims, and read it."""
+    path = write_report(directory, comparison(directory))
+    assert path == directory / "report.html"
+    return Page(path.read_text(encoding="utf-8"))
+
+
+class Page(HTMLParser):
+    """A report's tags with their attributes, its text, and its tables as rows of text (a line a part of the cell)."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.tags: list[tuple[str, dict[str, str | None]]] = []
+        self.tables: list[list[list[str]]] = []
+        self.text = ""
+        self._in_cell = False
+        self.feed(text)
+
+    def handle_starttag(self, tag: str, attributes: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, dict(attributes)))
+        if tag == "table":
+            self.tables.append([])
+        elif tag == "tr":
+            self.tables[-1].append([])
+        elif tag in ("td", "th"):
+            self.tables[-1][-1].append("")
+            self._in_cell = True
+        elif self._in_cell:
+            self.tables[-1][-1][-1] += "\n"
+
+    def handle_endtag(self, tag: str) -> None:
+        self._in_cell = self._in_cell and tag not in ("td", "th")
+
+    def handle_data(self, data: str) -> None:
+        self.text += data
+        if self._in_cell:
+            self.tables[-1][-1][-1] += data
+
+    def table(self, first: str, *others: str) -> list[list[str]]:
+        """The rows of the first table whose header begins so."""
+        return next(rows[1:] for rows in self.tables if rows[0][: 1 + len(others)] == [first, *others])
+
+    def attributes(self, tag: str) -> list[dict[str, str | None]]:
+        return [attributes for name, attributes in self.tags if name == tag]

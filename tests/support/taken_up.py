@@ -1,0 +1,85 @@
+"""Pre-training by the run store on a machine, cut short after its first epoch, and taken up."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pandas as pd
+import pytest
+import torch
+
+from pse_repro.config.study import Budget, Model
+from pse_repro.machine.device import Machine
+from pse_repro.progress.stages import Progress
+from pse_repro.run.pretrain import PretrainRun
+from pse_repro.study.cells import Cell
+from pse_repro.study.store import read_json
+from pse_repro.training.pretrain import State
+from tests.support.tiny import dataset, protocol
+
+EPOCHS = 2
+ONE_STEP_AN_EPOCH = Budget(steps=EPOCHS)
+
+
+class CutShortError(Exception):
+    """In the place of a kill."""
+
+
+def cell(name: str, encoder: str = "cnn") -> Cell:
+    """The pre-training of one model by the objective of this name."""
+    model = Model(encoder, name, 3.0 if "pse" in name else None)
+    return Cell(protocol("as-described"), model, 0, EPOCHS, (), 2, ONE_STEP_AN_EPOCH)
+
+
+def pretrained(folder: Path, which: Cell, machine: Machine) -> PretrainRun:
+    """Pre-train to the end, from where an earlier run in the folder was cut short."""
+    run = PretrainRun(which, dataset(unlabeled=60, train=50, test=10), machine, folder, Progress(quiet=True))
+    run.rows()
+    return run
+
+
+def cut_short(folder: Path, which: Cell, machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Pre-train, and stop as soon as the state after the first epoch lies in its file."""
+    save = PretrainRun._save
+
+    def save_and_stop(run: PretrainRun, state: State) -> None:
+        save(run, state)
+        raise CutShortError
+
+    with monkeypatch.context() as patched:
+        patched.setattr(PretrainRun, "_save", save_and_stop)
+        with pytest.raises(CutShortError):
+            pretrained(folder, which, machine)
+    assert len(list(folder.rglob("state.safetensors"))) == 1
+
+
+def curves(run: PretrainRun) -> pd.DataFrame:
+    """What was measured after each epoch, without the seconds that it took."""
+    return pd.read_csv(run.folder / "curves.csv").drop(columns="seconds")
+
+
+def checkpoint(run: PretrainRun) -> str:
+    """The SHA-256 of the weights that were kept."""
+    return str(read_json(run.folder / "pretrain.json")["checkpoint_sha256"])
+
+
+def check_taken_up(folder: Path, which: Cell, machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Assert that a pre-training that was cut short ends with a whole one's curves and weights, bit for bit."""
+    with deterministic():
+        cut_short(folder / "cut", which, machine, monkeypatch)
+        taken_up, whole = (pretrained(folder / name, which, machine) for name in ("cut", "whole"))
+    assert curves(taken_up).equals(curves(whole))
+    assert checkpoint(taken_up) == checkpoint(whole)
+
+
+@contextmanager
+def deterministic() -> Iterator[None]:
+    """PyTorch's deterministic operations where there are some; a real GPU's sums are in no fixed order else.
+
+    CUBLAS_WORKSPACE_CONFIG=:4096:8 must be set before Python starts.
+    """
+    torch.use_deterministic_algorithms(True, warn_only=True)
+    try:
+        yield
+    finally:
+        torch.use_deterministic_algorithms(False)

@@ -1,0 +1,84 @@
+"""A small autoencoder and a few drawn images, so that the loops run in seconds."""
+
+from dataclasses import replace
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from pse_repro import models
+from pse_repro.config.protocol import Protocol, load_protocol
+from pse_repro.config.study import Model
+from pse_repro.data.sample.embedded import draw_split, write_sample
+from pse_repro.data.stl10 import Dataset, Split
+from pse_repro.machine.device import Machine
+from pse_repro.objectives import Setup
+from pse_repro.study.cells import Cell
+
+CPU = Machine(torch.device("cpu"), "fp32")
+
+
+class TinyAutoencoder(models.Autoencoder):
+    """The same interface with 5,000 parameters: BatchNorm in the encoder, as the study's have."""
+
+    def __init__(self) -> None:
+        nn.Module.__init__(self)
+        self.latent_size = 16
+        self.encoder = tiny_encoder()
+        enlarge = (nn.Unflatten(1, (3, 12, 12)), nn.Upsample(scale_factor=8), nn.Sigmoid())
+        self.decoder = nn.Sequential(nn.Linear(16, 3 * 12 * 12), *enlarge)
+
+
+def tiny_encoder() -> nn.Module:
+    pooled = (nn.BatchNorm2d(8), nn.LeakyReLU(0.2), nn.AdaptiveAvgPool2d(4))
+    return nn.Sequential(nn.Conv2d(3, 8, 3, stride=4, padding=1), *pooled, nn.Flatten(), nn.Linear(128, 16))
+
+
+@pytest.fixture
+def tiny_models(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Makes "cnn" mean the tiny encoder, and its autoencoder the tiny one."""
+    monkeypatch.setattr("pse_repro.objectives.shared.reconstruction.build_autoencoder", lambda _: TinyAutoencoder())
+    monkeypatch.setitem(models.ENCODERS, "cnn", models.Encoder(tiny_encoder, 16))
+
+
+def setup(objective_name: str = "cell", encoder: str = "cnn", sigma: float | None = None) -> Setup:
+    """What an objective is built from, on 60 drawn images of which 51 are trained on, as released."""
+    switches = load_protocol("as-released").switches
+    return Setup(objective_name, encoder, sigma, switches, dataset(), CPU.device, train_images=51, batch_size=8)
+
+
+def dataset(unlabeled: int = 60, train: int = 50, test: int = 40) -> Dataset:
+    """Drawn images, the caller's own; named as the embedded sample is."""
+    splits = {}
+    for split, count in (("unlabeled", unlabeled), ("train", train), ("test", test)):
+        stored_NCWH, labels = _drawn(split, count)
+        splits[split] = Split(stored_NCWH.copy(), None if split == "unlabeled" else labels.copy())
+    return Dataset("embedded-sample", **splits, md5={})
+
+
+@cache
+def _drawn(split: str, count: int) -> tuple[np.ndarray, np.ndarray]:
+    """Images as stored and labels 1..10: drawing takes more than a millisecond an image."""
+    images_NCHW, labels = draw_split(split, count)
+    return np.ascontiguousarray(images_NCHW.transpose(0, 1, 3, 2)), labels
+
+
+def write_images(folder: Path, unlabeled: int = 60, train: int = 50, test: int = 40) -> Path:
+    """The same in files."""
+    return write_sample(folder, counts={"unlabeled": unlabeled, "train": train, "test": test})
+
+
+def protocol(name: str = "as-released", switches: dict[str, object] | None = None, **settings: object) -> Protocol:
+    """A protocol with small batches and short training, or with the settings and switches given."""
+    short: dict[str, object] = {"batch_size": 8, "downstream_max_epochs": 3, "learning_rate": 1e-3}
+    loaded = load_protocol(name, short | settings)
+    return replace(loaded, switches=replace(loaded.switches, **(switches or {})))  # type: ignore[arg-type]
+
+
+def cell(
+    objective: str = "mse", sigma: float | None = None, epochs: int = 2, folds: int = 2, under: Protocol | None = None
+) -> Cell:
+    return Cell(under or protocol(), Model("cnn", objective, sigma), 0, epochs, ("finetune", "frozen"), folds)
