@@ -10,14 +10,13 @@ the sets of permutations, holds or fails with any number of seeds. Sources: pse_
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 from pse_repro.claims.definitions import Claim, Part, Statement, load_claims
 from pse_repro.claims.describe import descriptions
 from pse_repro.claims.measure import Measured, complete_seeds, in_run, measure
 from pse_repro.stats import ClaimVerdict, Interval, equivalence_claim, holm, superiority_claim
 from pse_repro.study.predictions import Predictions
-from pse_repro.study.record import Record
+from pse_repro.study.record import Run
 
 ALPHA = 0.05
 NOT_IN_RUN, NOT_COMPLETE = "not in this run", "not complete for any seed"
@@ -70,7 +69,7 @@ class _Tested:
     missing: list[tuple[Part, str]]
 
 
-def judge(directory: Path, record: Record, *, alpha: float = ALPHA) -> list[ClaimResult]:
+def judge(run: Run, *, alpha: float = ALPHA) -> list[ClaimResult]:
     """Every claim of which the run has at least one part with a complete seed, protocol by protocol.
 
     A seed counts for a part when all the cells that the part compares are complete.
@@ -78,10 +77,8 @@ def judge(directory: Path, record: Record, *, alpha: float = ALPHA) -> list[Clai
     Raises:
         NotFitError: a stored file is damaged, or labels differ between cells.
     """
-    predictions = Predictions(directory, record)
-    return [
-        result for protocol in record.protocols for result in _judge_protocol(protocol.name, predictions, record, alpha)
-    ]
+    predictions = Predictions(run)
+    return [result for protocol in run.protocols for result in _judge_protocol(protocol.name, predictions, alpha)]
 
 
 def claims_in_question(results: Sequence[ClaimResult]) -> list[Claim]:
@@ -90,7 +87,7 @@ def claims_in_question(results: Sequence[ClaimResult]) -> list[Claim]:
     return load_claims() + (load_claims("peers") if peers else [])
 
 
-def _judge_protocol(protocol: str, predictions: Predictions, record: Record, alpha: float) -> list[ClaimResult]:
+def _judge_protocol(protocol: str, predictions: Predictions, alpha: float) -> list[ClaimResult]:
     claims = [*load_claims(), *load_claims("peers")]
     tested = [found for claim in claims if (found := _test(claim, protocol, predictions, alpha)).measured]
     if not tested:
@@ -103,7 +100,7 @@ def _judge_protocol(protocol: str, predictions: Predictions, record: Record, alp
             ClaimResult(
                 claim=found.claim,
                 protocol=protocol,
-                conditions=_conditions(record),
+                conditions=_conditions(predictions.run),
                 verdict=_verdict(found, parts, adjusted_p, alpha),
                 p_value=p_value,
                 adjusted_p=adjusted_p,
@@ -194,6 +191,6 @@ def _weakest(parts: Sequence[PartResult]) -> PartResult:
     return min(parts, key=strength)
 
 
-def _conditions(record: Record) -> str:
-    data, scale = record.data["name"], record.study.scale
+def _conditions(run: Run) -> str:
+    data, scale = run.data["name"], run.study.scale
     return "" if (data, scale) == ("stl10", "full") else f"on {data}, {scale}"

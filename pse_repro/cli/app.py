@@ -1,7 +1,7 @@
 """The Typer app: its commands in the order of --help, and the options before any command."""
 
-import os
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Annotated
 
 import typer
@@ -12,7 +12,9 @@ from pse_repro.cli.home import with_home
 
 PANELS: dict[str, dict[str, Callable[..., None]]] = {
     "Runs": {
-        **studies.BUILT_IN,
+        "smoke": studies.smoke,
+        "quick": studies.quick,
+        "full": studies.full,
         "run": studies.run_any,
         "plan": studies.plan,
         "pretrain": studies.pretrain,
@@ -35,18 +37,28 @@ DATA_COMMANDS: dict[str, Callable[..., None]] = {
     "sample": data.sample,
 }
 
-_settings = {"help_option_names": ["-h", "--help"]}
+_CONTEXT = {"help_option_names": ["-h", "--help"]}
+
+
+@dataclass
+class Settings:
+    """Options before any command."""
+
+    debug: bool = False
+
+
+settings = Settings()
 app = typer.Typer(
     no_args_is_help=True,
     add_completion=True,
     rich_markup_mode="markdown",
-    context_settings=_settings,
+    context_settings=_CONTEXT,
     help="Reproduce the study of Proximal Sensitive Error (PSE): train and judge every model, compare with the paper.",
 )
 data_app = typer.Typer(
     no_args_is_help=True,
     rich_markup_mode="markdown",
-    context_settings=_settings,
+    context_settings=_CONTEXT,
     help="Get, prove and show the images.",
 )
 for _panel, _commands in PANELS.items():
@@ -70,6 +82,4 @@ def _root(
         bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and exit.")
     ] = False,
 ) -> None:
-    os.environ.pop("PSE_REPRO_DEBUG", None)  # then one spelling of it, for main()
-    if debug:
-        os.environ["PSE_REPRO_DEBUG"] = "1"
+    settings.debug = debug

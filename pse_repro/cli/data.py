@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from pse_repro.cli.options import DataOption, QuietOption, ShortFormat, ShortFormatOption
+from pse_repro.cli.options import DataOption, QuietOption, ShortFormatOption
 
 
 class SplitName(StrEnum):
@@ -54,14 +54,14 @@ def fetch(
         typer.echo(commands.fetch_tiny(tiny, to, source, quiet))
 
 
-def verify(data: DataOption = None, format: ShortFormatOption = ShortFormat.table, quiet: QuietOption = False) -> None:
+def verify(data: DataOption = None, format: ShortFormatOption = "table", quiet: QuietOption = False) -> None:
     """Prove that a folder holds STL-10: sizes, MD5s, classes, the study's folds. Exit status 3 where it does not.
 
     Example: `pse-repro data verify --data /data`
     """
     from pse_repro.commands import data as commands
 
-    text, status = commands.verify(data, format.value, quiet)
+    text, status = commands.verify(data, format, quiet)
     typer.echo(text)
     raise typer.Exit(status)
 
@@ -74,7 +74,7 @@ def info(
     split: Annotated[
         SplitName, typer.Option("--split", envvar="PSE_REPRO_SPLIT", help="The split that the sheet shows.")
     ] = SplitName.train,
-    format: ShortFormatOption = ShortFormat.table,
+    format: ShortFormatOption = "table",
     quiet: QuietOption = False,
 ) -> None:
     """Say what the images are: counts, classes, fingerprints, statistics of values, duplicates, folds.
@@ -83,7 +83,7 @@ def info(
     """
     from pse_repro.commands import data as commands
 
-    typer.echo(commands.info(data, sheet, split.value, format.value, quiet))
+    typer.echo(commands.info(data, sheet, split.value, format, quiet))
 
 
 def sample(

@@ -8,11 +8,9 @@ import typer
 
 from pse_repro.cli.options import (
     DataOption,
-    Device,
     DeviceOption,
     OutOption,
     QuietOption,
-    ShortFormat,
     ShortFormatOption,
 )
 from pse_repro.errors import UsageError
@@ -34,7 +32,7 @@ class BenchFormat(StrEnum):
 def doctor(
     data: DataOption = None,
     out: OutOption = None,
-    format: ShortFormatOption = ShortFormat.table,
+    format: ShortFormatOption = "table",
     report: Annotated[
         bool,
         typer.Option(
@@ -49,7 +47,7 @@ def doctor(
     from pse_repro.doctor import bug_report, examine, render
 
     diagnosis = examine(data, out)
-    typer.echo(bug_report(diagnosis) if report else render(diagnosis, format.value))
+    typer.echo(bug_report(diagnosis) if report else render(diagnosis, format))
     raise typer.Exit(diagnosis.exit_status)
 
 
@@ -63,7 +61,7 @@ def bench(
             "scaling, smoke. [default: all but smoke]",
         ),
     ] = None,
-    device: DeviceOption = Device.auto,
+    device: DeviceOption = "auto",
     precision: Annotated[
         Precisions, typer.Option("--precision", envvar="PSE_REPRO_PRECISION", help="Of our path's networks.")
     ] = Precisions.both,
@@ -94,8 +92,8 @@ def bench(
     if source:
         if save:
             raise UsageError("--from prints what was saved, --save saves what is measured; give one of them")
-        typer.echo(benchmark.render_file(source, rows or (), format.value))
+        typer.echo(benchmark.render_file(source, rows or (), format))
         return
-    precisions = ("fp32", "bf16") if precision == Precisions.both else (precision.value,)
-    options = benchmark.Options(rows or (), device.value, precisions, data, rounds, quick, quiet)
-    typer.echo(benchmark.bench(options, format.value, save))
+    precisions = ("fp32", "bf16") if precision == Precisions.both else (precision,)
+    options = benchmark.Options(rows or (), device, precisions, data, rounds, quick, quiet)
+    typer.echo(benchmark.bench(options, format, save))

@@ -6,7 +6,7 @@ import sys
 
 import typer
 
-from pse_repro.cli.app import app
+from pse_repro.cli.app import app, settings
 from pse_repro.errors import KitError
 
 INTERRUPTED = "interrupted; what was done is kept, the same command continues"
@@ -22,7 +22,7 @@ def main() -> None:
     except KeyboardInterrupt:
         message, status = INTERRUPTED, 130
     except Exception as error:
-        if os.environ.get("PSE_REPRO_DEBUG") == "1":
+        if settings.debug:
             raise
         message, status = _explain(error)
     if message:

@@ -2,40 +2,16 @@
 
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
-
-class Device(StrEnum):
-    auto = "auto"
-    cpu = "cpu"
-    cuda = "cuda"
-
-
-class Precision(StrEnum):
-    fp32 = "fp32"
-    bf16 = "bf16"
-
-
-class Format(StrEnum):
-    table = "table"
-    markdown = "markdown"
-    csv = "csv"
-    json = "json"
-    latex = "latex"
-    html = "html"
-
-
-class TextFormat(StrEnum):
-    table = "table"
-    markdown = "markdown"
-    json = "json"
-
-
-class ShortFormat(StrEnum):
-    table = "table"
-    json = "json"
+Device = Literal["auto", "cpu", "cuda"]
+Precision = Literal["fp32", "bf16"]
+Format = Literal["table", "markdown", "csv", "json", "latex", "html"]
+TextFormat = Literal["table", "markdown", "json"]
+ShortFormat = Literal["table", "json"]
+LogTo = Literal["tensorboard"]
 
 
 class Evaluation(StrEnum):
@@ -47,10 +23,6 @@ class Evaluation(StrEnum):
     low_label_10 = "low-label-10"
     low_label_100 = "low-label-100"
     cluster = "cluster"
-
-
-class LogTo(StrEnum):
-    tensorboard = "tensorboard"
 
 
 DataOption = Annotated[

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from pse_repro.cli.options import DataOption, Format, FormatOption, RunArgument, StrictOption, TextFormat
+from pse_repro.cli.options import DataOption, FormatOption, RunArgument, StrictOption, TextFormat
 
 
 def compare(
@@ -21,7 +21,7 @@ def compare(
             "[default: what the run's study names; paper for a table]",
         ),
     ] = None,
-    format: FormatOption = Format.table,
+    format: FormatOption = "table",
     strict: StrictOption = False,
     junit: Annotated[
         Path | None,
@@ -34,7 +34,7 @@ def compare(
     """
     from pse_repro.commands import results as commands
 
-    text, status = commands.compare(results, against, format.value, strict, junit)
+    text, status = commands.compare(results, against, format, strict, junit)
     typer.echo(text)
     raise typer.Exit(status)
 
@@ -45,7 +45,7 @@ def explain(
     ] = None,
     format: Annotated[
         TextFormat, typer.Option("--format", envvar="PSE_REPRO_FORMAT", help="table, markdown or json.")
-    ] = TextFormat.table,
+    ] = "table",
 ) -> None:
     """Say in which fourteen ways the released code differs from the slides or, of a run, what each of them did.
 
@@ -53,7 +53,7 @@ def explain(
     """
     from pse_repro.commands import results as commands
 
-    typer.echo(commands.explain(run, format.value))
+    typer.echo(commands.explain(run, format))
 
 
 def report(run: RunArgument = None) -> None:

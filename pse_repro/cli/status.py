@@ -4,12 +4,12 @@ from typing import Annotated
 
 import typer
 
-from pse_repro.cli.options import RunArgument, ShortFormat, ShortFormatOption
+from pse_repro.cli.options import RunArgument, ShortFormatOption
 
 
 def status(
     run: RunArgument = None,
-    format: ShortFormatOption = ShortFormat.table,
+    format: ShortFormatOption = "table",
     watch: Annotated[
         bool, typer.Option("--watch", envvar="PSE_REPRO_WATCH", help="Show it anew every few seconds until it ends.")
     ] = False,
@@ -21,6 +21,6 @@ def status(
     from pse_repro.commands import status as commands
 
     if watch:
-        commands.watch(run, format.value)
+        commands.watch(run, format)
     else:
-        typer.echo(commands.status(run, format.value))
+        typer.echo(commands.status(run, format))

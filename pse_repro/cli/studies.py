@@ -1,7 +1,6 @@
-"""Commands that train and judge: the built-in studies, any study, one model; and what a study consists of."""
+"""Commands that train and evaluate: the built-in studies, any study, one model; and the plan of a study."""
 
-from collections.abc import Callable
-from pathlib import Path
+from dataclasses import replace
 from typing import Annotated
 
 import typer
@@ -9,118 +8,90 @@ import typer
 from pse_repro.cli.options import (
     BudgetOption,
     DataOption,
-    Device,
     DeviceOption,
     Evaluation,
-    Format,
-    FormatOption,
-    FreshOption,
-    JobsOption,
-    LogTo,
     LogToOption,
-    OutOption,
-    Precision,
     PrecisionOption,
     ProtocolOption,
     QuietOption,
     RunArgument,
     SeedsOption,
-    ShortFormat,
     ShortFormatOption,
-    StrictOption,
 )
+from pse_repro.cli.run_command import run_command
+from pse_repro.commands.options import RunOptions
 
 StudyArgument = Annotated[
     str, typer.Argument(metavar="STUDY.toml", help="A study's TOML file, or a built-in one's name.")
 ]
 
 
-def _run(
-    study: str, data: Path | None, out: Path | None, protocol: list[str] | None, device: Device, precision: Precision,
-    seeds: int, jobs: int, fresh: bool, strict: bool, quiet: bool, format: Format, log_to: LogTo | None,
-    budget: str | None = None,
-) -> None:  # fmt: skip
-    from pse_repro.commands import study as study_commands
+def _run(study: str, options: RunOptions) -> None:
+    from pse_repro.commands import study as commands
 
-    options = study_commands.RunOptions(
-        data, out, protocol or [], device.value, precision.value, seeds, fresh, quiet, jobs, log_to and log_to.value,
-        budget,
-    )  # fmt: skip
-    text, status = study_commands.run(study, options, format.value, strict)
+    text, status = commands.run(study, options)
     typer.echo(text)
     raise typer.Exit(status)
 
 
-HELP = {
-    "smoke": "Run everything once, small, in about a minute: the CNN pair, compared with golden values.\n\n"
-    "Example: `pse-repro smoke --device cpu`",
-    "quick": "The CNN pair on all of STL-10 at reduced length, for one GPU.\n\n"
-    "Example: `pse-repro quick --data /data --precision bf16`",
-    "full": "The study: seven models, both evaluations, five folds, compared with the published tables.\n\n"
-    "Example: `pse-repro full --data /data --protocol as-released --protocol as-described`",
-}
-
-
-def _study_command(study: str, help: str) -> Callable[..., None]:
-    def command(
-        data: DataOption = None, out: OutOption = None, protocol: ProtocolOption = None,
-        device: DeviceOption = Device.auto, precision: PrecisionOption = Precision.fp32, seeds: SeedsOption = 1,
-        jobs: JobsOption = 1, fresh: FreshOption = False, strict: StrictOption = False, quiet: QuietOption = False,
-        format: FormatOption = Format.table, log_to: LogToOption = None,
-    ) -> None:  # fmt: skip
-        _run(study, data, out, protocol, device, precision, seeds, jobs, fresh, strict, quiet, format, log_to)
-
-    command.__doc__ = help
-    return command
-
-
+@run_command()
 def smoke(
-    data: DataOption = None, out: OutOption = None, protocol: ProtocolOption = None,
-    device: DeviceOption = Device.auto, precision: PrecisionOption = Precision.fp32, seeds: SeedsOption = 1,
-    jobs: JobsOption = 1, fresh: FreshOption = False, strict: StrictOption = False, quiet: QuietOption = False,
-    format: FormatOption = Format.table, log_to: LogToOption = None,
+    options: RunOptions,
     objectives: Annotated[
         bool,
         typer.Option(
             "--objectives", envvar="PSE_REPRO_OBJECTIVES", help="A few steps of every objective, not the CNN pair."
         ),
     ] = False,
-) -> None:  # fmt: skip
-    study = "smoke-objectives" if objectives else "smoke"
-    _run(study, data, out, protocol, device, precision, seeds, jobs, fresh, strict, quiet, format, log_to)
+) -> None:
+    """Run everything once, small, in about a minute: the CNN pair, compared with golden values.
+
+    Example: `pse-repro smoke --device cpu`
+    """
+    _run("smoke-objectives" if objectives else "smoke", options)
 
 
-smoke.__doc__ = HELP["smoke"]
-BUILT_IN = {"smoke": smoke} | {study: _study_command(study, HELP[study]) for study in ("quick", "full")}
+@run_command()
+def quick(options: RunOptions) -> None:
+    """The CNN pair on all of STL-10 at reduced length, for one GPU.
+
+    Example: `pse-repro quick --data /data --precision bf16`
+    """
+    _run("quick", options)
 
 
-def run_any(
-    study: StudyArgument,
-    data: DataOption = None, out: OutOption = None, protocol: ProtocolOption = None, device: DeviceOption = Device.auto,
-    precision: PrecisionOption = Precision.fp32, seeds: SeedsOption = 1, jobs: JobsOption = 1,
-    fresh: FreshOption = False, strict: StrictOption = False, quiet: QuietOption = False,
-    format: FormatOption = Format.table, log_to: LogToOption = None, budget: BudgetOption = None,
-) -> None:  # fmt: skip
+@run_command()
+def full(options: RunOptions) -> None:
+    """The study: seven models, both evaluations, five folds, compared with the published tables.
+
+    Example: `pse-repro full --data /data --protocol as-released --protocol as-described`
+    """
+    _run("full", options)
+
+
+@run_command()
+def run_any(study: StudyArgument, options: RunOptions, budget: BudgetOption = None) -> None:
     """Run any study, then compare, then report.
 
     Example: `pse-repro run my-study.toml --data photos --out runs/mine`
     """
-    _run(study, data, out, protocol, device, precision, seeds, jobs, fresh, strict, quiet, format, log_to, budget)
+    _run(study, replace(options, budget=budget))
 
 
 def plan(
-    study: StudyArgument, protocol: ProtocolOption = None, device: DeviceOption = Device.auto,
-    precision: PrecisionOption = Precision.fp32, seeds: SeedsOption = 1, format: ShortFormatOption = ShortFormat.table,
+    study: StudyArgument, protocol: ProtocolOption = None, device: DeviceOption = "auto",
+    precision: PrecisionOption = "fp32", seeds: SeedsOption = 1, format: ShortFormatOption = "table",
 ) -> None:  # fmt: skip
     """List the models that a study trains, and how long that would take here at least; trains nothing.
 
     Example: `pse-repro plan full --protocol as-released --protocol as-described --seeds 3`
     """
-    from pse_repro.commands import study as study_commands
+    from pse_repro.commands import study as commands
 
-    typer.echo(study_commands.plan(study, protocol or [], device.value, precision.value, seeds, format.value))
+    typer.echo(commands.plan(study, protocol or [], device, precision, seeds, format))
 
 
+@run_command(without=("seeds", "jobs", "strict", "format"))
 def pretrain(
     encoder: Annotated[str, typer.Option("--encoder", envvar="PSE_REPRO_ENCODER", help="cnn or resnet.")],
     objective: Annotated[
@@ -137,20 +108,16 @@ def pretrain(
     batch_size: Annotated[
         int | None, typer.Option("--batch-size", min=1, envvar="PSE_REPRO_BATCH_SIZE", help="[default: the protocol's]")
     ] = None,
-    data: DataOption = None, out: OutOption = None, protocol: ProtocolOption = None, device: DeviceOption = Device.auto,
-    precision: PrecisionOption = Precision.fp32, fresh: FreshOption = False, quiet: QuietOption = False,
-    log_to: LogToOption = None,
-) -> None:  # fmt: skip
+    *,
+    options: RunOptions,
+) -> None:
     """Pre-train one model; prints the run directory, which `evaluate` takes.
 
     Example: `pse-repro pretrain --encoder cnn --objective pse --sigma 3 --epochs 2 --out runs/one`
     """
-    from pse_repro.commands import study as study_commands
+    from pse_repro.commands import study as commands
 
-    options = study_commands.RunOptions(
-        data, out, protocol or [], device.value, precision.value, 1, fresh, quiet, log_to=log_to and log_to.value
-    )
-    typer.echo(study_commands.pretrain(encoder, objective, sigma, epochs, batch_size, options))
+    typer.echo(commands.pretrain(encoder, objective, sigma, epochs, batch_size, options))
 
 
 def evaluate(
@@ -159,16 +126,16 @@ def evaluate(
         list[Evaluation] | None,
         typer.Option("--evaluation", envvar="PSE_REPRO_EVALUATION", help="[default: finetune and frozen]"),
     ] = None,
-    data: DataOption = None, device: DeviceOption = Device.auto, quiet: QuietOption = False,
+    data: DataOption = None, device: DeviceOption = "auto", quiet: QuietOption = False,
     log_to: LogToOption = None,
 ) -> None:  # fmt: skip
     """Judge the models of a run that `pretrain` made; prints their scores.
 
     Example: `pse-repro evaluate runs/one --evaluation frozen`
     """
-    from pse_repro.commands import study as study_commands
+    from pse_repro.commands import study as commands
 
     chosen = [item.value for item in evaluation or (Evaluation.finetune, Evaluation.frozen)]
-    text, status = study_commands.evaluate(run, chosen, data, device.value, quiet, log_to and log_to.value)
+    text, status = commands.evaluate(run, chosen, data, device, quiet, log_to)
     typer.echo(text)
     raise typer.Exit(status)

@@ -6,7 +6,6 @@ the protocol it was turned from. Gaps are of the same test images, so their inte
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 
@@ -16,7 +15,7 @@ from pse_repro.evaluation.registry import WITHOUT_FOLDS
 from pse_repro.seeding import derive
 from pse_repro.stats import Interval, paired_difference
 from pse_repro.study.predictions import Predictions
-from pse_repro.study.record import Record
+from pse_repro.study.record import Run
 
 BASE = "as-released"
 
@@ -37,15 +36,15 @@ class Effect:
     mse_change: Interval | None
 
 
-def switch_effects(directory: Path, record: Record) -> list[Effect]:
+def switch_effects(run: Run) -> list[Effect]:
     """Every pair, evaluation and protocol of a run whose folds are complete, for the seeds that all of them have."""
-    stored = Predictions(directory, record)
+    stored = Predictions(run)
     return [
         effect
-        for pse, mse in _pairs(record.study.models)
-        for evaluation in record.study.evaluations
+        for pse, mse in _pairs(run.study.models)
+        for evaluation in run.study.evaluations
         if evaluation not in WITHOUT_FOLDS
-        for effect in _effects(stored, record, pse.name, mse.name, evaluation)
+        for effect in _effects(stored, pse.name, mse.name, evaluation)
     ]
 
 
@@ -57,13 +56,14 @@ def _pairs(models: tuple[Model, ...]) -> Iterator[tuple[Model, Model]]:
                 yield pse, mse
 
 
-def _effects(stored: Predictions, record: Record, pse: str, mse: str, evaluation: str) -> Iterator[Effect]:
-    names = [protocol.name for protocol in record.protocols]
+def _effects(stored: Predictions, pse: str, mse: str, evaluation: str) -> Iterator[Effect]:
+    protocols = stored.run.protocols
+    names = [protocol.name for protocol in protocols]
     seeds = {
         name: [seed for seed in stored.seeds if all(stored.complete(name, m, evaluation, seed) for m in (pse, mse))]
         for name in names
     }
-    for protocol in record.protocols:
+    for protocol in protocols:
         name, base = protocol.name, BASE if BASE in names and protocol.name != BASE else None
         common = [seed for seed in seeds[name] if base is None or seed in seeds[base]]
         if not common:
@@ -74,7 +74,7 @@ def _effects(stored: Predictions, record: Record, pse: str, mse: str, evaluation
         random = np.random.default_rng(derive("explain", name, evaluation, pse, mse))
         yield Effect(
             protocol=name,
-            switches=_turned(record, name),
+            switches=_turned(stored.run, name),
             evaluation=evaluation,
             pair=f"{pse} - {mse}",
             seeds=len(common),
@@ -99,9 +99,9 @@ def _stacked(
     return pair[0], pair[1]
 
 
-def _turned(record: Record, name: str) -> tuple[int, ...]:
+def _turned(run: Run, name: str) -> tuple[int, ...]:
     """The numbers of the switches in which a protocol differs from the base."""
-    protocols = {protocol.name: protocol for protocol in record.protocols}
+    protocols = {protocol.name: protocol for protocol in run.protocols}
     if BASE not in protocols:
         return ()
     ours, theirs = protocols[name].switches, protocols[BASE].switches

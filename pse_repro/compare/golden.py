@@ -15,7 +15,7 @@ import pandas as pd
 
 from pse_repro.errors import UsageError
 from pse_repro.expected import FOLDER, load_expected
-from pse_repro.study.record import open_record, read_results
+from pse_repro.study.record import Run
 from pse_repro.tables import write_table
 
 METRICS = {
@@ -36,10 +36,11 @@ def golden(name: str, results: pd.DataFrame, source: str) -> pd.DataFrame:
 
 
 def main(run: str) -> None:
-    name = open_record(Path(run)).study.name
+    made = Run.open(Path(run))
+    name = made.study.name
     what = "smoke --objectives" if name == "smoke-objectives" else name
     source = f"pse-repro {what} --device cpu, {time.strftime('%Y-%m-%d')}, PyTorch {version('torch').split('+')[0]}"
-    frame = golden(name, read_results(Path(run)), source)
+    frame = golden(name, made.results, source)
     write_table(frame, FOLDER / f"{name}.csv")
     print(f"{len(frame)} golden values written to {FOLDER / f'{name}.csv'}")
 

@@ -8,7 +8,6 @@ import html
 import math
 from collections.abc import Hashable, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -20,7 +19,7 @@ from pse_repro.expected import CELL, ExpectedTable, load_expected
 from pse_repro.seeding import derive
 from pse_repro.stats import Interval, paired_difference
 from pse_repro.study.predictions import Predictions
-from pse_repro.study.record import Record, open_record, read_results
+from pse_repro.study.record import Run
 from pse_repro.tables import model_name
 from pse_repro.text import NONE, to_json
 
@@ -44,15 +43,14 @@ class RunsComparison:
         return int((self.rows["verdict"] == "outside").any())
 
 
-def compare_runs(first: Path, second: Path) -> RunsComparison:
-    """Join the results of two run directories; UsageError where one is not a run or has no results."""
-    records = open_record(first), open_record(second)
-    joined = _joined(read_results(first), read_results(second))
-    same = _test_images(records[0]) == _test_images(records[1]) is not None
-    stored = (Predictions(first, records[0]), Predictions(second, records[1])) if same else None
+def compare_runs(first: Run, second: Run) -> RunsComparison:
+    """Join the results of two runs; UsageError if one has none yet."""
+    joined = _joined(first.require_results(), second.require_results())
+    same = _test_images(first) == _test_images(second) is not None
+    stored = (Predictions(first), Predictions(second)) if same else None
     tolerances = load_expected("slides")
     rows = [_row(cell, tolerances, stored) for cell in joined.to_dict("records")]
-    return RunsComparison(str(first), str(second), same, pd.DataFrame(rows, columns=list(COLUMNS)))
+    return RunsComparison(str(first.directory), str(second.directory), same, pd.DataFrame(rows, columns=list(COLUMNS)))
 
 
 def _joined(first: pd.DataFrame, second: pd.DataFrame) -> pd.DataFrame:
@@ -68,10 +66,10 @@ def _joined(first: pd.DataFrame, second: pd.DataFrame) -> pd.DataFrame:
     return parts[0].merge(parts[1], on=KEY, how="outer").reset_index()
 
 
-def _test_images(record: Record) -> tuple[str, int | None] | None:
+def _test_images(run: Run) -> tuple[str, int | None] | None:
     """What the test set is known by: its file's MD5, and how much of it was taken."""
-    md5 = record.data.get("md5", {}).get("test_X.bin")
-    return None if md5 is None else (md5, record.study.subset.test)
+    md5 = run.data.get("md5", {}).get("test_X.bin")
+    return None if md5 is None else (md5, run.study.subset.test)
 
 
 def _row(

@@ -9,7 +9,7 @@ from pse_repro.data.fetch.archive import STL10
 from pse_repro.data.inspect.verify import OFFICIAL_IMAGES
 from pse_repro.data.stl10 import IMAGE_BYTES, SIDE
 from pse_repro.models import build_autoencoder
-from pse_repro.study.address import SHOWN_IMAGES, evaluation_folder, model_folder
+from pse_repro.study.address import SHOWN_IMAGES, CellFiles
 from pse_repro.study.cells import expand
 from pse_repro.study.load import load_study, study_protocols
 
@@ -42,8 +42,8 @@ def run_bytes(study_name: str) -> int:
     study = load_study(study_name)
     cells = expand(study, study_protocols(study), seeds=1)
     checkpoints = {encoder: _checkpoint_bytes(encoder) for encoder in {cell.model.encoder for cell in cells}}
-    models = {model_folder(Path(), cell): checkpoints[cell.model.encoder] for cell in cells}
-    evaluations = {evaluation_folder(Path(), cell, name): cell.folds for cell in cells for name in cell.evaluations}
+    models = {CellFiles(Path(), cell).model: checkpoints[cell.model.encoder] for cell in cells}
+    evaluations = {CellFiles(Path(), cell).evaluation(name): cell.folds for cell in cells for name in cell.evaluations}
     test_images = min(OFFICIAL_IMAGES["test"], study.subset.test or OFFICIAL_IMAGES["test"])
     folds = sum(evaluations.values()) * test_images * _FOLD_BYTES_PER_IMAGE
     # While a model is trained: its weights, the best ones and Adam's two moments, twice, as the next state is written

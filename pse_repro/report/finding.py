@@ -10,7 +10,7 @@ from pse_repro.evaluation.registry import EVALUATIONS
 from pse_repro.expected import load_expected
 from pse_repro.report.tables import Table
 from pse_repro.stats import Interval
-from pse_repro.study.record import Run, command
+from pse_repro.study.record import Run
 from pse_repro.text import NONE
 
 RELEASED, DESCRIBED = "as-released", "as-described"
@@ -31,8 +31,8 @@ def finding(run: Run, effects: Sequence[Effect]) -> Finding | None:
 
     None where it has neither protocol, or no pair of MSE and PSE.
     """
-    ran = [protocol.name for protocol in run.record.protocols if protocol.name in (RELEASED, DESCRIBED)]
-    if not ran or len({model.objective for model in run.record.study.models} & {"mse", "pse"}) < 2:
+    ran = [protocol.name for protocol in run.protocols if protocol.name in (RELEASED, DESCRIBED)]
+    if not ran or len({model.objective for model in run.study.models} & {"mse", "pse"}) < 2:
         return None
     ran = sorted(ran, reverse=True)  # as released first
     by_protocol = {name: {_key(each): each for each in effects if each.protocol == name} for name in ran}
@@ -44,8 +44,8 @@ def finding(run: Run, effects: Sequence[Effect]) -> Finding | None:
         f"This run trains and judges {_SAID[own]}, alone. The same models {_SAID[other]} would show how much of PSE's "
         f"gain, and of accuracy itself, hangs on the {_differing()} of fourteen switches in which the two differ."
     )
-    folder = f"runs/{run.record.study.name}-both"
-    return Finding([words], table, f"{command(run, (RELEASED, DESCRIBED))} --out {folder}")
+    folder = f"runs/{run.study.name}-both"
+    return Finding([words], table, f"{run.command((RELEASED, DESCRIBED))} --out {folder}")
 
 
 def _differing() -> int:

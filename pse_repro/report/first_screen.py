@@ -91,9 +91,9 @@ class SlidesTables:
 
 def verdict(run: Run, comparison: Comparison, claims: Sequence[ClaimResult]) -> str:
     """The run in one sentence: expected numbers and claims; on which data, under which protocols, how many seeds."""
-    names = [protocol.name for protocol in run.record.protocols]
+    names = [protocol.name for protocol in run.protocols]
     under = " and ".join(names) if len(names) < 3 else f"{names[0]} and {len(names) - 1} other protocols"
-    data = _data_name(run.record.data["name"])
+    data = _data_name(run.data["name"])
     told = any(data in reason for reason in not_comparable(run, comparison))
     where = "" if told else f"on {data}, "
     seeds = f"{run.seeds} seed{'s' * (run.seeds > 1)}"
@@ -102,8 +102,8 @@ def verdict(run: Run, comparison: Comparison, claims: Sequence[ClaimResult]) -> 
 
 def not_comparable(run: Run, comparison: Comparison) -> list[str]:
     """Why the run's numbers cannot be held against the expected ones, plainly; empty where they can."""
-    wanted, study = comparison.expected.conditions, run.record.study
-    names, data = [protocol.name for protocol in run.record.protocols], run.record.data["name"]
+    wanted, study = comparison.expected.conditions, run.study
+    names, data = [protocol.name for protocol in run.protocols], run.data["name"]
     found = []
     if data != (expected := wanted.get("data", data)):
         found.append(f"the images are {_data_name(data)}, not {_data_name(expected)}")
@@ -111,7 +111,7 @@ def not_comparable(run: Run, comparison: Comparison) -> list[str]:
         found.append("the study is a reduced one")
     if wanted.get("protocol", names[0]) not in names:
         found.append(f"the protocol is {' and '.join(names)}, not {wanted['protocol']}")
-    others = {"study": study.name, "device": run.record.device, "precision": run.record.precision}
+    others = {"study": study.name, "device": run.device, "precision": run.precision}
     return found + [f"the {name} is {value}" for name, value in others.items() if value != wanted.get(name, value)]
 
 
@@ -138,7 +138,7 @@ def _numbers(run: Run, comparison: Comparison) -> str:
 
 def _of_their_protocol(run: Run, comparison: Comparison) -> pd.DataFrame:
     """The rows of the protocol that the expected values were made under; of the run's first where it has another."""
-    names = [protocol.name for protocol in run.record.protocols]
+    names = [protocol.name for protocol in run.protocols]
     wanted = comparison.expected.conditions.get("protocol", names[0])
     return comparison.rows[comparison.rows["protocol"] == (wanted if wanted in names else names[0])]
 
@@ -182,8 +182,8 @@ def _listed(numbers: Sequence[int]) -> str:
 def slides_tables(run: Run, comparison: Comparison) -> SlidesTables:
     """The slides' two tables, as far as the run sets out to fill them, under the slides' own protocol if it has it."""
     if comparison.expected.name != "slides":
-        rules = {protocol.name: protocol.switches.ensemble_printing for protocol in run.record.protocols}
-        comparison = compare(run.results, load_expected("slides"), scope=run.record.scope, print_rules=rules)
+        rules = {protocol.name: protocol.switches.ensemble_printing for protocol in run.protocols}
+        comparison = compare(run.results, load_expected("slides"), scope=run.scope, print_rules=rules)
     rows, images = _of_their_protocol(run, comparison), _test_images(run)
     tables = [_slides_table(run, part, str(name), images) for name, part in rows.groupby("evaluation")]
     legend = [mark for name, mark in MARKS.items() if name in set(rows["verdict"])]
@@ -238,5 +238,5 @@ def _notes(part: pd.DataFrame, images: int, reasons: Sequence[str]) -> list[str]
 
 def _test_images(run: Run) -> int:
     """How many test images the run's models are judged on; 0 where no cell has told."""
-    notes = (run.json(cell, "provenance.json") for cell in run.cells)
+    notes = (run.provenance(cell) for cell in run.cells)
     return next((int(note["data"]["images"]["test"]) for note in notes if note), 0)

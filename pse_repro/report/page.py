@@ -17,36 +17,35 @@ from pse_repro.report.finding import finding
 from pse_repro.report.pictures.effects import effects_table
 from pse_repro.report.pictures.gallery import gallery
 from pse_repro.report.pictures.peers import peers_tables
-from pse_repro.study import record
 from pse_repro.study.record import Run
 
 FOLDED_ROWS = 40  # a longer comparison is folded away
 FOLDED_TABLES = 4  # more tables of scores are folded away
 
 
-def write_report(directory: Path, comparison: Comparison, claims: Sequence[ClaimResult] = ()) -> Path:
+def write_report(run: Run, comparison: Comparison, claims: Sequence[ClaimResult] = ()) -> Path:
     """Write RUN/report.html, RUN/report.md and RUN/figures/*, each whole or not at all; returns the page's path.
 
-    A run that is not finished gives a report of what there is. UsageError where the directory is not a run.
+    A run that is not finished gives a report of what there is.
     """
-    run = Run.read(directory)
+    files = run.run_files
     page = _contents(run, comparison, claims)
     for section in page["sections"]:
         for picture in section.pictures:
-            write_bytes(directory / "figures" / picture.name, picture.drawing.content)
-    write_bytes(directory / "report.md", _template("page.md.jinja").render(page).encode())
-    write_bytes(directory / "report.html", _template("page.html.jinja").render(page).encode())
-    return directory / "report.html"
+            write_bytes(files.figures / picture.name, picture.drawing.content)
+    write_bytes(files.markdown, _template("page.md.jinja").render(page).encode())
+    write_bytes(files.page, _template("page.html.jinja").render(page).encode())
+    return files.page
 
 
 def _contents(run: Run, comparison: Comparison, claims: Sequence[ClaimResult]) -> dict[str, Any]:
     """Everything the templates name."""
-    effects, told = switch_effects(run.directory, run.record), first_screen.told_protocols(claims)
+    effects, told = switch_effects(run), first_screen.told_protocols(claims)
     return {
-        "study": run.record.study.name,
+        "study": run.study.name,
         "verdict": first_screen.verdict(run, comparison, claims),
         "status": "bad" if comparison.exit_status() else "",
-        "failures": record.failures(run),
+        "failures": run.failures(),
         "slides": first_screen.slides_tables(run, comparison),
         "finding": finding(run, effects),
         "sections": gallery(run, effects),

@@ -15,20 +15,20 @@ def protocol_table(run: Run, part: type[Switches] | type[Settings]) -> Table:
 
     Of many protocols the first stands alone, and beside each value is said which others have another.
     """
-    plural, several = part.__name__.lower(), len(run.record.protocols) > 1
-    tables = [asdict(getattr(protocol, plural)) for protocol in run.record.protocols]
+    plural, several = part.__name__.lower(), len(run.protocols) > 1
+    tables = [asdict(getattr(protocol, plural)) for protocol in run.protocols]
     rows = []
     for place, item in enumerate(fields(part), 1):
         values = [
             _plain(table[item.name]) + _used(run, protocol, item.name, table[item.name])
-            for protocol, table in zip(run.record.protocols, tables, strict=True)
+            for protocol, table in zip(run.protocols, tables, strict=True)
         ]
         name = f"{place}. {item.name}" if part is Switches else item.name
         if len(values) > SIDE_BY_SIDE:
-            rows.append([name, values[0], _others(values, run.record.protocols) or "same"])
+            rows.append([name, values[0], _others(values, run.protocols) or "same"])
         else:
             rows.append([name, *values, *(["differs" if len(set(values)) > 1 else "same"] if several else [])])
-    names = [protocol.name for protocol in run.record.protocols]
+    names = [protocol.name for protocol in run.protocols]
     if len(names) > SIDE_BY_SIDE:
         names, several = names[:1], True
     header = ("switch" if part is Switches else "setting", *names, *(["compared"] if several else []))
@@ -38,7 +38,7 @@ def protocol_table(run: Run, part: type[Switches] | type[Settings]) -> Table:
 def _used(run: Run, protocol: Protocol, setting: str, value: int) -> str:
     """What the study used of a setting that is a limit, where that is less."""
     lengths = [cell.length.epochs for cell in run.cells if cell.protocol == protocol]
-    used = {"folds": run.record.study.folds, "pretrain_max_epochs": max(lengths)}.get(setting, value)
+    used = {"folds": run.study.folds, "pretrain_max_epochs": max(lengths)}.get(setting, value)
     return "" if used == value else f" (the study: {used})"
 
 

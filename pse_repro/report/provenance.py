@@ -7,9 +7,8 @@ from typing import Any
 from urllib.parse import quote
 
 from pse_repro.evaluation.registry import EVALUATIONS
-from pse_repro.study.address import cell_folder
 from pse_repro.study.cells import Cell
-from pse_repro.study.record import Run, command
+from pse_repro.study.record import Run
 from pse_repro.text import NONE, duration
 
 JOULES_PER_KWH = 3.6e6
@@ -24,7 +23,7 @@ class Link:
 
 
 @dataclass(frozen=True)
-class CellFiles:
+class CellLinks:
     """One cell's files, in groups: its own, and those of each evaluation."""
 
     title: str
@@ -33,21 +32,21 @@ class CellFiles:
 
 def facts(run: Run) -> list[tuple[str, str]]:
     """Study, data, machine, versions, dates, time and energy; what differs between cells is listed."""
-    record, notes = run.record, _notes(run)
+    notes = _notes(run)
     finished = sorted(note["finished"] for note in notes)
     machines = [", ".join(_part(name, value) for name, value in note["device"].items()) for note in notes]
     versions = [", ".join(f"{name} {value}" for name, value in note["versions"].items() if value) for note in notes]
     images = [", ".join(f"{count:,} {split}" for split, count in note["data"]["images"].items()) for note in notes]
-    md5 = ", ".join(f"{name} {value}" for name, value in record.data["md5"].items())
+    md5 = ", ".join(f"{name} {value}" for name, value in run.data["md5"].items())
     return [
-        ("Study", f"{record.study.name} ({record.study.scale} scale)"),
-        ("Protocol", ", ".join(protocol.name for protocol in record.protocols)),
-        ("Data", f"{record.data['name']}{'' if record.data['name'] == 'stl10' else ' (not STL-10)'}"),
+        ("Study", f"{run.study.name} ({run.study.scale} scale)"),
+        ("Protocol", ", ".join(protocol.name for protocol in run.protocols)),
+        ("Data", f"{run.data['name']}{'' if run.data['name'] == 'stl10' else ' (not STL-10)'}"),
         ("Images", _distinct(images)),
         ("MD5 of the data", md5 or "none: the images are drawn by the kit"),
-        ("Device", f"{record.device}: {_distinct(machines)}" if machines else record.device),
+        ("Device", f"{run.device}: {_distinct(machines)}" if machines else run.device),
         ("Platform", _distinct(note["platform"] for note in notes if "platform" in note)),
-        ("Precision", record.precision),
+        ("Precision", run.precision),
         ("Seeds", ", ".join(map(str, range(run.seeds)))),
         ("Versions", _distinct(versions)),
         ("Git commit", _distinct(_commit(note.get("git")) for note in notes)),
@@ -59,23 +58,23 @@ def facts(run: Run) -> list[tuple[str, str]]:
 
 def commands(run: Run) -> list[str]:
     """What makes the run again, from the data to the report; DIR stands for the folder of the images."""
-    fetch = ["pse-repro data fetch --data DIR"] if run.record.data["name"] == "stl10" else []
-    return [*fetch, command(run), "pse-repro compare", "pse-repro report"]
+    fetch = ["pse-repro data fetch --data DIR"] if run.data["name"] == "stl10" else []
+    return [*fetch, run.command(), "pse-repro compare", "pse-repro report"]
 
 
-def files(run: Run) -> list[CellFiles]:
+def files(run: Run) -> list[CellLinks]:
     """The files of every cell that has any; work that two protocols share is linked from both."""
-    found = (CellFiles(run.title(cell), [group for group in _groups(run, cell) if group]) for cell in run.cells)
+    found = (CellLinks(run.title(cell), [group for group in _groups(run, cell) if group]) for cell in run.cells)
     return [each for each in found if each.groups]
 
 
 def _groups(run: Run, cell: Cell) -> Iterator[list[Link]]:
-    own = [cell_folder(run.directory, cell) / "provenance.json"]
-    own += [run.model_file(cell, name) for name in ("pretrain.json", "curves.csv", "reconstructions.npz")]
+    stored = run.files(cell)
+    own = (stored.provenance, stored.pretraining, stored.curves, stored.reconstructions)
     yield [_link(run, path, path.name) for path in own if path.is_file()]
     for evaluation in cell.evaluations:
         name = EVALUATIONS.get(evaluation, evaluation)
-        yield [_link(run, path, f"{name}, {path.stem.replace('-', ' ')}") for path in run.fold_files(cell, evaluation)]
+        yield [_link(run, path, f"{name}, {path.stem.replace('-', ' ')}") for path in stored.stored_folds(evaluation)]
 
 
 def _link(run: Run, path: Path, text: str) -> Link:
@@ -83,7 +82,7 @@ def _link(run: Run, path: Path, text: str) -> Link:
 
 
 def _notes(run: Run) -> list[dict[str, Any]]:
-    return [note for cell in run.cells if (note := run.json(cell, "provenance.json"))]
+    return [note for cell in run.cells if (note := run.provenance(cell))]
 
 
 def _seconds(notes: Iterable[dict[str, Any]]) -> float:

@@ -36,7 +36,7 @@ def pretraining_table(run: Run) -> Table:
     """What each pre-training reached, at the epoch whose weights were kept."""
     rows = []
     for cell in run.cells:
-        metrics = run.pretrained(cell).get("metrics")
+        metrics = run.pretraining(cell).get("metrics")
         if metrics:
             names = ("best_epoch", "validation_loss", "validation_mse", "validation_accuracy")
             values = [shown_number(metrics[name], name) if name in metrics else NONE for name in names]
@@ -50,7 +50,7 @@ def pretraining_table(run: Run) -> Table:
 def score_tables(run: Run, comparison: Comparison) -> list[Table]:
     """A table for each protocol and evaluation of the study that has scores, a row a model (means over seeds)."""
     tables = []
-    for protocol in run.record.protocols:
+    for protocol in run.protocols:
         for evaluation in EVALUATIONS:
             part = _where(run.results, protocol=protocol.name, evaluation=evaluation)
             if len(part):
@@ -101,7 +101,7 @@ def baseline_table(run: Run) -> Table | None:
     if not len(linear):
         return None
     rows = []
-    for protocol in run.record.protocols:
+    for protocol in run.protocols:
         for encoder in dict.fromkeys(linear["encoder"]):
             part = _where(linear, protocol=protocol.name, encoder=encoder)
             values = [_where(part, fold="ensemble", metric=metric)["value"].mean() for metric in sorted(PERCENTAGES)]
@@ -120,7 +120,7 @@ def baseline_table(run: Run) -> Table | None:
 def _below(run: Run, protocol: Protocol, top1: float) -> str:
     """How many of the models' ensembles do worse, by evaluation."""
     parts = []
-    for evaluation in run.record.study.evaluations:
+    for evaluation in run.study.evaluations:
         own = _where(run.results, protocol=protocol.name, evaluation=evaluation, fold="ensemble", metric="top1")
         means = own.groupby(["encoder", "objective", "sigma"])["value"].mean()
         if len(means):
@@ -177,7 +177,7 @@ def cells_table(run: Run) -> Table:
     """What was run: lengths, durations, memory."""
     rows = []
     for cell in run.cells:
-        trained, note = run.pretrained(cell), run.json(cell, "provenance.json")
+        trained, note = run.pretraining(cell), run.provenance(cell)
         length = trained.get("length", {})
         memory = note.get("peak_memory_bytes")
         rows.append([
@@ -191,10 +191,10 @@ def cells_table(run: Run) -> Table:
 
 
 def _state(run: Run, cell: Cell) -> str:
-    if run.json(cell, "failed.json"):
+    if run.failure(cell):
         return "failed"
-    if not run.pretrained(cell):
-        return "pre-training not finished" if run.model_file(cell, "").exists() else "not begun"
+    if not run.pretraining(cell):
+        return "pre-training not finished" if run.files(cell).model.exists() else "not begun"
     parts = cell_parts(run.directory, cell)
     lacking = []
     for name in cell.evaluations:

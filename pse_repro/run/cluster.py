@@ -6,7 +6,6 @@ can be held over the epochs against the accuracy of the two domains, or of the t
 """
 
 import time
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -26,7 +25,6 @@ from pse_repro.files import write_bytes
 from pse_repro.run.pretrain import EPOCH_POINTS, PretrainRun
 from pse_repro.seeding import derive
 from pse_repro.study import store
-from pse_repro.study.address import evaluation_folder
 
 POINTS = 1000  # test images, evenly spaced, that are clustered
 CLASSES, DOMAINS = 10, 2
@@ -35,18 +33,19 @@ CLASSES, DOMAINS = 10, 2
 class ClusterRun:
     """The clusterings of a cell, in the folder of its evaluation: measures.json, embedding.npz and curve.csv."""
 
-    def __init__(self, pretraining: PretrainRun, run_directory: Path) -> None:
+    def __init__(self, pretraining: PretrainRun) -> None:
         self.pretraining, self.cell, self.data = pretraining, pretraining.cell, pretraining.data
-        self.folder = evaluation_folder(run_directory, self.cell, "cluster")
+        self.files = pretraining.files
+        self.measures = self.files.measures("cluster")
         self.has_domains = names_of(self.data) == CLASS_NAMES
-        self.seed = derive(self.cell.lineage, "cluster") % 2**32  # as scikit-learn takes it
+        self.seed = derive(self.cell.pretraining_id, "cluster") % 2**32  # as scikit-learn takes it
 
     @property
     def complete(self) -> bool:
-        return (self.folder / "measures.json").exists()
+        return self.measures.exists()
 
     def seconds(self) -> float:
-        return float(store.read_json(self.folder / "measures.json")["seconds"]) if self.complete else 0.0
+        return float(store.read_json(self.measures)["seconds"]) if self.complete else 0.0
 
     def rows(self) -> list[dict[str, Any]]:
         """Rows of evaluation "cluster"; measured, or taken up."""
@@ -54,7 +53,7 @@ class ClusterRun:
             with self.pretraining.progress.stage(f"{self.cell.name} cluster", POINTS) as stage:
                 self._measure()
                 stage.advance(POINTS)
-        metrics = store.read_json(self.folder / "measures.json")["metrics"]
+        metrics = store.read_json(self.measures)["metrics"]
         return [
             {"evaluation": "cluster", "fold": "", "metric": name, "value": value} for name, value in metrics.items()
         ]
@@ -74,21 +73,21 @@ class ClusterRun:
         if len(curve) >= FEWEST_CHECKPOINTS:
             metrics["error_rank_correlation"] = error_against_accuracy(curve["error"], curve["accuracy"]).rho
         if len(curve):
-            write_bytes(self.folder / "curve.csv", curve.to_csv(index=False).encode())
+            write_bytes(self.files.cluster_curve, curve.to_csv(index=False).encode())
         arrays = {"embedding": embedding_N2, "assigned": classes.assigned_N, "labels": labels_N}
-        store.write_npz(self.folder / "embedding.npz", **arrays)
+        store.write_npz(self.files.cluster_embedding, **arrays)
         record = {"metrics": metrics, "points": len(labels_N), "seconds": time.monotonic() - since}
-        store.write_json(self.folder / "measures.json", record)
+        store.write_json(self.measures, record)
 
     def _curve(self) -> pd.DataFrame:
         """Of each epoch whose features were kept: validation MSE and the clusters' accuracy."""
         labels_N, clusters = _labels(self.data.test.evenly(EPOCH_POINTS).labels), CLASSES
         if self.has_domains:
             labels_N, clusters = two_domains(labels_N), DOMAINS
-        curves = pd.read_csv(self.pretraining.folder / "curves.csv")
+        curves = pd.read_csv(self.files.curves)
         rows = []
-        for path, epoch in self.pretraining.kept_epochs():
-            embedding_N2 = embed(store.read_npz(path)["features"], self.seed)
+        for epoch in self.files.stored_epochs():
+            embedding_N2 = embed(store.read_npz(self.files.epoch_features(epoch))["features"], self.seed)
             accuracy = cluster_embedding(embedding_N2, labels_N, self.seed, clusters).accuracy
             rows.append({"epoch": epoch, "error": curves["validation_mse"][epoch], "accuracy": accuracy})
         return pd.DataFrame(rows, columns=["epoch", "error", "accuracy"])

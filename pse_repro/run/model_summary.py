@@ -1,17 +1,13 @@
 """What the report's pictures of a model need: its latents of some test images, their t-SNE embedding, its filters.
 
-    write_portrait(model_folder, run_directory, autoencoder, data, machine)
-
-MODEL_FOLDER/portrait.npz   latents (n, D) float16, latent_scale (): latents * latent_scale are the encoder's own;
+portrait.npz                  latents (n, D) float16, latent_scale (): latents * latent_scale are the encoder's own;
                             embedding (n, 2) float32; positions (n,) in the test split; labels (n,) 1..10;
                             filters (F, C, h, w) float32 of the first convolution, where there is one
-RUN/test_sample.npz         images (n, 3, 48, 48) uint8, positions and labels of the same images, and class_names (10,),
+test_sample.npz             images (n, 3, 48, 48) uint8, positions and labels of the same images, and class_names (10,),
                             numbers where the data have none; once a run
 
 Shapes: n test images, at most 500, evenly spaced over the split; D latent values; F filters.
 """
-
-from pathlib import Path
 
 import numpy as np
 import torch
@@ -25,15 +21,15 @@ from pse_repro.machine.device import Machine
 from pse_repro.models import Autoencoder
 from pse_repro.seeding import derive
 from pse_repro.study import store
+from pse_repro.study.address import CellFiles, RunFiles
 
-PORTRAIT, TEST_SAMPLE = "portrait.npz", "test_sample.npz"
 MOST_IMAGES = 500  # t-SNE takes about 2 s for them, their latents of 1024 values 1 MB
 _BATCH = 100
 _PERPLEXITY = 30.0  # scikit-learn's
 
 
-def write_portrait(model_folder: Path, run_directory: Path, model: nn.Module, data: Dataset, machine: Machine) -> None:
-    """Write the model's portrait, and the run's sample of test images where it is not there yet; each file whole.
+def write_summary(files: CellFiles, model: nn.Module, data: Dataset, machine: Machine) -> None:
+    """Write the model's summary, and the run's sample of test images where it is not there yet; each file whole.
 
     `model` is an autoencoder or an encoder, (N, 3, 96, 96) in [0, 1] -> (N, D), on the machine's device; it runs in
     evaluation mode and keeps the mode it had. A latent that is not finite is stored as NaN and embedded nowhere.
@@ -43,12 +39,13 @@ def write_portrait(model_folder: Path, run_directory: Path, model: nn.Module, da
     sample = Split(data.test.stored_NCWH[positions], None)
     note = {"positions": positions, "labels": np.asarray(data.test.labels)[positions]}
     latents_ND = _latents(encoder, sample, machine)
-    seed = derive("portrait", model_folder.name) % 2**32  # scikit-learn takes 32 bits
+    seed = derive("portrait", files.model.name) % 2**32  # scikit-learn takes 32 bits
     arrays = _halved(latents_ND) | {"embedding": embed(latents_ND, seed)} | _filters(encoder) | note
-    store.write_npz(model_folder / PORTRAIT, **arrays)
-    if not (run_directory / TEST_SAMPLE).exists():
+    store.write_npz(files.summary, **arrays)
+    test_sample = RunFiles(files.run).test_sample
+    if not test_sample.exists():
         note |= {"images": _thumbnails(sample), "class_names": np.array(names_of(data))}
-        store.write_npz(run_directory / TEST_SAMPLE, **note)
+        store.write_npz(test_sample, **note)
 
 
 def embed(latents_ND: np.ndarray, seed: int) -> np.ndarray:

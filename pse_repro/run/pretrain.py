@@ -1,7 +1,6 @@
 """The pre-training of one cell in its folder: trained, or taken up where it stands; its encoder for the evaluations."""
 
 import time
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -10,17 +9,15 @@ import torch
 from torch import Tensor, nn
 
 from pse_repro.data.batches import Images
-from pse_repro.data.stl10 import Dataset
 from pse_repro.errors import NotFitError
 from pse_repro.evaluation.on_features import features
 from pse_repro.files import write_bytes
-from pse_repro.machine.device import Machine
 from pse_repro.machine.energy import EnergyMeter
 from pse_repro.models import encoder_of
-from pse_repro.progress.stages import Progress
-from pse_repro.run.model_summary import write_portrait
+from pse_repro.run.context import RunContext
+from pse_repro.run.model_summary import write_summary
 from pse_repro.study import store
-from pse_repro.study.address import SHOWN_IMAGES, model_folder
+from pse_repro.study.address import SHOWN_IMAGES
 from pse_repro.study.cells import Cell
 from pse_repro.training.pretrain import Pretraining, State, build_objective, optimizer_tensors, restore_optimizer
 
@@ -31,27 +28,27 @@ EPOCH_POINTS = 500  # test images, evenly spaced, whose features are kept after 
 class PretrainRun:
     """A cell's pre-training."""
 
-    def __init__(self, cell: Cell, data: Dataset, machine: Machine, run_directory: Path, progress: Progress) -> None:
-        self.cell, self.data, self.machine, self.progress = cell, data, machine, progress
-        self.directory, self.folder = run_directory, model_folder(run_directory, cell)
+    def __init__(self, cell: Cell, context: RunContext) -> None:
+        self.cell, self.context, self.files = cell, context, context.files(cell)
+        self.data, self.machine, self.progress = context.data, context.machine, context.progress
         self.energy = EnergyMeter()
 
     def rows(self) -> list[dict[str, Any]]:
         """Pre-train, or take up what is there; rows of evaluation "pretrain"."""
-        if not (self.folder / "pretrain.json").exists():
-            cell, name = self.cell, self.cell.lineage
+        if not self.files.pretraining.exists():
+            cell, name = self.cell, self.cell.pretraining_id
             training = Pretraining(name, cell.model, cell.protocol, cell.length, cell.seed, self.data, self.machine)
             self._take_up(training)
             self._train(training)
             self._finish(training)
-        summary = store.read_json(self.folder / "pretrain.json")["metrics"]
+        summary = store.read_json(self.files.pretraining)["metrics"]
         return [
             {"evaluation": "pretrain", "fold": "", "metric": metric, "value": value}
             for metric, value in summary.items()
         ]
 
     def _take_up(self, training: Pretraining) -> None:
-        path = self.folder / "state.safetensors"
+        path = self.files.state
         if not path.exists():
             return
         tensors, note = store.read_tensors(path)
@@ -95,20 +92,13 @@ class PretrainRun:
 
     def _keep_features(self, state: State) -> None:
         found = features(encoder_of(state.network), self.data.test.evenly(EPOCH_POINTS), self.machine)
-        store.write_npz(self.folder / "epochs" / f"epoch-{state.epoch - 1}.npz", features=found)
-
-    def kept_epochs(self) -> list[tuple[Path, int]]:
-        """The files that hold the test images' features (N, D) after an epoch, and which (from 0)."""
-        found = [(path, int(path.stem.removeprefix("epoch-"))) for path in self.folder.glob("epochs/epoch-*.npz")]
-        return sorted(found, key=lambda each: each[1])
+        store.write_npz(self.files.epoch_features(state.epoch - 1), features=found)
 
     def _save(self, state: State) -> None:
         tensors = {f"model/{name}": value for name, value in state.network.state_dict().items()}
         tensors |= {f"optimizer/{name}": value for name, value in optimizer_tensors(state.optimizer).items()}
         tensors |= {f"best/{name}": value for name, value in state.best.items()}
-        store.write_tensors(
-            self.folder / "state.safetensors", tensors, {"best_epoch": state.best_epoch, "curves": state.curves}
-        )
+        store.write_tensors(self.files.state, tensors, {"best_epoch": state.best_epoch, "curves": state.curves})
 
     def _finish(self, training: Pretraining) -> None:
         """Keep the checkpoint, curves, reconstructions and metrics; the state is not needed any more."""
@@ -119,9 +109,9 @@ class PretrainRun:
         measures = {name: value for name, value in best.items() if name.startswith("validation_")}
         latents = self._shown(state.network.eval(), training.objective.reconstructs)
         metrics = first | measures | {"best_epoch": state.best_epoch} | latents
-        sha256 = store.write_tensors(self.folder / "checkpoint.safetensors", state.best)
-        write_bytes(self.folder / "curves.csv", pd.DataFrame(state.curves).to_csv(index=False).encode())
-        write_portrait(self.folder, self.directory, encoder_of(state.network), self.data, self.machine)
+        sha256 = store.write_tensors(self.files.checkpoint, state.best)
+        write_bytes(self.files.curves, pd.DataFrame(state.curves).to_csv(index=False).encode())
+        write_summary(self.files, encoder_of(state.network), self.data, self.machine)
         length = {"epochs": training.length.epochs, "batch_size": training.length.batch_size}
         record = {
             "metrics": metrics,
@@ -129,8 +119,8 @@ class PretrainRun:
             "length": length | {"steps": int(state.curves[-1]["steps"])},
             "seconds": sum(row["seconds"] for row in state.curves),
         }
-        store.write_json(self.folder / "pretrain.json", record)
-        (self.folder / "state.safetensors").unlink(missing_ok=True)
+        store.write_json(self.files.pretraining, record)
+        self.files.state.unlink(missing_ok=True)
 
     @torch.no_grad()
     def _shown(self, network: nn.Module, reconstructs: bool) -> dict[str, float]:
@@ -142,15 +132,15 @@ class PretrainRun:
             arrays = {"images": images, "reconstructions": network(images)[1].float()} if reconstructs else {}
         if arrays:
             kept = {name: value.cpu().numpy().astype(np.float16) for name, value in arrays.items()}
-            store.write_npz(self.folder / "reconstructions.npz", **kept)
+            store.write_npz(self.files.reconstructions, **kept)
         return {"feature_mean": float(latents_ND.mean()), "feature_std": float(latents_ND.std())}
 
     def encoder(self) -> nn.Module:
         """The pre-trained encoder, as its checkpoint has it; NotFitError where the checkpoint was altered."""
-        record = store.read_json(self.folder / "pretrain.json")
-        tensors, _ = store.read_tensors(self.folder / "checkpoint.safetensors", record["checkpoint_sha256"])
+        record = store.read_json(self.files.pretraining)
+        tensors, _ = store.read_tensors(self.files.checkpoint, record["checkpoint_sha256"])
         cell, device = self.cell, self.machine.device
-        objective = build_objective(cell.lineage, cell.model, cell.protocol, cell.length, self.data, device)
+        objective = build_objective(cell.pretraining_id, cell.model, cell.protocol, cell.length, self.data, device)
         network = objective.network()
         network.load_state_dict(tensors)
         return encoder_of(network).to(device, memory_format=torch.channels_last)  # type: ignore[call-overload, no-any-return]

@@ -23,7 +23,7 @@ def check_images(study: Study, cells: list[Cell], data: Dataset, evaluations: tu
     """
     for cell in {(cell.protocol.name, cell.model.name): cell for cell in cells}.values():
         check_split(len(data.unlabeled), cell.protocol.settings.validation_fraction, cell.length.batch_size)
-        build_objective(cell.lineage, cell.model, cell.protocol, cell.length, data, torch.device("cpu"))
+        build_objective(cell.pretraining_id, cell.model, cell.protocol, cell.length, data, torch.device("cpu"))
     wanted = set(study.evaluations if evaluations is None else evaluations)
     baselines = {name for name in study.baselines if name != "random"} if evaluations is None else set()
     if wanted:

@@ -5,15 +5,12 @@ from pathlib import Path
 
 import pandas as pd
 
-from pse_repro.config.study import Subset
-from pse_repro.data.stl10 import Dataset, open_dataset
 from pse_repro.errors import CellError
-from pse_repro.machine.device import Machine
-from pse_repro.progress.stages import Progress
 from pse_repro.progress.tensorboard import open_scalars
 from pse_repro.run.cell import CellRun
+from pse_repro.run.context import PortableContext, RunContext
 from pse_repro.study import store
-from pse_repro.study.address import cell_folder, model_folder
+from pse_repro.study.address import CellFiles
 from pse_repro.study.cells import Cell
 
 
@@ -28,47 +25,30 @@ class Outcome:
 
 @dataclass(frozen=True)
 class Task:
-    """Cells to run one after another in another process, and where that process finds the images and the run."""
+    """Cells to run one after another in another process."""
 
     cells: tuple[Cell, ...]
-    place: Path
-    data_name: str
-    md5: dict[str, str]
-    subset: Subset
-    machine: Machine
-    directory: Path
-    evaluations: tuple[str, ...] | None
-    quiet: bool
-    log_to: str | None = None
+    context: PortableContext
 
 
 def run_task(task: Task) -> list[Outcome]:
-    """The task's cells, in order; errors other than a cell's own are raised."""
-    data = open_dataset(task.place, task.data_name, task.md5).subset(task.subset)
-    progress = Progress(task.quiet, lines=True)
-    common = (data, task.machine, task.directory, progress, task.evaluations, task.log_to)
-    with progress.study(task.directory):
-        return [run_cell(cell, *common) for cell in task.cells]
+    """Run the task's cells in order; errors other than a cell's own are raised."""
+    context = task.context.open()
+    with context.progress.study(context.directory):
+        return [run_cell(cell, context) for cell in task.cells]
 
 
-def run_cell(
-    cell: Cell,
-    data: Dataset,
-    machine: Machine,
-    directory: Path,
-    progress: Progress,
-    evaluations: tuple[str, ...] | None,
-    log_to: str | None = None,
-) -> Outcome:
-    """One cell, to its rows; why it could not go on also goes into its folder. `log_to`: training/scalars.py."""
+def run_cell(cell: Cell, context: RunContext) -> Outcome:
+    """Run one cell, to its rows; if it fails, the reason is also written into its folder."""
+    files, progress = context.files(cell), context.progress
     try:
         with (
-            open_scalars(log_to, directory, cell.name, _parameters(cell)) as scalars,
+            open_scalars(context.log_to, context.directory, cell.name, _parameters(cell)) as scalars,
             progress.cell(cell.name, scalars),
         ):
-            return Outcome(cell, CellRun(cell, data, machine, directory, progress).run(evaluations))
+            return Outcome(cell, CellRun(cell, context).run())
     except CellError as error:
-        store.write_json(cell_folder(directory, cell) / "failed.json", {"error": str(error)})
+        store.write_json(files.failed, {"error": str(error)})
         progress.say(str(error))
         return Outcome(cell, None, str(error))
 
@@ -89,5 +69,5 @@ def sharing_a_checkpoint(cells: list[Cell], directory: Path) -> list[tuple[Cell,
     """The cells in groups that share a pre-training, so that no two processes do the same work or write one folder."""
     together: dict[Path, list[Cell]] = {}
     for cell in cells:
-        together.setdefault(model_folder(directory, cell), []).append(cell)
+        together.setdefault(CellFiles(directory, cell).model, []).append(cell)
     return [tuple(group) for group in together.values()]

@@ -1,64 +1,234 @@
-"""Where a cell's work lies: folders named by what determines their content, so that cells which share it do it once.
+"""Names and folders of everything inside a run; no other file spells one.
 
-Two protocols that differ in a downstream switch alone share their checkpoints; two that differ in how scores are
-computed or printed (switches 12 and 13) share their classifiers, too. Random numbers are drawn from the model's name
-and its seed, never from the protocol's, so that work which is shared is the work that either would have done.
+RUN/run.json                       study, protocols, data, precision, device: a run of other settings is refused
+RUN/asked.json                     seeds requested last (more may be stored), and where the images were
+RUN/results.csv                    the long table of all cells
+RUN/report.html, report.md, figures/
+RUN/now/                           status files of the processes at work (progress/)
+RUN/tensorboard/                   with --log-to tensorboard
+RUN/baselines/NAME-ORDER-FOLDS/    fold-K.npz of a baseline on pixels
+RUN/test_sample.npz                some test images, for the report (run/model_summary.py)
+RUN/cells/PROTOCOL/MODEL-seedN/    one cell: provenance.json, or failed.json if it could not be finished
+RUN/models/MODEL-seedN-HASH/       one pre-training, shared by the cells it serves
+    state.safetensors              last saved state (deleted once the pre-training is done)
+    checkpoint.safetensors         the network that is kept; its SHA-256 is in pretrain.json
+    pretrain.json  curves.csv  reconstructions.npz (of autoencoders)  portrait.npz (run/model_summary.py)
+    epochs/epoch-K.npz             features after every epoch, if they are clustered
+    EVALUATION-HASH/fold-K.npz     probabilities (N, 10) on the test set, labels, losses by epoch
+    cluster-HASH/                  measures.json, embedding.npz, curve.csv (run/cluster.py)
+
+A folder is named by a hash of what determines its content, so that cells which share it compute it once: two protocols
+that differ only in a downstream switch share their checkpoints; two that differ only in how scores are computed or
+printed (switches 12 and 13) share their classifiers, too. Random numbers derive from the model's name and its seed,
+never from the protocol's, so that shared work is the work that either cell would have done.
 """
 
 import hashlib
 import json
+import re
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from pse_repro.config.protocol import Protocol
 from pse_repro.evaluation.registry import EVALUATION_SWITCHES
 from pse_repro.study.cells import Cell
-from pse_repro.study.store import read_json
+
+RECORD = "run.json"
+# What an archive of a run holds, as patterns: results, models without their weights, and the weights.
+ARCHIVED_RESULTS = (RECORD, "results.csv", "report.*", "figures/*", "cells/*/*/*.json", "baselines/*/*.npz")
+ARCHIVED_MODELS = tuple(f"models/{folder}/*.{suffix}" for folder in ("*", "*/*") for suffix in ("json", "csv", "npz"))
+ARCHIVED_WEIGHTS = ("models/*/*.safetensors",)
 
 SHOWN_IMAGES = 8  # test images whose reconstructions are kept for the report
-
 _PRETRAIN = ("pretrain_augmentation", "gradient_clipping")
 _KERNEL = ("kernel_mass", "kernel_support", "borders")
 
 
-def cell_folder(run_directory: Path, cell: Cell) -> Path:
-    """What is the cell's alone: its provenance, or why it could not go on."""
-    return run_directory / "cells" / cell.name
+@dataclass(frozen=True)
+class RunFiles:
+    """The files of a run that belong to no single cell."""
+
+    run: Path
+
+    @property
+    def record(self) -> Path:
+        return self.run / RECORD
+
+    @property
+    def requested(self) -> Path:
+        return self.run / "asked.json"
+
+    @property
+    def results(self) -> Path:
+        return self.run / "results.csv"
+
+    @property
+    def lock(self) -> Path:
+        return self.run / ".lock"
+
+    @property
+    def statuses(self) -> Path:
+        return self.run / "now"
+
+    @property
+    def scalars(self) -> Path:
+        return self.run / "tensorboard"
+
+    @property
+    def test_sample(self) -> Path:
+        return self.run / "test_sample.npz"
+
+    @property
+    def page(self) -> Path:
+        return self.run / "report.html"
+
+    @property
+    def markdown(self) -> Path:
+        return self.run / "report.md"
+
+    @property
+    def figures(self) -> Path:
+        return self.run / "figures"
+
+    @property
+    def written_folders(self) -> tuple[Path, ...]:
+        """Folders in which processes leave temporary files if they are killed."""
+        return tuple(self.run / name for name in ("baselines", "cells", "figures", "models"))
+
+    def baseline_folds(self, name: str, protocol: Protocol, count: int) -> list[Path]:
+        """Folds 1 to `count` of a baseline on pixels; protocols with the same folds share them."""
+        folder = self.run / "baselines" / f"{name}-{protocol.switches.fold_order}-{protocol.settings.folds}"
+        return [folder / f"fold-{number}.npz" for number in range(1, count + 1)]
+
+    def stored_seeds(self) -> range:
+        """Seeds that have left something in the run, complete or not."""
+        found = [re.search(r"-seed(\d+)$", path.name) for path in self.run.glob("cells/*/*")]
+        found += [re.search(r"-seed(\d+)-[0-9a-f]{8}$", path.name) for path in self.run.glob("models/*")]
+        return range(max((int(match[1]) + 1 for match in found if match), default=0))
 
 
-def images_place(run_directory: Path) -> Path | None:
-    """Where the images lay that a run was last continued on; None where it does not say or they are gone."""
-    path = run_directory / "asked.json"
-    place = read_json(path).get("images") if path.exists() else None
-    return Path(place) if place and Path(place).exists() else None
+@dataclass(frozen=True)
+class CellFiles:
+    """The files of one cell; those below `model` are shared by all cells with the same pre-training."""
+
+    run: Path
+    cell: Cell
+
+    @property
+    def folder(self) -> Path:
+        return self.run / "cells" / self.cell.name
+
+    @property
+    def provenance(self) -> Path:
+        return self.folder / "provenance.json"
+
+    @property
+    def failed(self) -> Path:
+        return self.folder / "failed.json"
+
+    @property
+    def model(self) -> Path:
+        """Folder of the pre-training."""
+        cell, length, settings = self.cell, self.cell.length, self.cell.protocol.settings
+        content = {
+            "model": [cell.model.encoder, cell.model.objective, cell.model.sigma],
+            "seed": cell.seed,
+            "length": [length.epochs, length.batch_size],
+            "settings": [settings.learning_rate, settings.validation_fraction, settings.pretrain_clip_norm],
+            "switches": self._switches(_PRETRAIN if cell.model.sigma is None else (*_KERNEL, *_PRETRAIN)),
+        }
+        if cell.budget:
+            content["budget"] = [length.steps, length.seconds]
+        return self.run / "models" / f"{cell.pretraining_id}-{_digest(content)}"
+
+    @property
+    def state(self) -> Path:
+        return self.model / "state.safetensors"
+
+    @property
+    def checkpoint(self) -> Path:
+        return self.model / "checkpoint.safetensors"
+
+    @property
+    def pretraining(self) -> Path:
+        """Metrics, length, seconds and the checkpoint's SHA-256; there once the pre-training is done."""
+        return self.model / "pretrain.json"
+
+    @property
+    def curves(self) -> Path:
+        return self.model / "curves.csv"
+
+    @property
+    def reconstructions(self) -> Path:
+        return self.model / "reconstructions.npz"
+
+    @property
+    def summary(self) -> Path:
+        return self.model / "portrait.npz"
+
+    def epoch_features(self, epoch: int) -> Path:
+        """Features after an epoch, counted from 0."""
+        return self.model / "epochs" / f"epoch-{epoch}.npz"
+
+    def stored_epochs(self) -> list[int]:
+        """Epochs, from 0, whose features are stored."""
+        return sorted(int(path.stem.removeprefix("epoch-")) for path in self.model.glob("epochs/epoch-*.npz"))
+
+    def evaluation(self, evaluation: str) -> Path:
+        """Folder of an evaluation of that pre-training."""
+        settings = vars(self.cell.protocol.settings)
+        content = {
+            "settings": {name: value for name, value in settings.items() if not name.startswith("pretrain_")},
+            "switches": self._switches(EVALUATION_SWITCHES[evaluation]),
+        }
+        return self.model / f"{evaluation}-{_digest(content)}"
+
+    def fold(self, evaluation: str, number: int) -> Path:
+        """A fold's predictions, counted from 1."""
+        return self.evaluation(evaluation) / f"fold-{number}.npz"
+
+    def folds(self, evaluation: str) -> list[Path]:
+        """The predictions of all folds that the cell is to have, stored or not."""
+        folder = self.evaluation(evaluation)
+        return [folder / f"fold-{number}.npz" for number in range(1, self.cell.folds + 1)]
+
+    def stored_folds(self, evaluation: str) -> list[Path]:
+        """The folds that are done, also beyond the cell's own number."""
+        return sorted(self.evaluation(evaluation).glob("fold-*.npz"))
+
+    def measures(self, evaluation: str) -> Path:
+        """Metrics of an evaluation without folds."""
+        return self.evaluation(evaluation) / "measures.json"
+
+    @property
+    def cluster_embedding(self) -> Path:
+        return self.evaluation("cluster") / "embedding.npz"
+
+    @property
+    def cluster_curve(self) -> Path:
+        return self.evaluation("cluster") / "curve.csv"
+
+    def _switches(self, names: tuple[str, ...]) -> dict[str, Any]:
+        return {name: getattr(self.cell.protocol.switches, name) for name in names}
 
 
-def model_folder(run_directory: Path, cell: Cell) -> Path:
-    """The checkpoint, curves and reconstructions of the cell's pre-training."""
-    length, settings = cell.length, cell.protocol.settings
-    content = {
-        "model": [cell.model.encoder, cell.model.objective, cell.model.sigma],
-        "seed": cell.seed,
-        "length": [length.epochs, length.batch_size],
-        "settings": [settings.learning_rate, settings.validation_fraction, settings.pretrain_clip_norm],
-        "switches": _switches(cell, _PRETRAIN if cell.model.sigma is None else (*_KERNEL, *_PRETRAIN)),
-    }
-    if cell.budget:
-        content["budget"] = [length.steps, length.seconds]
-    return run_directory / "models" / f"{cell.lineage}-{_digest(content)}"
-
-
-def evaluation_folder(run_directory: Path, cell: Cell, evaluation: str) -> Path:
-    """The folds of one evaluation of that pre-training."""
-    settings = vars(cell.protocol.settings)
-    content = {
-        "settings": {name: value for name, value in settings.items() if not name.startswith("pretrain_")},
-        "switches": _switches(cell, EVALUATION_SWITCHES[evaluation]),
-    }
-    return model_folder(run_directory, cell) / f"{evaluation}-{_digest(content)}"
-
-
-def _switches(cell: Cell, names: tuple[str, ...]) -> dict[str, Any]:
-    return {name: getattr(cell.protocol.switches, name) for name in names}
+def archive_contents(weights: bool) -> list[tuple[str, str]]:
+    """The files of an archive, as patterns, each with what it holds, for its reader."""
+    return [
+        ("comparison.md, .json", "every number next to the expected one, and the claims"),
+        ("results.csv", "every number: one a row, with its protocol, model, seed, evaluation and fold"),
+        ("report.html, report.md", "the same for people, with figures/ (if a report was written)"),
+        ("run.json", "the study, the protocols with their switches, the images' MD5s, how it was computed"),
+        ("cells/", "of each model: versions, commit, machine, images, seconds (provenance.json)"),
+        ("models/*/curves.csv", "losses by epoch of a pre-training; its summary is pretrain.json"),
+        ("models/*/*/fold-K.npz", "a classifier's probabilities (N, 10) on the test images, and their labels"),
+        ("models/*/cluster-*/*", "clusterings: their measures, the embedding, the curve over epochs"),
+        ("models/*/portrait.npz", "latents of some test images, their embedding, the first layer's filters"),
+        ("models/*/reconstructions.npz", "a few test images and what the autoencoder makes of them"),
+        *([("models/*/*.safetensors", "the autoencoders' weights")] if weights else []),
+        ("SHA256SUMS", "of every other file; check them with: sha256sum -c SHA256SUMS"),
+    ]
 
 
 def _digest(content: dict[str, Any]) -> str:

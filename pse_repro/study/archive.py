@@ -21,12 +21,11 @@ from typing import IO, Any
 
 from pse_repro.errors import KitError, NotFitError, UsageError
 from pse_repro.files import written_whole
+from pse_repro.study.address import ARCHIVED_MODELS, ARCHIVED_RESULTS, ARCHIVED_WEIGHTS, RECORD
+from pse_repro.study.record import Run
 
 SUFFIXES = (".tar.gz", ".tgz", ".zip")
 SUMS = "SHA256SUMS"
-_RESULTS = ("run.json", "results.csv", "report.*", "figures/*", "cells/*/*/*.json", "baselines/*/*.npz")
-_MODELS = tuple(f"models/{folder}/*.{suffix}" for folder in ("*", "*/*") for suffix in ("json", "csv", "npz"))
-_WEIGHTS = ("models/*/*.safetensors",)
 _ZIP_DATE = (1980, 1, 1, 0, 0, 0)  # the earliest that a ZIP can hold
 _ZIP_MAGIC, _GZIP_MAGIC = b"PK\x03\x04", b"\x1f\x8b"
 _BLOCK = 1 << 20  # bytes
@@ -61,17 +60,19 @@ def write_archive(directory: Path, target: Path, documents: Mapping[str, str], w
 
 
 @contextmanager
-def opened(path: Path) -> Iterator[Path]:
-    """A run directory or table as it is; of an archive the run inside, unpacked and checked, until the context ends.
+def open_run_or_archive(path: Path) -> Iterator[Run]:
+    """The run in a directory or an archive; an archive is unpacked and checked, until the context ends.
 
-    NotFitError where an archive is damaged, holds what may not be unpacked (a link, a device, a path that leads out, a
-    file that SHA256SUMS does not list, far more than its size lets expect), or holds no run.
+    Raises:
+        UsageError: there is no run.
+        NotFitError: the archive is damaged, holds what may not be unpacked (a link, a device, a path that leads out, a
+            file that SHA256SUMS does not list, far more bytes than its size suggests), or holds no run.
     """
     if not is_archive(path):
-        yield path
+        yield Run.open(path)
         return
     with tempfile.TemporaryDirectory(prefix="pse-repro-") as temporary:
-        yield _unpacked(path, Path(temporary).resolve())
+        yield Run.open(_unpacked(path, Path(temporary).resolve()))
 
 
 def is_archive(path: Path) -> bool:
@@ -84,7 +85,7 @@ def is_archive(path: Path) -> bool:
 
 def _files(directory: Path, weights: bool) -> list[str]:
     """The run's own files, by their paths in it; not what else lies there, nor what is just being written."""
-    patterns = (*_RESULTS, *_MODELS, *(_WEIGHTS if weights else ()))
+    patterns = (*ARCHIVED_RESULTS, *ARCHIVED_MODELS, *(ARCHIVED_WEIGHTS if weights else ()))
     found = (path for pattern in patterns for path in directory.glob(pattern))
     wanted = (path for path in found if path.is_file() and path.name[0] != "." and path.parent.name != "epochs")
     return [path.relative_to(directory).as_posix() for path in wanted]
@@ -130,8 +131,8 @@ def _unpacked(archive: Path, folder: Path) -> Path:
         raise _refused(archive, " ".join(f"{type(error).__name__}: {error}".split())) from error
     tops = {name.partition("/")[0] for name in found}
     top = tops.pop() if tops else ""
-    if tops or f"{top}/run.json" not in found or f"{top}/{SUMS}" not in found:
-        raise _refused(archive, f"expected one folder with run.json and {SUMS}")
+    if tops or f"{top}/{RECORD}" not in found or f"{top}/{SUMS}" not in found:
+        raise _refused(archive, f"expected one folder with {RECORD} and {SUMS}")
     _check_sums(folder / top, {name.removeprefix(f"{top}/"): sha256 for name, sha256 in found.items()}, archive)
     return folder / top
 

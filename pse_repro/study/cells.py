@@ -26,10 +26,10 @@ class Cell:
     @property
     def name(self) -> str:
         """Also the cell's folder."""
-        return f"{self.protocol.name}/{self.lineage}"
+        return f"{self.protocol.name}/{self.pretraining_id}"
 
     @property
-    def lineage(self) -> str:
+    def pretraining_id(self) -> str:
         """Model and seed: what the cell's randomness is derived from, the same under every protocol."""
         return f"{self.model.name}-seed{self.seed}"
 

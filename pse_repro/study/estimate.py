@@ -20,7 +20,7 @@ from pse_repro.evaluation.low_label import EPOCH_STEPS, EPOCHS, FRACTIONS
 from pse_repro.machine.device import Machine
 from pse_repro.models import ENCODERS, build_autoencoder, build_classifier
 from pse_repro.objectives import OBJECTIVES
-from pse_repro.study.address import evaluation_folder, model_folder
+from pse_repro.study.address import CellFiles
 from pse_repro.study.cells import Cell, expand
 
 STL10_IMAGES: Mapping[str, int] = {"unlabeled": 100_000, "train": 5_000, "test": 8_000}
@@ -62,9 +62,9 @@ def estimate_seconds(
     work: dict[Path, float] = {}  # by folder: what protocols share is done once
     for cell in cells:
         cost = costs[cell.model.encoder]
-        work[model_folder(Path(), cell)] = _pretraining_seconds(cell, taken, cost)
+        work[CellFiles(Path(), cell).model] = _pretraining_seconds(cell, taken, cost)
         for evaluation in cell.evaluations:
-            work[evaluation_folder(Path(), cell, evaluation)] = _judging_seconds(evaluation, cell, taken, cost)
+            work[CellFiles(Path(), cell).evaluation(evaluation)] = _judging_seconds(evaluation, cell, taken, cost)
     return sum(work.values())
 
 

@@ -15,10 +15,8 @@ from pse_repro.errors import NotFitError
 from pse_repro.evaluation.registry import WITHOUT_FOLDS
 from pse_repro.evaluation.scores import ensemble, hits
 from pse_repro.study import store
-from pse_repro.study.address import evaluation_folder, model_folder
-from pse_repro.study.cells import Cell, expand
-from pse_repro.study.record import Record
-from pse_repro.study.store import stored_seeds
+from pse_repro.study.cells import Cell
+from pse_repro.study.record import Run
 
 CLASSES = 10
 PRETRAIN = "pretrain"  # the evaluation whose metrics are those of the pre-training, as in the results table
@@ -38,13 +36,12 @@ class Predictions:
     Two protocols that share an evaluation (address.py) share its predictions here, too.
     """
 
-    def __init__(self, directory: Path, record: Record) -> None:
-        self.directory = directory
-        self.seeds = stored_seeds(directory)
-        cells = expand(record.study, record.protocols, seeds=len(self.seeds))
+    def __init__(self, run: Run) -> None:
+        self.run, self.seeds = run, run.stored_seeds
+        cells = run.expanded(len(self.seeds))
         self._cells = {(cell.protocol.name, cell.model.name, cell.seed): cell for cell in cells}
         self._models = {model for _, model, _ in self._cells}
-        self._evaluations = {*record.study.evaluations, PRETRAIN}
+        self._evaluations = {*run.study.evaluations, PRETRAIN}
         self._correct: dict[Path, Correct] = {}
         self._labels: tuple[Path, np.ndarray] | None = None  # of the file that was read first
 
@@ -87,12 +84,10 @@ class Predictions:
         return None if value is None else float(value)
 
     def _paths(self, cell: Cell, evaluation: str) -> list[Path]:
+        files = self.run.files(cell)
         if evaluation == PRETRAIN:
-            return [model_folder(self.directory, cell) / "pretrain.json"]
-        folder = evaluation_folder(self.directory, cell, evaluation)
-        if evaluation in WITHOUT_FOLDS:
-            return [folder / "measures.json"]
-        return [folder / f"fold-{number}.npz" for number in range(1, cell.folds + 1)]
+            return [files.pretraining]
+        return [files.measures(evaluation)] if evaluation in WITHOUT_FOLDS else files.folds(evaluation)
 
     def _probabilities(self, path: Path) -> np.ndarray:
         """(N, 10) of one fold, after its labels were held against those of the other files."""

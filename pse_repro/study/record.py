@@ -1,10 +1,11 @@
-"""A stored run: its record, cells and results."""
+"""A stored run, as every reader takes it: its record, its cells, its results and its files."""
 
 import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pandas as pd
 
@@ -13,117 +14,142 @@ from pse_repro.config.study import Model, Study
 from pse_repro.config.toml import builtin
 from pse_repro.errors import UsageError
 from pse_repro.study import store
-from pse_repro.study.address import cell_folder, evaluation_folder, model_folder
+from pse_repro.study.address import CellFiles, RunFiles
 from pse_repro.study.cells import Cell, expand, label, scope
 from pse_repro.study.load import build_study
-from pse_repro.study.store import stored_seeds
 from pse_repro.tables import read_table
 
-
-@dataclass(frozen=True)
-class Record:
-    """What run.json says of a run: its study, its protocols, its data and how it was computed."""
-
-    study: Study
-    protocols: list[Protocol]
-    data: dict[str, Any]
-    device: str
-    precision: str
-
-    @property
-    def scope(self) -> pd.DataFrame:
-        """The cells that the run set out to measure, for `compare`."""
-        return scope(expand(self.study, self.protocols, seeds=1))
-
-
-def open_record(directory: Path) -> Record:
-    """Read run.json; UsageError where the directory is not a run."""
-    path = directory / "run.json"
-    if not path.is_file():
-        raise UsageError(f"{directory} is not a run directory (it has no run.json); make one with: pse-repro smoke")
-    found = store.read_json(path)
-    try:
-        protocols = [build_protocol(table, f"{path}, protocols") for table in found["protocols"]]
-        study = build_study(found["study"], f"{path}, study")
-        return Record(study, protocols, found["data"], found["device"], found["precision"])
-    except (KeyError, TypeError, AttributeError) as error:
-        raise UsageError(f"{path} is not a record of this kit ({error!r}); was it altered?") from error
-
-
-def read_results(directory: Path) -> pd.DataFrame:
-    """The run's results table; UsageError where there is none yet."""
-    open_record(directory)
-    path = directory / "results.csv"
-    if not path.is_file():
-        raise UsageError(f"{directory} has no results yet; run its study again to continue it")
-    return read_table(path)
+_COLUMNS = ["protocol", "encoder", "objective", "sigma", "seed", "evaluation", "fold", "metric", "value"]
 
 
 @dataclass(frozen=True)
 class Run:
-    """A run's directory, read: its record, all cells it consists of (begun or not) and its results (maybe none yet)."""
+    """A run directory, opened: run.json is read once, everything else when it is first asked for."""
 
     directory: Path
-    record: Record
-    cells: list[Cell]
-    results: pd.DataFrame
+    study: Study
+    protocols: list[Protocol]
+    data: dict[str, Any]  # name and MD5 sums of the images
+    device: str
+    precision: str
 
     @classmethod
-    def read(cls, directory: Path) -> "Run":
-        record = open_record(directory)
-        cells = expand(record.study, record.protocols, max(1, len(stored_seeds(directory))))
-        columns = ["protocol", "encoder", "objective", "sigma", "seed", "evaluation", "fold", "metric", "value"]
-        has_results = (directory / "results.csv").is_file()
-        results = read_results(directory) if has_results else pd.DataFrame(columns=columns)
-        return cls(directory, record, cells, results)
+    def open(cls, directory: Path) -> "Run":
+        """Read run.json.
+
+        Raises:
+            UsageError: the directory is not a run, or its record was altered.
+            NotFitError: the record cannot be read.
+        """
+        path = RunFiles(directory).record
+        if not path.is_file():
+            raise UsageError(f"{directory} is not a run directory (it has no run.json); make one with: pse-repro smoke")
+        found = store.read_json(path)
+        try:
+            protocols = [build_protocol(table, f"{path}, protocols") for table in found["protocols"]]
+            study = build_study(found["study"], f"{path}, study")
+            return cls(directory, study, protocols, found["data"], found["device"], found["precision"])
+        except (KeyError, TypeError, AttributeError) as error:
+            raise UsageError(f"{path} is not a record of this kit ({error!r}); was it altered?") from error
+
+    @property
+    def run_files(self) -> RunFiles:
+        return RunFiles(self.directory)
+
+    def files(self, cell: Cell) -> CellFiles:
+        return CellFiles(self.directory, cell)
+
+    @cached_property
+    def stored_seeds(self) -> range:
+        """Seeds that have left something, complete or not."""
+        return self.run_files.stored_seeds()
 
     @property
     def seeds(self) -> int:
-        return 1 + max(cell.seed for cell in self.cells)
+        """Number of seeds that were begun, 1 at least."""
+        return max(1, len(self.stored_seeds))
+
+    @cached_property
+    def requested_seeds(self) -> int:
+        """Number of seeds requested last or begun, whichever is more; 1 at least."""
+        return max(int(self._requested.get("seeds", 1)), self.seeds)
+
+    @property
+    def images_place(self) -> Path | None:
+        """Where the images were when the run was last continued; None if that is not known or they are gone."""
+        place = self._requested.get("images")
+        return Path(place) if place and Path(place).exists() else None
+
+    @cached_property
+    def cells(self) -> list[Cell]:
+        """All cells of the seeds that were begun, whether they were begun or not."""
+        return self.expanded(self.seeds)
+
+    def expanded(self, seeds: int) -> list[Cell]:
+        """The cells of so many seeds."""
+        return expand(self.study, self.protocols, seeds)
+
+    @property
+    def scope(self) -> pd.DataFrame:
+        """The numbers that the run sets out to measure, for `compare`."""
+        return scope(self.expanded(1))
 
     @property
     def models(self) -> list[Model]:
         """The study's models, then its untrained encoders."""
         return list(dict.fromkeys(cell.model for cell in self.cells))
 
-    def model_file(self, cell: Cell, name: str) -> Path:
-        """A file of the cell's pre-training."""
-        return model_folder(self.directory, cell) / name
+    @property
+    def has_results(self) -> bool:
+        return self.run_files.results.is_file()
 
-    def fold_files(self, cell: Cell, evaluation: str) -> list[Path]:
-        """The folds of the cell that are done."""
-        return sorted(evaluation_folder(self.directory, cell, evaluation).glob("fold-*.npz"))
+    @cached_property
+    def results(self) -> pd.DataFrame:
+        """The long table of results, without rows until there are some."""
+        return read_table(self.run_files.results) if self.has_results else pd.DataFrame(columns=_COLUMNS)
 
-    def pretrained(self, cell: Cell) -> dict[str, Any]:
-        """What pretrain.json says; empty before the pre-training is done."""
-        return _json(self.model_file(cell, "pretrain.json"))
+    def require_results(self) -> pd.DataFrame:
+        """The long table of results; UsageError if there is none yet."""
+        if not self.has_results:
+            raise UsageError(f"{self.directory} has no results yet; run its study again to continue it")
+        return self.results
 
-    def json(self, cell: Cell, name: str) -> dict[str, Any]:
-        """A JSON file of the cell's folder; empty where there is none."""
-        return _json(cell_folder(self.directory, cell) / name)
+    @property
+    def ensemble_printing(self) -> dict[str, Literal["cut", "rounded"]]:
+        """How each protocol prints an ensemble's scores (switch 13)."""
+        return {protocol.name: protocol.switches.ensemble_printing for protocol in self.protocols}
+
+    def pretraining(self, cell: Cell) -> dict[str, Any]:
+        """Contents of pretrain.json; empty until the pre-training is done."""
+        return store.read_json(self.files(cell).pretraining, default={})
+
+    def provenance(self, cell: Cell) -> dict[str, Any]:
+        """Contents of provenance.json; empty until the cell is done."""
+        return store.read_json(self.files(cell).provenance, default={})
+
+    def failure(self, cell: Cell) -> str:
+        """Why the cell could not be finished; empty if it did not fail."""
+        found = store.read_json(self.files(cell).failed, default={})
+        return str(found.get("error", "no reason recorded")) if found else ""
+
+    def failures(self) -> list[tuple[str, str]]:
+        """Titles of the cells that failed, with the reason."""
+        return [(self.title(cell), reason) for cell in self.cells if (reason := self.failure(cell))]
 
     def title(self, cell: Cell) -> str:
-        """The model as the slides print it, with protocol and seed where there are several."""
-        protocol = f", {cell.protocol.name}" if len(self.record.protocols) > 1 else ""
+        """The model as the slides print it, with protocol and seed if the run has several."""
+        protocol = f", {cell.protocol.name}" if len(self.protocols) > 1 else ""
         return label(cell.model) + protocol + (f", seed {cell.seed}" if self.seeds > 1 else "")
 
+    def command(self, protocols: Sequence[str] = ()) -> str:
+        """The command that makes this run again, or the same study under other protocols."""
+        study = self.study.name if self.study.name in builtin("studies") else f"{self.study.name}.toml"
+        parts = ["pse-repro", "run", study]
+        parts += [part for name in protocols or self.study.protocols for part in ("--protocol", name)]
+        parts += ["--device", self.device, "--precision", self.precision, "--seeds", str(self.seeds)]
+        parts += [] if self.data["name"] == "embedded-sample" else ["--data", "DIR"]
+        return shlex.join(parts)
 
-def _json(path: Path) -> dict[str, Any]:
-    return dict(store.read_json(path)) if path.is_file() else {}
-
-
-def failures(run: Run) -> list[tuple[str, str]]:
-    """Cells that could not go on, with what was found."""
-    found = [(run.title(cell), run.json(cell, "failed.json")) for cell in run.cells]
-    return [(title, str(note.get("error", "no reason recorded"))) for title, note in found if note]
-
-
-def command(run: Run, protocols: Sequence[str] = ()) -> str:
-    """The command that makes this run again, or the same study under other protocols."""
-    record = run.record
-    study = record.study.name if record.study.name in builtin("studies") else f"{record.study.name}.toml"
-    parts = ["pse-repro", "run", study]
-    parts += [part for name in protocols or record.study.protocols for part in ("--protocol", name)]
-    parts += ["--device", record.device, "--precision", record.precision, "--seeds", str(run.seeds)]
-    parts += [] if record.data["name"] == "embedded-sample" else ["--data", "DIR"]
-    return shlex.join(parts)
+    @cached_property
+    def _requested(self) -> dict[str, Any]:
+        return dict(store.read_json(self.run_files.requested, default={}))

@@ -8,12 +8,11 @@ state) or the fold.
 import time
 from pathlib import Path
 
-from pse_repro.errors import UsageError
 from pse_repro.progress.now import Now, now_folder, read_nows
-from pse_repro.study.cells import Cell, expand
-from pse_repro.study.record import open_record, read_results
+from pse_repro.study.address import RunFiles
+from pse_repro.study.cells import Cell
+from pse_repro.study.record import Run
 from pse_repro.study.status_text import MOST_LATEST, Result, Status, Working, render_status
-from pse_repro.study.store import asked_seeds
 from pse_repro.study.survey import Part, Survey, baseline_folds_to_go, modified, survey
 
 __all__ = ["Result", "Status", "Working", "is_held", "read_status", "render_status"]
@@ -21,28 +20,27 @@ __all__ = ["Result", "Status", "Working", "is_held", "read_status", "render_stat
 
 def read_status(directory: Path) -> Status:
     """What the run does at this moment; UsageError where the directory is not a run, NotFitError for a damaged file."""
-    record, running = open_record(directory), is_held(directory)
-    seeds = asked_seeds(directory)
-    cells = {cell.name: cell for cell in expand(record.study, record.protocols, seeds)}
-    began = modified(directory / "run.json")  # written again whenever the run is continued
+    run, running = Run.open(directory), is_held(directory)
+    cells = {cell.name: cell for cell in run.expanded(run.requested_seeds)}
+    began = modified(run.run_files.record)  # written again whenever the run is continued
     found = survey(directory, cells.values(), began if running else None)
     nows = {now.cell: now for now in read_nows(now_folder(directory))} if running else {}
-    baseline_folds = baseline_folds_to_go(directory, record.study, record.protocols)
+    baseline_folds = baseline_folds_to_go(directory, run.study, run.protocols)
     return Status(
         run=str(directory),
-        study=record.study.name,
-        conditions=f"{record.study.scale}; {record.data['name']}, {record.device}, {record.precision}",
+        study=run.study.name,
+        conditions=f"{run.study.scale}; {run.data['name']}, {run.device}, {run.precision}",
         state="running" if running else _rest(bool(found.to_go or baseline_folds), bool(found.failed), running),
         began=began,
         now=time.time(),
-        seeds=seeds,
+        seeds=run.requested_seeds,
         cells=len(cells),
         done=len(found.done),
         failed=found.failed,
         working=_working(found, nows, began) if running else [],
         baseline_folds=baseline_folds,
         left=found.left,
-        results=_results(directory, cells, found.ended),
+        results=_results(run, cells, found.ended),
     )
 
 
@@ -54,7 +52,7 @@ def is_held(directory: Path) -> bool | None:
     try:
         import fcntl
 
-        with (directory / ".lock").open("rb") as file:
+        with RunFiles(directory).lock.open("rb") as file:
             try:
                 fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
             except BlockingIOError:
@@ -112,12 +110,11 @@ def _current(name: str, parts: list[Part], now: Now | None) -> Working:
     return Working(name, phase, done, total, seconds / done if done and seconds else None, now)
 
 
-def _results(directory: Path, cells: dict[str, Cell], ended: dict[str, float]) -> list[Result]:
+def _results(run: Run, cells: dict[str, Cell], ended: dict[str, float]) -> list[Result]:
     """The cells of the results table that ended last, the last first."""
-    try:
-        table = read_results(directory)
-    except UsageError:  # none yet
+    if not run.has_results:
         return []
+    table = run.results
     rows = table[table["fold"].eq("ensemble") & table["metric"].eq("top1")]
     top1: dict[tuple[str, ...], dict[str, float]] = {}
     for row in rows.to_dict("records"):

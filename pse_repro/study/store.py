@@ -1,26 +1,9 @@
-"""The run store: a directory a run, a folder a cell, every file by atomic rename, nothing unpickled.
-
-RUN/run.json                       study, protocols, data, precision, device: a run of other settings is refused
-RUN/asked.json                     how many seeds were asked for last, of which more can be, and where the images lie
-RUN/results.csv                    the long table of all cells
-RUN/now/                           what each process at work does at this moment (now.py)
-RUN/baselines/                     the baselines' folds (baseline_run.py)
-RUN/test_sample.npz                some test images, for the report (portrait.py)
-RUN/cells/PROTOCOL/MODEL-seedN/    one cell: provenance.json, or failed.json where it could not go on
-RUN/models/MODEL-seedN-HASH/       one pre-training, shared by the cells it serves (address.py)
-    state.safetensors              what there is so far (gone when it is done)
-    checkpoint.safetensors         the network that is kept; its SHA-256 is in pretrain.json
-    pretrain.json  curves.csv  reconstructions.npz (of autoencoders)  portrait.npz (portrait.py)
-    epochs/epoch-K.npz             features after every epoch, where they are clustered
-    EVALUATION-HASH/fold-K.npz     probabilities (N, 10) on the test set, labels, losses by epoch
-    cluster-HASH/                  measures.json, embedding.npz, curve.csv (cluster_run.py)
-"""
+"""Reading and writing a run: files by atomic rename, nothing unpickled, one process and one set of settings a run."""
 
 import hashlib
 import io
 import json
 import os
-import re
 import shutil
 import time
 from collections.abc import Iterator
@@ -36,22 +19,26 @@ from torch import Tensor
 
 from pse_repro.errors import NotFitError, UsageError
 from pse_repro.files import leftovers, write_bytes
+from pse_repro.study.address import RECORD, RunFiles
 
 RUNS = Path("runs")  # where runs go without --out
-
-_LOCK = ".lock"
-_WRITTEN = ("baselines", "cells", "figures", "models")
 
 
 def write_json(path: Path, content: Any) -> None:
     write_bytes(path, (json.dumps(content, indent=1, ensure_ascii=False) + "\n").encode())
 
 
-def read_json(path: Path) -> Any:
-    """NotFitError where the file is not JSON or cannot be read."""
+def read_json(path: Path, default: Any = None) -> Any:
+    """Contents of a JSON file, or `default` (if one is given) where there is no file.
+
+    Raises:
+        NotFitError: the file is not JSON or cannot be read.
+    """
     try:
         return json.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
+        if default is not None and isinstance(error, FileNotFoundError):
+            return default
         raise NotFitError(f"{path} cannot be read: {error.strerror}") from error
     except ValueError as error:
         raise NotFitError(f"{path} is not JSON ({error}); it was altered, start this run anew with --fresh") from error
@@ -102,7 +89,7 @@ def read_tensors(path: Path, sha256: str | None = None) -> tuple[dict[str, Tenso
 def locked(directory: Path) -> Iterator[None]:
     """One process a run; UsageError where another holds it. `check_run` comes before: this one writes."""
     directory.mkdir(parents=True, exist_ok=True)
-    lock = filelock.FileLock(directory / _LOCK)
+    lock = filelock.FileLock(RunFiles(directory).lock)
     try:
         lock.acquire(timeout=0)
     except filelock.Timeout:
@@ -121,7 +108,7 @@ def check_run(directory: Path, settings: dict[str, Any], fresh: bool) -> None:
     there = next(path for path in (directory, *directory.absolute().parents) if os.path.lexists(path))
     if not there.is_dir():
         raise UsageError(f"{there} is not a folder; give another --out")
-    record = directory / "run.json"
+    record = RunFiles(directory).record
     if not _contents(directory):
         return
     if not _is_record(record):
@@ -135,7 +122,7 @@ def check_run(directory: Path, settings: dict[str, Any], fresh: bool) -> None:
         )
 
 
-def open_run(directory: Path, settings: dict[str, Any], fresh: bool) -> None:
+def prepare_run(directory: Path, settings: dict[str, Any], fresh: bool) -> None:
     """Make a run directory, or continue one of the same settings, which `check_run` checks.
 
     `fresh` moves an earlier run aside (to NAME-before-TIME); it never deletes one. The caller holds the lock.
@@ -151,14 +138,14 @@ def open_run(directory: Path, settings: dict[str, Any], fresh: bool) -> None:
     for folder in _folders(directory):
         for leftover in leftovers(folder):
             leftover.unlink()
-    write_json(directory / "run.json", settings)
+    write_json(RunFiles(directory).record, settings)
 
 
 def _contents(directory: Path) -> list[Path]:
     """What lies in a folder, but for the lock, an empty file, and a record that a killed process was writing."""
     if not directory.exists():
         return []
-    lock, half = directory / _LOCK, leftovers(directory, "run.json")
+    lock, half = RunFiles(directory).lock, leftovers(directory, RECORD)
     own = [*half, lock] if lock.is_file() and not lock.stat().st_size else half
     return [path for path in directory.iterdir() if path not in own]
 
@@ -166,9 +153,9 @@ def _contents(directory: Path) -> list[Path]:
 def _folders(directory: Path) -> Iterator[Path]:
     """The folders of a run in which the kit writes; none that a link leads to."""
     yield directory
-    for name in _WRITTEN:
-        if not (directory / name).is_symlink():
-            yield from (Path(folder) for folder, _, _ in os.walk(directory / name))
+    for written in RunFiles(directory).written_folders:
+        if not written.is_symlink():
+            yield from (Path(folder) for folder, _, _ in os.walk(written))
 
 
 def _is_record(path: Path) -> bool:
@@ -201,21 +188,7 @@ def first_difference(before: Any, now: Any, key: str = "") -> tuple[str, Any, An
 
 def newest_run(root: Path = RUNS) -> Path:
     """The run under `root` whose results changed last; UsageError where there is none."""
-    runs = [path.parent for path in root.glob("*/run.json")]
+    runs = [path.parent for path in root.glob(f"*/{RECORD}")]
     if not runs:
         raise UsageError(f"no run in {root}; name a run directory, or make one with: pse-repro smoke")
-    return max(runs, key=lambda run: (run / "run.json").stat().st_mtime)
-
-
-def stored_seeds(run_directory: Path) -> range:
-    """The seeds that have left something in a run, whether complete or not."""
-    found = [re.search(r"-seed(\d+)$", path.name) for path in run_directory.glob("cells/*/*")]
-    found += [re.search(r"-seed(\d+)-[0-9a-f]{8}$", path.name) for path in run_directory.glob("models/*")]
-    return range(max((int(match[1]) + 1 for match in found if match), default=0))
-
-
-def asked_seeds(run_directory: Path) -> int:
-    """How many seeds a run was asked for last, or has begun, whichever is more; 1 at least."""
-    path = run_directory / "asked.json"
-    asked = int(read_json(path)["seeds"]) if path.exists() else 1
-    return max(1, asked, len(stored_seeds(run_directory)))
+    return max(runs, key=lambda run: RunFiles(run).record.stat().st_mtime)

@@ -21,7 +21,7 @@ from pse_repro.evaluation.registry import WITHOUT_FOLDS
 from pse_repro.objectives import OBJECTIVES
 from pse_repro.progress.live import Outlook
 from pse_repro.study import store
-from pse_repro.study.address import cell_folder, evaluation_folder, model_folder
+from pse_repro.study.address import CellFiles, RunFiles
 from pse_repro.study.cells import Cell
 
 _MOST_HEADER = 100_000_000  # bytes: safetensors' own limit
@@ -85,14 +85,14 @@ def survey(
     """
     parts, ended, done, failed = {}, {}, [], {}
     for cell in cells:
-        folder, name = cell_folder(directory, cell), cell.name
+        files, name = CellFiles(directory, cell), cell.name
         wanted = cell_parts(directory, cell)
         parts[name] = [part for part in wanted if evaluations is None or part.phase in (PRETRAIN, *evaluations)]
-        ended[name] = modified(folder / "provenance.json")
+        ended[name] = modified(files.provenance)
         if ended[name] and all(part.complete for part in parts[name]):
             done.append(name)
-        elif modified(folder / "failed.json") > (since or 0.0):  # an earlier failure is tried again
-            failed[name] = str(read_json(folder / "failed.json").get("error", "no reason recorded"))
+        elif modified(files.failed) > (since or 0.0):  # an earlier failure is tried again
+            failed[name] = str(store.read_json(files.failed, default={}).get("error", "no reason recorded"))
     to_go = [name for name in parts if name not in done and name not in failed]
     everything, rest = ([part for name in names for part in parts[name]] for names in (parts, to_go))
     return Survey(parts, ended, done, failed, to_go, time_left(everything, rest, since))
@@ -105,27 +105,26 @@ def cell_parts(directory: Path, cell: Cell) -> list[Part]:
         NotFitError: a file is damaged.
     """
     encoder, tuning = cell.model.encoder, cell.protocol.switches.finetuning
-    parts = [_pretraining(model_folder(directory, cell), cell)]
+    files = CellFiles(directory, cell)
+    parts = [_pretraining(files, cell)]
     for evaluation in cell.evaluations:
-        folder = evaluation_folder(directory, cell, evaluation)
         kind = f"{evaluation} {encoder}" + (f" {tuning}" if evaluation == "finetune" else "")
         if evaluation in WITHOUT_FOLDS:
-            parts.append(_whole(folder / "measures.json", evaluation, kind))
+            parts.append(_whole(files.measures(evaluation), evaluation, kind))
             continue
-        parts += [_fold(folder / f"fold-{number}.npz", evaluation, kind) for number in range(1, cell.folds + 1)]
+        parts += [_fold(path, evaluation, kind) for path in files.folds(evaluation)]
     return parts
 
 
 def baseline_folds_to_go(directory: Path, study: Study, protocols: list[Protocol]) -> int:
     """Folds to go of the baselines on pixels; protocols of the same folds share them (baseline_run.py)."""
-    folders = {
-        f"{name}-{protocol.switches.fold_order}-{protocol.settings.folds}"
+    paths = {
+        path
         for name in study.baselines
         for protocol in protocols
         if name != "random"  # an untrained encoder is a cell
+        for path in RunFiles(directory).baseline_folds(name, protocol, study.folds)
     }
-    numbers = range(1, study.folds + 1)
-    paths = [directory / "baselines" / folder / f"fold-{number}.npz" for folder in folders for number in numbers]
     return sum(not path.is_file() for path in paths)
 
 
@@ -156,22 +155,22 @@ def _pace(parts: Iterable[Part], since: float) -> float:
     return recorded / (max(part.written for part in recent) - since) if recent else 1.0
 
 
-def _pretraining(folder: Path, cell: Cell) -> Part:
+def _pretraining(files: CellFiles, cell: Cell) -> Part:
     total = cell.length.epochs
     kind = f"{'pretrain' if OBJECTIVES[cell.model.objective].trains else 'untrained'} {cell.model.encoder}"
-    path, state = folder / "pretrain.json", folder / "state.safetensors"
+    path, state = files.pretraining, files.state
     done, seconds = 0, 0.0
     written = modified(state)
     if note := _note(state):  # read before pretrain.json, which is there before the state goes
         done, seconds = len(note["curves"]), sum(row["seconds"] for row in note["curves"])
-    if record := read_json(path):
+    if record := store.read_json(path, default={}):
         done, seconds, written = total, float(record["seconds"]), modified(path)
     return Part(path, PRETRAIN, kind, total, done, seconds, written)
 
 
 def _whole(path: Path, evaluation: str, kind: str) -> Part:
     """An evaluation without folds, which is done when its file is there."""
-    record = read_json(path)
+    record = store.read_json(path, default={})
     return Part(path, evaluation, kind, 1, int(bool(record)), float(record.get("seconds", 0.0)), modified(path))
 
 
@@ -203,16 +202,6 @@ def _note(path: Path) -> dict[str, Any] | None:
         return None
     except (ValueError, KeyError, TypeError) as error:
         raise NotFitError(f"{path} is not a state of this kit; delete it to begin its pre-training anew") from error
-
-
-def read_json(path: Path) -> dict[str, Any]:
-    """What a JSON file says; empty where there is none."""
-    try:
-        return dict(store.read_json(path))
-    except NotFitError as error:
-        if isinstance(error.__cause__, FileNotFoundError):
-            return {}
-        raise
 
 
 def modified(path: Path) -> float:

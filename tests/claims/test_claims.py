@@ -17,7 +17,7 @@ from pse_repro.expected import load_expected
 from pse_repro.stats import holm, mcnemar, paired_difference
 from pse_repro.study.cells import Cell
 from pse_repro.study.predictions import Predictions
-from pse_repro.study.record import open_record
+from pse_repro.study.record import Run
 from tests.study.test_predictions import LABELS, Likely, fold_path, store_predictions, study
 
 CLAIMS = {claim.number: claim for claim in load_claims()}
@@ -49,7 +49,7 @@ def judged(directory: Path, models: tuple[Model, ...] = PAIR, seeds: int = 3, **
     """The claims by their number, of a run in which PSE is `points` better."""
     how = {name: rest.pop(name) for name in ("points", "by_seed", "frozen") if name in rest}
     record = store_predictions(directory, study(models), likely(**how), seeds, **rest)  # type: ignore[arg-type]
-    return {result.claim.number: result for result in judge(directory, record)}
+    return {result.claim.number: result for result in judge(record)}
 
 
 # --- the data
@@ -220,7 +220,7 @@ def test_ensembles_and_their_members(tmp_path: Path) -> None:
         return values
 
     record = store_predictions(tmp_path, study(), members, seeds=3)
-    result = {each.claim.number: each for each in judge(tmp_path, record)}[5]
+    result = {each.claim.number: each for each in judge(record)}[5]
     first = result.parts[0]
     assert first.verdict.verdict == "holds"
     assert [of.difference for of in first.measured.by_seed] == pytest.approx([5.0, 5.025, 5.05])
@@ -243,7 +243,7 @@ def test_half_a_claim_does_not_hold(tmp_path: Path) -> None:
     record = store_predictions(tmp_path, study(), likely(5), 3, lambda cell: float(cell.model.objective == "pse"))
     for path in tmp_path.glob("models/*/f*/fold-1.npz"):
         path.unlink()
-    (result,) = judge(tmp_path, record)
+    (result,) = judge(record)
     assert result.claim.number == 6
     assert (result.verdict.verdict, result.parts[0].verdict.verdict) == ("inconclusive", "holds")
     assert result.verdict.reason.startswith("holds in 1 of 15 parts, the others are not tested; CNN-PSE-4 - CNN-MSE,")
@@ -253,13 +253,13 @@ def test_half_a_claim_does_not_hold(tmp_path: Path) -> None:
 def test_a_claim_holds_only_with_all_its_parts(tmp_path: Path) -> None:
     models = (*CNN, *RESNET)
     record = store_predictions(tmp_path, study(models), likely(5), 3, lambda cell: float(cell.model.objective == "pse"))
-    whole = {result.claim.number: result for result in judge(tmp_path, record)}
+    whole = {result.claim.number: result for result in judge(record)}
     held = {number for number, result in whole.items() if result.verdict.verdict == "holds"}
     assert held == {1, 2, 4, 6}
     for model in ("cnn-pse-6", "resnet-pse-3"):
         for path in tmp_path.glob(f"models/{model}-seed*/frozen-*/fold-2.npz"):
             path.unlink()
-    found = {result.claim.number: result for result in judge(tmp_path, record)}
+    found = {result.claim.number: result for result in judge(record)}
     for number in held:
         assert found[number].verdict.verdict == "inconclusive"
         assert {part.verdict.verdict for part in found[number].parts} == {"holds"}
@@ -284,7 +284,7 @@ def test_claims_without_a_part_in_the_run_are_named(tmp_path: Path) -> None:
     text = render_claims([*found.values()])
     assert "1 CNN: PSE beats MSE (2/8)" in text
     assert "2 ResNet: PSE beats MSE, 4 bandwidth matters little" in " ".join(text.split())
-    nothing = judge(tmp_path / "begun", store_predictions(tmp_path / "begun", study(), likely(5), seeds=0))
+    nothing = judge(store_predictions(tmp_path / "begun", study(), likely(5), seeds=0))
     assert nothing == []
     assert render_claims(nothing).startswith("No claim can be tested")
 
@@ -292,7 +292,7 @@ def test_claims_without_a_part_in_the_run_are_named(tmp_path: Path) -> None:
 def test_a_seed_counts_where_it_is_complete(tmp_path: Path) -> None:
     record = store_predictions(tmp_path, study(), likely(5), 3)
     fold_path(tmp_path, evaluation="frozen", seed=1).unlink()
-    result = judge(tmp_path, record)[0]
+    result = judge(record)[0]
     assert [[of.seed for of in part.measured.by_seed] for part in result.parts] == [[0, 1, 2], [0, 2]]
     assert result.seeds == 2
     assert result.notes == ("seed 1 is not complete, and left out of 1 of 2 parts",)
@@ -304,7 +304,7 @@ def test_labels_that_disagree_are_an_error(tmp_path: Path) -> None:
     with np.load(path) as arrays:
         np.savez(path, probabilities=arrays["probabilities"], labels=arrays["labels"][::-1])
     with pytest.raises(NotFitError, match="its labels are not those of"):
-        judge(tmp_path, record)
+        judge(record)
 
 
 def test_protocols_are_judged_apart(tmp_path: Path) -> None:
@@ -312,7 +312,7 @@ def test_protocols_are_judged_apart(tmp_path: Path) -> None:
         return likely(5 if cell.protocol.name == "as-released" else -5)(cell, evaluation, fold)
 
     record = store_predictions(tmp_path, study(CNN, protocols=("as-released", "as-described")), of, seeds=3)
-    results = judge(tmp_path, record)
+    results = judge(record)
     assert {each.protocol: each.verdict.verdict for each in results if each.claim.number == 1} == {
         "as-released": "holds",
         "as-described": "fails",
@@ -334,7 +334,7 @@ def test_holm_is_over_the_claims_of_a_protocol(tmp_path: Path) -> None:
 def test_a_part_is_the_paired_difference_of_stored_predictions(tmp_path: Path) -> None:
     found = judged(tmp_path, points=2, by_seed=(0.0, 0.01, -0.005))
     part = found[1].parts[1].measured
-    stored = Predictions(tmp_path, open_record(tmp_path))
+    stored = Predictions(Run.open(tmp_path))
     a, b = (
         np.array([stored.correct("as-released", model, "frozen", seed).ensemble_N for seed in range(3)])
         for model in ("cnn-pse-3", "cnn-mse")
@@ -353,7 +353,7 @@ def test_another_claim_is_another_table(tmp_path: Path, monkeypatch: pytest.Monk
     record = store_predictions(
         tmp_path / "run", study(baselines=("random",)), likely({"cnn-pse-3": 5, "cnn-random": 1}), 3
     )
-    (result,) = judge(tmp_path / "run", record)
+    (result,) = judge(record)
     assert result.verdict.verdict == "holds"
     assert result.adjusted_p == result.p_value
     assert result.missing == ()
@@ -366,7 +366,7 @@ def test_another_claim_is_another_table(tmp_path: Path, monkeypatch: pytest.Monk
 def test_conditions_are_said_where_they_are_not_the_studys(tmp_path: Path) -> None:
     assert judged(tmp_path / "a", points=5)[1].conditions == ""
     record = store_predictions(tmp_path / "b", replace(study(), scale="reduced"), likely(5), data="imagenet96")
-    results = judge(tmp_path / "b", record)
+    results = judge(record)
     assert results[0].conditions == "on imagenet96, reduced"
     assert render_claims(results).splitlines()[0] == "as-released, on imagenet96, reduced"
 

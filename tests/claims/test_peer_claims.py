@@ -52,7 +52,7 @@ def judged(
     parts = [name.split("-", 1) for name in names]
     of_run = study(tuple(Model(encoder, objective) for encoder, objective in parts), evaluations=evaluations)
     record = store_predictions(directory, of_run, likely, seeds, lambda _: 0.01, metrics=metrics)
-    return {result.claim.number: result for result in judge(directory, record)}
+    return {result.claim.number: result for result in judge(record)}
 
 
 # --- the data

@@ -11,7 +11,7 @@ import pytest
 
 from pse_repro.commands import status as run_commands
 from pse_repro.study import store
-from pse_repro.study.archive import opened
+from pse_repro.study.archive import open_run_or_archive
 from tests.cli.conftest import Run
 from tests.support.stored_run import store_run, study
 
@@ -29,10 +29,10 @@ def test_the_newest_run_is_exported_beside_itself(run: Run, stored: Path) -> Non
     status, out, err = run("export")
     archive = stored.with_name("tiny.tar.gz")
     assert (status, out, err) == (0, f"{archive}\n", "")
-    with opened(archive) as found:
-        assert json.loads((found / "comparison.json").read_text())["expected"]["name"] == "slides"
-        assert (found / "comparison.md").read_text().startswith("| model")
-        readme = (found / "README.txt").read_text()
+    with open_run_or_archive(archive) as found:
+        assert json.loads((found.directory / "comparison.json").read_text())["expected"]["name"] == "slides"
+        assert (found.directory / "comparison.md").read_text().startswith("| model")
+        readme = (found.directory / "README.txt").read_text()
     assert "pse-repro run tiny.toml --protocol as-released" in readme
     assert "weights" not in readme
 
@@ -40,8 +40,8 @@ def test_the_newest_run_is_exported_beside_itself(run: Run, stored: Path) -> Non
 @pytest.mark.parametrize("out", ["elsewhere.zip", "new/elsewhere.tgz"])
 def test_an_export_goes_where_it_is_wanted(run: Run, stored: Path, tmp_path: Path, out: str) -> None:
     assert run("export", stored, "--out", out, "--weights")[:2] == (0, f"{out}\n")
-    with opened(tmp_path / out) as found:
-        assert "the autoencoders' weights" in (found / "README.txt").read_text()
+    with open_run_or_archive(tmp_path / out) as found:
+        assert "the autoencoders' weights" in (found.directory / "README.txt").read_text()
 
 
 def test_into_a_folder_it_goes_under_the_run_s_name(run: Run, stored: Path, tmp_path: Path) -> None:

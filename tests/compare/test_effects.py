@@ -14,23 +14,23 @@ from pse_repro.compare.explain import render_effects, render_switches
 from pse_repro.config.protocol import load_protocol
 from pse_repro.config.study import Model, Study
 from pse_repro.study import store
-from pse_repro.study.address import evaluation_folder
+from pse_repro.study.address import CellFiles
 from pse_repro.study.cells import Cell, expand
 from pse_repro.study.load import load_study
-from pse_repro.study.record import Record
+from pse_repro.study.record import Run
 
 PAIR = (Model("cnn", "mse"), Model("cnn", "pse", 3.0))
 IMAGES = 2000
 
 
-def stored(folder: Path, gains: dict[str, float], seeds: int = 3, level: float = 40.0) -> Record:
+def stored(folder: Path, gains: dict[str, float], seeds: int = 3, level: float = 40.0) -> Run:
     """A run in which PSE is better than MSE by `gains` points under each protocol, with noise of its own."""
     study = Study("turned", "reduced", "paper", 1, PAIR, tuple(gains), evaluations=("frozen",), folds=2)
     protocols = [load_protocol(name) for name in gains]
     for number, cell in enumerate(expand(study, protocols, seeds)):
         gain = gains[cell.protocol.name] if cell.model.objective == "pse" else 0.0
         _store(folder, cell, level + gain, np.random.default_rng(number))
-    return Record(study, protocols, {"name": "photos-1234"}, "cpu", "fp32")
+    return Run(folder, study, protocols, {"name": "photos-1234"}, "cpu", "fp32")
 
 
 def _store(folder: Path, cell: Cell, percent: float, random: np.random.Generator) -> None:
@@ -39,7 +39,7 @@ def _store(folder: Path, cell: Cell, percent: float, random: np.random.Generator
     right = ease + random.normal(0, 100, IMAGES) < percent / 100 * IMAGES
     chosen = np.where(right, labels - 1, labels % 10)
     for fold in range(1, cell.folds + 1):
-        path = evaluation_folder(folder, cell, "frozen") / f"fold-{fold}.npz"
+        path = CellFiles(folder, cell).fold("frozen", fold)
         store.write_npz(path, probabilities=np.eye(10)[chosen], labels=labels)
 
 
@@ -50,7 +50,7 @@ def by_protocol(effects: list[Effect]) -> dict[str, Effect]:
 
 def test_a_switch_that_changes_the_gap_is_told_from_one_that_does_not(tmp_path: Path) -> None:
     record = stored(tmp_path, {"as-released": 5.0, "as-released+8": 0.0, "as-released+9": 5.0})
-    effects = by_protocol(switch_effects(tmp_path, record))
+    effects = by_protocol(switch_effects(record))
     base, turned, same = (effects[name] for name in ("as-released", "as-released+8", "as-released+9"))
     assert (base.switches, turned.switches, base.gap_change, base.mse_change) == ((), (8,), None, None)
     assert base.gap.low < 5 < base.gap.high
@@ -68,7 +68,7 @@ def test_a_switch_that_changes_the_gap_is_told_from_one_that_does_not(tmp_path: 
 def test_a_switch_that_only_prints_otherwise_changes_nothing_at_all(tmp_path: Path) -> None:
     record = stored(tmp_path, {"as-released": 2.0})
     both = replace(record, protocols=[*record.protocols, load_protocol("as-released+13")])
-    base, printed = switch_effects(tmp_path, both)
+    base, printed = switch_effects(both)
     assert printed.switches == (13,)
     assert printed.gap == base.gap
     assert printed.gap_change is not None
@@ -78,21 +78,21 @@ def test_a_switch_that_only_prints_otherwise_changes_nothing_at_all(tmp_path: Pa
 def test_seeds_that_one_side_lacks_are_left_out(tmp_path: Path) -> None:
     record = stored(tmp_path, {"as-released": 1.0, "as-described": 1.0})
     cell = expand(record.study, record.protocols[1:], 3)[4]  # seed 2
-    (evaluation_folder(tmp_path, cell, "frozen") / "fold-2.npz").unlink()
-    effects = by_protocol(switch_effects(tmp_path, record))
+    (CellFiles(tmp_path, cell).fold("frozen", 2)).unlink()
+    effects = by_protocol(switch_effects(record))
     assert (effects["as-released"].seeds, effects["as-described"].seeds) == (3, 2)
 
 
 def test_without_the_base_there_are_gaps_and_no_changes(tmp_path: Path) -> None:
     record = stored(tmp_path, {"as-described": 3.0})
-    [effect] = switch_effects(tmp_path, record)
+    [effect] = switch_effects(record)
     assert (effect.switches, effect.gap_change) == ((), None)
 
 
 @pytest.mark.parametrize("format", ["table", "markdown", "json"])
 def test_effects_are_shown(tmp_path: Path, format: str) -> None:
     record = stored(tmp_path, {"as-released": 5.0, "as-released+8": 0.0}, seeds=1)
-    text = render_effects(switch_effects(tmp_path, record), "photos-1234, reduced", format)
+    text = render_effects(switch_effects(record), "photos-1234, reduced", format)
     if format == "json":
         document = json.loads(text)
         jsonschema.validate(document, _schema("effects"))
@@ -126,6 +126,6 @@ def test_clusterings_which_have_no_folds_are_left_out(tmp_path: Path) -> None:
     record = stored(tmp_path, {"as-released": 2.0})
     study = replace(record.study, evaluations=("frozen", "cluster"))
     for cell in expand(study, record.protocols, seeds=3):
-        store.write_json(evaluation_folder(tmp_path, cell, "cluster") / "measures.json", {"metrics": {}})
-    found = switch_effects(tmp_path, replace(record, study=study))
+        store.write_json(CellFiles(tmp_path, cell).measures("cluster"), {"metrics": {}})
+    found = switch_effects(replace(record, study=study))
     assert {effect.evaluation for effect in found} == {"frozen"}

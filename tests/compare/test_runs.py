@@ -13,7 +13,7 @@ from pse_repro.config.study import Model
 from pse_repro.errors import UsageError
 from pse_repro.stats import paired_difference
 from pse_repro.study.predictions import Predictions
-from pse_repro.study.record import open_record
+from pse_repro.study.record import Run
 from pse_repro.tables import read_table, write_table
 from tests.support.stored_run import store_run, study
 
@@ -66,12 +66,12 @@ def test_intervals_are_paired_over_the_test_images(tmp_path: Path) -> None:
     models = (Model("cnn", "mse"), Model("cnn", "pse", 3.0), Model("cnn", "pse", 4.0))
     store_run(tmp_path / "a", study(models=models), seeds=3, data=DATA)
     store_run(tmp_path / "b", study(models=models[::-1]), seeds=3, data=DATA)  # each cell gets another number's noise
-    rows = compare_runs(tmp_path / "a", tmp_path / "b").rows
+    rows = compare_runs(Run.open(tmp_path / "a"), Run.open(tmp_path / "b")).rows
     wanted = "evaluation == 'frozen' and objective == 'mse' and metric == 'top1' and fold == 'ensemble'"
     [row] = rows.query(wanted).to_dict("records")
     correct = []
     for name in ("a", "b"):
-        stored = Predictions(tmp_path / name, open_record(tmp_path / name))
+        stored = Predictions(Run.open(tmp_path / name))
         correct.append([stored.correct("as-released", "cnn-mse", "frozen", seed).ensemble_N for seed in range(3)])
     slow = paired_difference(correct[0], correct[1], generator=np.random.default_rng(0))
     assert (row["low"], row["high"]) == (slow.low, slow.high)

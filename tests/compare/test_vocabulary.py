@@ -9,12 +9,11 @@ import pytest
 from pse_repro.compare.vocabulary import known_rows
 from pse_repro.evaluation.baselines import BASELINES
 from pse_repro.expected import load_expected
-from pse_repro.progress.stages import Progress
-from pse_repro.run.baselines import baseline_rows
+from pse_repro.run.baselines import BaselineRun
 from pse_repro.run.cell import CellRun
 from pse_repro.study.load import load_study, study_protocols
 from pse_repro.tables import as_table
-from tests.support.tiny import CPU, cell, dataset, protocol
+from tests.support.tiny import cell, context, protocol
 
 SLIDES = load_expected("slides")
 CELL = {"encoder": "cnn", "objective": "mse", "sigma": "", "evaluation": "finetune", "fold": "ensemble"}
@@ -92,8 +91,8 @@ def test_every_published_table_is_known(name: str) -> None:
 def test_whatever_a_run_measures_is_known(tmp_path: Path) -> None:
     """Ten epochs and the embedded sample's classes, so that clustering measures all it can."""
     of = replace(cell(epochs=10), evaluations=("frozen", "knn", "cluster"))
-    found = [CellRun(of, dataset(), CPU, tmp_path, Progress(quiet=True)).run()]
-    found += [baseline_rows(name, protocol(), 2, dataset(), tmp_path, Progress(quiet=True)) for name in BASELINES]
+    found = [CellRun(of, context(tmp_path)).run()]
+    found += [BaselineRun(name, protocol(), 2, context(tmp_path)).rows() for name in BASELINES]
     table = as_table(pd.concat(found))
     assert set(table["metric"]) >= {"top1", "nmi", "error_rank_correlation", "feature_std", "validation_mse"}
     assert known_rows(table, SLIDES)[1] == ()

@@ -8,9 +8,10 @@ import pytest
 
 from pse_repro.machine.device import Machine, choose_machine
 from pse_repro.progress.stages import Progress
+from pse_repro.run.context import RunContext
 from pse_repro.run.runner import run_study
 from pse_repro.study.load import build_study, study_protocols
-from pse_repro.study.record import read_results
+from pse_repro.study.record import Run
 from tests.support.tiny import CPU, dataset
 
 STUDY: dict[str, object] = {
@@ -30,8 +31,8 @@ def results(folder: Path, machine: Machine) -> pd.DataFrame:
     """The study's results, one row a number, by what they are of."""
     study = build_study(STUDY, "t")
     data = dataset(unlabeled=60, train=40, test=20)
-    assert run_study(study, study_protocols(study), 1, data, machine, folder, Progress(quiet=True)) == {}
-    return read_results(folder).set_index(["protocol", "evaluation", "fold", "metric"])[["value"]]
+    assert run_study(study, study_protocols(study), 1, RunContext(folder, data, machine, Progress(quiet=True))) == {}
+    return Run.open(folder).results.set_index(["protocol", "evaluation", "fold", "metric"])[["value"]]
 
 
 @pytest.fixture(autouse=True)

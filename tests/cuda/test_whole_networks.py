@@ -7,7 +7,7 @@ import torch
 
 from pse_repro import cli
 from pse_repro.machine.device import choose_machine
-from pse_repro.study.record import read_results
+from pse_repro.study.record import Run
 from tests.support.taken_up import cell, check_taken_up
 
 
@@ -30,7 +30,7 @@ def test_smoke_comes_to_a_verdict_and_a_report(
     # The golden values are a CPU's.
     assert "smoke: 8 expected values, 0 within, 0 outside, 0 missing, 8 not comparable" in said.out
     run = tmp_path / "runs" / "smoke"
-    results = read_results(run)
+    results = Run.open(run).results
     assert set(results["device"]) == {"cuda"}
     assert set(results["evaluation"]) == {"pretrain", "finetune", "frozen"}
     assert torch.cuda.get_device_properties().name in (run / "report.html").read_text(encoding="utf-8")

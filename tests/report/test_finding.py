@@ -13,8 +13,8 @@ from tests.support.stored_run import MODELS, store_run, study
 
 
 def found_in(directory: Path) -> tuple[Finding | None, list[Effect]]:
-    run = Run.read(directory)
-    effects = switch_effects(directory, run.record)
+    run = Run.open(directory)
+    effects = switch_effects(run)
     return finding(run, effects), effects
 
 

@@ -9,14 +9,14 @@ import pytest
 from pse_repro.claims import judge
 from pse_repro.report.first_screen import MARKS, slides_tables, verdict
 from pse_repro.report.page import write_report
-from pse_repro.study.record import Run, open_record
+from pse_repro.study.record import Run
 from tests.support.stored_run import IMAGES, Page, comparison, report, store_run, study
 
 DASH = "\N{EN DASH}"
 
 
 def sentence(directory: Path) -> str:
-    return verdict(Run.read(directory), comparison(directory), judge(directory, open_record(directory)))
+    return verdict(Run.open(directory), comparison(directory), judge(Run.open(directory)))
 
 
 def test_the_verdict_counts_numbers_and_claims(tmp_path: Path) -> None:
@@ -55,7 +55,7 @@ def test_with_seeds_numbers_are_reproduced_or_not_even_where_none_is(tmp_path: P
 
 def test_the_verdict_names_the_claims_under_both_protocols_alone(tmp_path: Path) -> None:
     store_run(tmp_path, study(protocols=("as-released", "as-described", "as-released+7")), seeds=3)
-    claims = judge(tmp_path, open_record(tmp_path))
+    claims = judge(Run.open(tmp_path))
     text = sentence(tmp_path)
     for protocol in ("as-released", "as-described"):
         told = [claim for claim in claims if claim.protocol == protocol]
@@ -70,7 +70,7 @@ def test_another_table_of_expected_values_is_named(tmp_path: Path) -> None:
     store_run(tmp_path, study(expected="smoke"))
     total = len(comparison(tmp_path).expected.frame)
     assert sentence(tmp_path).startswith(f"None of the {total} expected numbers (smoke) is comparable (the images are")
-    tables = slides_tables(Run.read(tmp_path), comparison(tmp_path))  # the slides' all the same
+    tables = slides_tables(Run.open(tmp_path), comparison(tmp_path))  # the slides' all the same
     assert [table.title.split(",")[0] for table in tables.tables] == ["Fine-tuning", "Frozen features"]
 
 
@@ -116,7 +116,7 @@ def place(header: str) -> tuple[str, str]:
 
 def test_a_number_that_cannot_be_compared_stands_beside_the_slides_without_a_verdict(tmp_path: Path) -> None:
     store_run(tmp_path, study(scale="reduced"))
-    tables = slides_tables(Run.read(tmp_path), comparison(tmp_path))
+    tables = slides_tables(Run.open(tmp_path), comparison(tmp_path))
     entry = tables.tables[0].rows[0][1][0]
     assert entry is not None
     assert entry.mark.words == "not comparable, no verdict"
@@ -130,7 +130,7 @@ def test_what_is_not_measured_yet_has_the_slides_number_alone(tmp_path: Path) ->
     store_run(tmp_path, study())
     results = pd.read_csv(tmp_path / "results.csv", dtype=str, keep_default_na=False)
     results[results["evaluation"] != "frozen"].to_csv(tmp_path / "results.csv", index=False)
-    _, frozen = slides_tables(Run.read(tmp_path), comparison(tmp_path)).tables
+    _, frozen = slides_tables(Run.open(tmp_path), comparison(tmp_path)).tables
     assert str(frozen.rows[0][1][0]) == f"{MARKS['missing'].sign} -, slides 28.15"
     assert "9 not measured yet" not in sentence(tmp_path)
     assert "10 not measured yet" in sentence(tmp_path)
@@ -139,7 +139,7 @@ def test_what_is_not_measured_yet_has_the_slides_number_alone(tmp_path: Path) ->
 @pytest.mark.usefixtures("no_pictures")
 def test_claims_of_turned_protocols_are_folded_away(tmp_path: Path) -> None:
     store_run(tmp_path, study(protocols=("as-released", "as-released+7")), seeds=2)
-    write_report(tmp_path, comparison(tmp_path), judge(tmp_path, open_record(tmp_path)))
+    write_report(Run.open(tmp_path), comparison(tmp_path), judge(Run.open(tmp_path)))
     text = (tmp_path / "report.html").read_text(encoding="utf-8")
     first, others = text.split("<h2>Claims under other protocols</h2>")
     [claims] = [table for table in Page(first).tables if table[0][0] == "claim"]

@@ -20,7 +20,7 @@ from pse_repro.errors import UsageError
 from pse_repro.report.page import write_report
 from pse_repro.report.pictures.gallery import gallery
 from pse_repro.study import store
-from pse_repro.study.address import cell_folder, evaluation_folder, model_folder
+from pse_repro.study.address import CellFiles
 from pse_repro.study.load import load_study
 from pse_repro.study.record import Run
 from pse_repro.study.status import read_status
@@ -39,7 +39,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Page]:
 
 def test_every_figure_is_in_its_file_on_both_pages_and_not_blank(finished: tuple[Path, Page]) -> None:
     directory, page = finished
-    pictures = [picture for section in gallery(Run.read(directory)) for picture in section.pictures]
+    pictures = [picture for section in gallery(Run.open(directory)) for picture in section.pictures]
     assert len(pictures) > 4
     assert {path.name for path in (directory / "figures").iterdir()} == {picture.name for picture in pictures}
     images = {image["src"]: image for image in page.attributes("img")}
@@ -126,7 +126,7 @@ def test_what_was_run_is_told(finished: tuple[Path, Page]) -> None:
 @pytest.mark.usefixtures("no_pictures")
 def test_text_stays_text(tmp_path: Path) -> None:
     cells = store_run(tmp_path, study(name=NASTY), data={"name": f"{NASTY} | x", "md5": {NASTY: NASTY}})
-    store.write_json(cell_folder(tmp_path, cells[0]) / "failed.json", {"error": f"{NASTY} [a](javascript:b) `c`\n# d"})
+    store.write_json(CellFiles(tmp_path, cells[0]).failed, {"error": f"{NASTY} [a](javascript:b) `c`\n# d"})
     page = report(tmp_path)
     assert "script" not in {tag for tag, _ in page.tags}
     assert NASTY in page.text
@@ -151,14 +151,14 @@ def test_a_partly_finished_run_is_reported(tmp_path: Path) -> None:
     cells = store_run(tmp_path, study(models=(*study().models, Model("resnet", "mse"), Model("resnet", "pse", 3.0))))
     results = pd.read_csv(tmp_path / "results.csv", dtype=str, keep_default_na=False)
     results[results["objective"] + results["encoder"] == "msecnn"].to_csv(tmp_path / "results.csv", index=False)
-    (evaluation_folder(tmp_path, cells[1], "frozen") / "fold-2.npz").unlink()
+    (CellFiles(tmp_path, cells[1]).fold("frozen", 2)).unlink()
     for name in ("pretrain.json", "curves.csv", "reconstructions.npz"):
-        (model_folder(tmp_path, cells[2]) / name).unlink()
-    (cell_folder(tmp_path, cells[2]) / "provenance.json").unlink()
-    shutil.rmtree(evaluation_folder(tmp_path, cells[2], "finetune"))
-    shutil.rmtree(model_folder(tmp_path, cells[3]))
-    shutil.rmtree(cell_folder(tmp_path, cells[3]))
-    store.write_json(cell_folder(tmp_path, cells[0]) / "failed.json", {"error": "loss is nan in epoch 3"})
+        (CellFiles(tmp_path, cells[2]).model / name).unlink()
+    CellFiles(tmp_path, cells[2]).provenance.unlink()
+    shutil.rmtree(CellFiles(tmp_path, cells[2]).evaluation("finetune"))
+    shutil.rmtree(CellFiles(tmp_path, cells[3]).model)
+    shutil.rmtree(CellFiles(tmp_path, cells[3]).folder)
+    store.write_json(CellFiles(tmp_path, cells[0]).failed, {"error": "loss is nan in epoch 3"})
     page = report(tmp_path)
     states = {row[0]: row[1] for row in page.table("cell")}
     assert states == {
@@ -178,7 +178,7 @@ def test_a_finished_run_says_so_of_every_cell_with_clusterings_too(tmp_path: Pat
     cells = store_run(tmp_path, study(evaluations=("frozen", "cluster")))
     assert {row[1] for row in report(tmp_path).table("cell")} == {"done"}
     assert read_status(tmp_path).state == "complete"
-    (evaluation_folder(tmp_path, cells[0], "cluster") / "measures.json").unlink()
+    CellFiles(tmp_path, cells[0]).measures("cluster").unlink()
     assert [row[1] for row in report(tmp_path).table("cell")] == ["pre-trained; no cluster", "done"]
 
 
@@ -203,7 +203,7 @@ def test_a_run_of_nothing_yet_is_reported(tmp_path: Path) -> None:
     assert "No evaluation is finished yet." in page.text
     assert not page.attributes("img")
     with pytest.raises(UsageError, match="not a run directory"):
-        write_report(tmp_path / "other", comparison(tmp_path))
+        write_report(Run.open(tmp_path / "other"), comparison(tmp_path))
 
 
 @pytest.mark.usefixtures("no_pictures")

@@ -6,7 +6,7 @@ import pytest
 
 from pse_repro.report.provenance import commands, facts, files
 from pse_repro.study import store
-from pse_repro.study.address import cell_folder
+from pse_repro.study.address import CellFiles
 from pse_repro.study.record import Run
 from tests.support.stored_run import store_run, study
 
@@ -15,7 +15,7 @@ MD5 = {"train_X.bin": "918c2871b30a85fa023e0c44e0bee87f"}
 
 def test_facts_tell_the_data_by_its_md5_and_every_seed(tmp_path: Path) -> None:
     store_run(tmp_path, study(), seeds=2, data={"name": "stl10", "md5": MD5})
-    found = dict(facts(Run.read(tmp_path)))
+    found = dict(facts(Run.open(tmp_path)))
     assert found["MD5 of the data"] == "train_X.bin 918c2871b30a85fa023e0c44e0bee87f"
     assert found["Seeds"] == "0, 1"
     assert found["Images"] == "20 test"
@@ -26,23 +26,23 @@ def test_facts_tell_the_data_by_its_md5_and_every_seed(tmp_path: Path) -> None:
 def test_time_that_cells_share_is_counted_once(tmp_path: Path) -> None:
     cells = store_run(tmp_path, study(protocols=("as-released", "as-released+7")))
     for cell in cells:  # the switch of fine-tuning leaves the pre-training as it is
-        path = cell_folder(tmp_path, cell) / "provenance.json"
+        path = CellFiles(tmp_path, cell).provenance
         store.write_json(path, store.read_json(path) | {"seconds": {"pretrain": 60.0}})
     assert len(cells) == 4
-    assert dict(facts(Run.read(tmp_path)))["Computing time"] == "2 min"
+    assert dict(facts(Run.open(tmp_path)))["Computing time"] == "2 min"
 
 
 def test_energy_is_the_sum_of_what_was_told(tmp_path: Path) -> None:
     for cell, joules in zip(store_run(tmp_path, study()), (1.8e6, None), strict=True):
-        path = cell_folder(tmp_path, cell) / "provenance.json"
+        path = CellFiles(tmp_path, cell).provenance
         store.write_json(path, store.read_json(path) | {"energy_joules": joules})
-    text = dict(facts(Run.read(tmp_path)))["Energy"]
+    text = dict(facts(Run.open(tmp_path)))["Energy"]
     assert text.startswith("0.5 kWh (1.8e+06 J) of the processors' packages while 1 of 2 cells ran")
 
 
 def test_a_run_of_nothing_has_facts_and_no_files(tmp_path: Path) -> None:
     store.write_json(tmp_path / "run.json", _record(tmp_path / "other"))
-    run = Run.read(tmp_path)
+    run = Run.open(tmp_path)
     assert dict(facts(run))["Computing time"] == "-"
     assert files(run) == []
 
@@ -55,14 +55,14 @@ def _record(directory: Path) -> object:
 @pytest.mark.parametrize(("data", "first"), [("stl10", "pse-repro data fetch --data DIR"), ("photos", "pse-repro run")])
 def test_commands_begin_with_the_data_that_can_be_fetched(tmp_path: Path, data: str, first: str) -> None:
     store_run(tmp_path, study(), data={"name": data, "md5": {}})
-    found = commands(Run.read(tmp_path))
+    found = commands(Run.open(tmp_path))
     assert found[0].startswith(first)
     assert found[-1] == "pse-repro report"
 
 
 def test_links_are_quoted_and_grouped(tmp_path: Path) -> None:
     store_run(tmp_path, study(protocols=("as-released+7",)))
-    first = files(Run.read(tmp_path))[0]
+    first = files(Run.open(tmp_path))[0]
     assert first.title == "CNN-MSE"
     assert first.groups[0][0].path == "cells/as-released%2B7/cnn-mse-seed0/provenance.json"
     assert [link.text for link in first.groups[2]] == ["Frozen features, fold 1", "Frozen features, fold 2"]

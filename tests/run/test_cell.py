@@ -16,15 +16,15 @@ from pse_repro.progress.live import now_lines
 from pse_repro.progress.stages import Progress
 from pse_repro.run.cell import CellRun
 from pse_repro.study import store
-from pse_repro.study.address import evaluation_folder, model_folder
+from pse_repro.study.address import CellFiles
 from pse_repro.study.cells import Cell
-from tests.support.tiny import CPU, cell, dataset, protocol
+from tests.support.tiny import cell, context, protocol
 
 pytestmark = pytest.mark.usefixtures("tiny_models")
 
 
 def run(folder: Path, which: Cell | None = None, evaluations: tuple[str, ...] | None = None) -> pd.DataFrame:
-    return CellRun(which or cell(), dataset(), CPU, folder, Progress(quiet=True)).run(evaluations)
+    return CellRun(which or cell(), context(folder, evaluations=evaluations)).run()
 
 
 def value(rows: pd.DataFrame, evaluation: str, fold: str, metric: str) -> float:
@@ -45,7 +45,7 @@ def test_rows_hold_every_fold_and_the_ensemble(tmp_path: Path) -> None:
 
 def test_scores_come_from_the_kept_predictions(tmp_path: Path) -> None:
     rows = run(tmp_path, evaluations=("frozen",))
-    folder = evaluation_folder(tmp_path, cell(), "frozen")
+    folder = CellFiles(tmp_path, cell()).evaluation("frozen")
     folds = [np.load(folder / f"fold-{number}.npz") for number in (1, 2)]
     labels = folds[0]["labels"].astype(int) - 1
     together = (folds[0]["probabilities"] + folds[1]["probabilities"]) / 2
@@ -63,7 +63,7 @@ def test_a_second_run_trains_nothing_and_gives_the_same_rows(tmp_path: Path, mon
 
 def test_a_lost_fold_is_made_again_with_the_same_numbers(tmp_path: Path) -> None:
     first = run(tmp_path, evaluations=("finetune",))
-    path = evaluation_folder(tmp_path, cell(), "finetune") / "fold-2.npz"
+    path = CellFiles(tmp_path, cell()).fold("finetune", 2)
     path.unlink()
     pd.testing.assert_frame_equal(run(tmp_path, evaluations=("finetune",)), first)
 
@@ -82,14 +82,14 @@ def test_pretraining_alone_then_one_evaluation_then_all(tmp_path: Path) -> None:
 
 def test_an_altered_checkpoint_is_refused(tmp_path: Path) -> None:
     run(tmp_path, evaluations=())
-    path = model_folder(tmp_path, cell()) / "checkpoint.safetensors"
+    path = CellFiles(tmp_path, cell()).checkpoint
     path.write_bytes(path.read_bytes()[:-4] + b"\0\0\0\1")
     with pytest.raises(NotFitError, match=r"checkpoint.safetensors is not the file that was written"):
         run(tmp_path)
 
 
 def test_a_state_of_something_else_is_refused_in_one_line(tmp_path: Path) -> None:
-    path = model_folder(tmp_path, cell()) / "state.safetensors"
+    path = CellFiles(tmp_path, cell()).state
     store.write_tensors(path, {"model/0.weight": torch.zeros(2)}, {"best_epoch": 0, "curves": []})
     with pytest.raises(NotFitError, match=r"state.safetensors is not a state of this cell; delete it") as caught:
         run(tmp_path)
@@ -146,7 +146,7 @@ def test_every_evaluation_shows_the_loss_that_it_has(
 
     progress = Progress(quiet=True)
     with progress.cell(of.name, Log()):
-        CellRun(of, dataset(), CPU, tmp_path, progress).run()
+        CellRun(of, context(tmp_path, progress=progress)).run()
     assert any(f"{evaluation}, 2 folds, epoch" in line for line in shown)
     assert not any("not finite" in line for line in shown)
     losses = [match[1] for line in shown if (match := re.search(r"([a-z]+ loss) [0-9.]+$", line))]

@@ -9,18 +9,17 @@ import pandas as pd
 import pytest
 
 from pse_repro.evaluation.clustering import Clustering, cluster_embedding
-from pse_repro.progress.stages import Progress
 from pse_repro.run.cell import CellRun
-from pse_repro.study.address import evaluation_folder, model_folder
+from pse_repro.study.address import CellFiles
 from pse_repro.study.cells import Cell
-from tests.support.tiny import CPU, cell, dataset
+from tests.support.tiny import cell, context, dataset
 
 pytestmark = pytest.mark.usefixtures("tiny_models")
 CELL = replace(cell(epochs=2), evaluations=("cluster",))
 
 
 def run(folder: Path, of: Cell = CELL, name: str = "embedded-sample") -> pd.DataFrame:
-    return CellRun(of, replace(dataset(), name=name), CPU, folder, Progress(quiet=True)).run()
+    return CellRun(of, context(folder, replace(dataset(), name=name))).run()
 
 
 def test_rows_have_no_folds_and_are_taken_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -35,14 +34,14 @@ def test_rows_have_no_folds_and_are_taken_up(tmp_path: Path, monkeypatch: pytest
 def test_the_curve_holds_every_epoch_s_error_and_accuracy(tmp_path: Path) -> None:
     of = replace(CELL, epochs=10)
     rows = run(tmp_path, of)
-    curve = pd.read_csv(evaluation_folder(tmp_path, of, "cluster") / "curve.csv")
+    curve = pd.read_csvCellFiles(tmp_path, of).cluster_curve
     assert curve["epoch"].tolist() == list(range(10))
-    logged = pd.read_csv(model_folder(tmp_path, of) / "curves.csv")["validation_mse"]
+    logged = pd.read_csvCellFiles(tmp_path, of).curves["validation_mse"]
     assert curve["error"].tolist() == logged.tolist()
     assert curve["accuracy"].between(0.5, 1).all()  # of two clusters
     (rho,) = rows[rows["metric"] == "error_rank_correlation"]["value"]
     assert rho == pytest.approx(curve["error"].corr(curve["accuracy"], method="spearman"))
-    record = json.loads((evaluation_folder(tmp_path, of, "cluster") / "measures.json").read_text())
+    record = json.loads(CellFiles(tmp_path, of).measures("cluster").read_text())
     assert record["points"] == 40
     assert record["seconds"] > 0
 
@@ -60,7 +59,7 @@ def test_data_of_other_classes_have_no_domains_and_a_curve_of_ten_clusters(
     rows = run(tmp_path, name="photos-12345678")
     assert set(rows[rows["evaluation"] == "cluster"]["metric"]) == {"accuracy", "nmi", "ari"}
     assert asked == [(10, 10)] * 3  # the final encoder's, and the curve's two epochs, against ten labels
-    curve = pd.read_csv(evaluation_folder(tmp_path, CELL, "cluster") / "curve.csv")
+    curve = pd.read_csvCellFiles(tmp_path, CELL).cluster_curve
     assert curve["accuracy"].between(0.1, 1).all()
 
 
@@ -68,5 +67,5 @@ def test_an_objective_that_gives_no_images_back_has_no_curve(tmp_path: Path) -> 
     of = replace(cell("rotation", epochs=1), evaluations=("cluster",))
     rows = run(tmp_path, of)
     assert "accuracy" in set(rows[rows["evaluation"] == "cluster"]["metric"])
-    assert not (evaluation_folder(tmp_path, of, "cluster") / "curve.csv").exists()
-    assert not (model_folder(tmp_path, of) / "epochs").exists()
+    assert not CellFiles(tmp_path, of).cluster_curve.exists()
+    assert not (CellFiles(tmp_path, of).model / "epochs").exists()

@@ -10,9 +10,10 @@ from torch import nn
 
 from pse_repro.data.stl10 import Split
 from pse_repro.models import cnn_encoder
-from pse_repro.run.model_summary import MOST_IMAGES, PORTRAIT, TEST_SAMPLE, embed, write_portrait
+from pse_repro.run.model_summary import MOST_IMAGES, embed, write_summary
 from pse_repro.study import store
-from tests.support.tiny import CPU, TinyAutoencoder, dataset
+from pse_repro.study.address import CellFiles, RunFiles
+from tests.support.tiny import CPU, TinyAutoencoder, cell, dataset
 
 DATA = dataset(test=40)
 
@@ -28,14 +29,18 @@ class Scaled(nn.Module):
         return images_NCHW.mean((2, 3)) * self.factor
 
 
-def portrait(folder: Path, model: nn.Module) -> dict[str, np.ndarray]:
-    write_portrait(folder / "model", folder, model, DATA, CPU)
-    return store.read_npz(folder / "model" / PORTRAIT)
+def files(folder: Path) -> CellFiles:
+    return CellFiles(folder, cell())
+
+
+def summary(folder: Path, model: nn.Module) -> dict[str, np.ndarray]:
+    write_summary(files(folder), model, DATA, CPU)
+    return store.read_npz(files(folder).summary)
 
 
 def test_latents_are_the_encoders_in_evaluation_mode_and_its_mode_is_kept(tmp_path: Path) -> None:
     autoencoder = TinyAutoencoder().train()
-    found = portrait(tmp_path, autoencoder)
+    found = summary(tmp_path, autoencoder)
     assert autoencoder.encoder.training
     images = torch.from_numpy(np.asarray(DATA.test.stored_NCWH).transpose(0, 1, 3, 2).copy()) / 255
     with torch.no_grad():
@@ -51,29 +56,30 @@ def test_the_same_model_gives_the_same_bytes_and_another_name_another_embedding(
     torch.manual_seed(0)
     model = TinyAutoencoder()
     for folder in ("a", "b"):
-        write_portrait(tmp_path / folder / "model", tmp_path / folder, model, DATA, CPU)
-    for name in (f"model/{PORTRAIT}", TEST_SAMPLE):
-        assert (tmp_path / "a" / name).read_bytes() == (tmp_path / "b" / name).read_bytes()
+        write_summary(tmp_path / folder / "model", tmp_path / folder, model, DATA, CPU)
+    a, b = files(tmp_path / "a"), files(tmp_path / "b")
+    assert a.summary.read_bytes() == b.summary.read_bytes()
+    assert RunFiles(a.run).test_sample.read_bytes() == RunFiles(b.run).test_sample.read_bytes()
     assert not list(tmp_path.rglob("*.part"))
 
 
 def test_the_sample_is_written_once_a_run_as_means_of_four_pixels(tmp_path: Path) -> None:
-    portrait(tmp_path, Scaled(1))
-    sample = store.read_npz(tmp_path / TEST_SAMPLE)
+    summary(tmp_path, Scaled(1))
+    sample = store.read_npz(RunFiles(tmp_path).test_sample)
     images = np.asarray(DATA.test.stored_NCWH).transpose(0, 1, 3, 2).astype(float)
     slow = sum(images[:, :, i::2, j::2] for i in range(2) for j in range(2)) / 4
     assert sample["images"].dtype == np.uint8
     np.testing.assert_allclose(sample["images"], slow, atol=0.5)
-    written = (tmp_path / TEST_SAMPLE).stat().st_mtime_ns
-    portrait(tmp_path, Scaled(2))
-    assert (tmp_path / TEST_SAMPLE).stat().st_mtime_ns == written
+    written = RunFiles(tmp_path).test_sample.stat().st_mtime_ns
+    summary(tmp_path, Scaled(2))
+    assert RunFiles(tmp_path).test_sample.stat().st_mtime_ns == written
 
 
 @pytest.mark.parametrize("factor", [1e-9, 1.0, 1e9])
 def test_latents_of_any_size_are_kept_and_an_encoder_without_convolutions_has_no_filters(
     tmp_path: Path, factor: float
 ) -> None:
-    found = portrait(tmp_path, Scaled(factor))
+    found = summary(tmp_path, Scaled(factor))
     means = np.asarray(DATA.test.stored_NCWH).mean((2, 3)) / 255
     np.testing.assert_allclose(found["latents"] * found["latent_scale"].astype(float), factor * means, rtol=2e-3)
     assert "filters" not in found
@@ -82,7 +88,7 @@ def test_latents_of_any_size_are_kept_and_an_encoder_without_convolutions_has_no
 @pytest.mark.filterwarnings("error")
 @pytest.mark.parametrize("factor", [0.0, float("nan"), float("inf")])
 def test_latents_that_say_nothing_are_no_error(tmp_path: Path, factor: float) -> None:
-    found = portrait(tmp_path, Scaled(factor))
+    found = summary(tmp_path, Scaled(factor))
     expected = 0.0 if factor == 0 else np.nan
     np.testing.assert_array_equal(found["latents"], np.full((40, 3), expected, np.float16))
     np.testing.assert_array_equal(found["embedding"], np.full((40, 2), expected, np.float32))
@@ -92,13 +98,13 @@ def test_many_images_are_taken_evenly(tmp_path: Path) -> None:
     stored = np.zeros((1203, 3, 96, 96), np.uint8)
     stored[:, 0] = (np.arange(1203) // 6)[:, None, None]
     data = replace(DATA, test=Split(stored, (np.arange(1203) // 121 + 1).astype(np.uint8)))
-    write_portrait(tmp_path / "model", tmp_path, Scaled(1), data, CPU)
-    sample = store.read_npz(tmp_path / TEST_SAMPLE)
+    write_summary(tmp_path / "model", tmp_path, Scaled(1), data, CPU)
+    sample = store.read_npz(RunFiles(tmp_path).test_sample)
     assert len(sample["positions"]) == MOST_IMAGES
     assert set(np.diff(sample["positions"])) == {2, 3}
     np.testing.assert_array_equal(sample["images"][:, 0, 0, 0], sample["positions"] // 6)
     np.testing.assert_array_equal(sample["labels"], sample["positions"] // 121 + 1)
-    np.testing.assert_array_equal(store.read_npz(tmp_path / "model" / PORTRAIT)["positions"], sample["positions"])
+    np.testing.assert_array_equal(store.read_npz(files(tmp_path).summary)["positions"], sample["positions"])
 
 
 def test_groups_far_apart_stay_apart_in_the_plane() -> None:
@@ -115,6 +121,6 @@ def test_groups_far_apart_stay_apart_in_the_plane() -> None:
 
 
 def test_the_studys_encoder_is_a_module_like_any_other(tmp_path: Path) -> None:
-    found = portrait(tmp_path, cnn_encoder())
+    found = summary(tmp_path, cnn_encoder())
     assert found["latents"].shape == (40, 256)
     assert found["filters"].shape == (32, 3, 3, 3)

@@ -9,12 +9,11 @@ import pytest
 from pse_repro.config.study import Budget, Model, Study
 from pse_repro.data.stl10 import Dataset, Split
 from pse_repro.errors import NotFitError, UsageError
-from pse_repro.progress.stages import Progress
 from pse_repro.run.requirements import check_images
 from pse_repro.run.runner import run_study
 from pse_repro.study.cells import expand
 from pse_repro.study.load import load_study, study_protocols
-from tests.support.tiny import CPU, protocol
+from tests.support.tiny import context, protocol
 
 STUDY = Study("tiny", "reduced", "paper", 1, (Model("cnn", "mse"),), folds=2, evaluations=("finetune", "frozen"))
 
@@ -50,7 +49,7 @@ def test_too_few_images_are_refused_before_a_run_directory_exists(
     study = replace(STUDY, evaluations=(evaluation,))  # type: ignore[arg-type]
     under = protocol(batch_size=9 if "unlabeled" in few else 8)
     with pytest.raises(NotFitError, match=message):
-        run_study(study, [under], 1, images(**few), CPU, tmp_path / "run", Progress(quiet=True))
+        run_study(study, [under], 1, context(tmp_path / "run", images(**few)))
     assert not (tmp_path / "run").exists()
 
 
@@ -70,7 +69,7 @@ def test_too_few_images_are_refused_before_a_run_directory_exists(
 def test_as_few_as_that_are_enough(few: dict[str, int], evaluation: str, tmp_path: Path) -> None:
     study = replace(STUDY, evaluations=(evaluation,), folds=1)  # type: ignore[arg-type]
     under = protocol(downstream_max_epochs=1)
-    assert run_study(study, [under], 1, images(**few), CPU, tmp_path / "run", Progress(quiet=True)) == {}
+    assert run_study(study, [under], 1, context(tmp_path / "run", images(**few))) == {}
 
 
 def test_folds_are_those_of_the_protocol() -> None:

@@ -13,8 +13,8 @@ from pse_repro.objectives.pse import PSE
 from pse_repro.progress.now import now_folder, read_nows
 from pse_repro.progress.stages import Progress
 from pse_repro.run.runner import run_study
-from pse_repro.study.record import open_record, read_results
-from tests.support.tiny import CPU, dataset, protocol
+from pse_repro.study.record import Run
+from tests.support.tiny import context, protocol
 
 pytestmark = pytest.mark.usefixtures("tiny_models")
 STUDY = Study("tiny", "reduced", "paper", 1, (Model("cnn", "mse"), Model("cnn", "pse", 3.0)), folds=1)
@@ -23,16 +23,16 @@ ONE = replace(STUDY, models=STUDY.models[:1], evaluations=("knn",))
 
 def run(folder: Path, study: Study = STUDY, protocols: list[Protocol] | None = None, seeds: int = 1) -> dict[str, str]:
     chosen = protocols or [protocol(downstream_max_epochs=1)]
-    return run_study(study, chosen, seeds, dataset(), CPU, folder, Progress(quiet=True))
+    return run_study(study, chosen, seeds, context(folder))
 
 
 def test_results_carry_their_conditions_and_the_record_comes_back(tmp_path: Path) -> None:
     assert run(tmp_path) == {}
-    results = read_results(tmp_path)
+    results = Run.open(tmp_path).results
     conditions = results[["study", "data", "device", "precision", "scale"]].drop_duplicates().to_numpy().tolist()
     assert conditions == [["tiny", "embedded-sample", "cpu", "fp32", "reduced"]]
     assert set(results["sigma"]) == {"", "3"}
-    record = open_record(tmp_path)
+    record = Run.open(tmp_path)
     assert record.study == STUDY
     assert record.protocols == [protocol(downstream_max_epochs=1)]
 
@@ -59,9 +59,9 @@ def test_while_it_runs_others_can_see_it_and_afterwards_nothing_is_left(
 def test_seeds_can_be_added_to_a_run_and_keep_the_first_ones(tmp_path: Path) -> None:
     frozen = replace(STUDY, evaluations=("frozen",))
     run(tmp_path, frozen)
-    before = read_results(tmp_path)
+    before = Run.open(tmp_path).results
     run(tmp_path, frozen, seeds=2)
-    after = read_results(tmp_path)
+    after = Run.open(tmp_path).results
     assert set(after["seed"]) == {"0", "1"}
     assert after[after["seed"] == "0"]["value"].tolist() == before["value"].tolist()
 
@@ -69,7 +69,7 @@ def test_seeds_can_be_added_to_a_run_and_keep_the_first_ones(tmp_path: Path) -> 
 def test_two_protocols_stand_side_by_side(tmp_path: Path) -> None:
     both = [protocol(downstream_max_epochs=1), protocol("as-described", downstream_max_epochs=1)]
     run(tmp_path, ONE, both)
-    counts = read_results(tmp_path)["protocol"].value_counts()
+    counts = Run.open(tmp_path).results["protocol"].value_counts()
     assert counts["as-released"] == counts["as-described"]
 
 
@@ -79,7 +79,7 @@ def test_a_cell_that_diverges_is_recorded_and_the_others_go_on(tmp_path: Path, m
     failed = run(tmp_path, replace(STUDY, models=(Model("cnn", "pse", 4.0), Model("cnn", "pse", 3.0))))
     assert list(failed) == ["as-released/cnn-pse-4-seed0"]
     assert "train_loss is nan in epoch 0" in failed["as-released/cnn-pse-4-seed0"]
-    assert set(read_results(tmp_path)["sigma"]) == {"3"}
+    assert set(Run.open(tmp_path).results["sigma"]) == {"3"}
     assert (tmp_path / "cells/as-released/cnn-pse-4-seed0/failed.json").exists()
 
 
@@ -96,39 +96,39 @@ def test_too_small_a_budget_leaves_no_record_that_would_refuse_the_right_one(tmp
 
 
 def evaluations(folder: Path) -> set[str]:
-    return set(read_results(folder)["evaluation"]) - {"pretrain"}
+    return set(Run.open(folder).results["evaluation"]) - {"pretrain"}
 
 
 def test_a_run_keeps_the_evaluations_that_it_had_and_fresh_begins_without_them(tmp_path: Path) -> None:
     folder = tmp_path / "run"
     run(folder, ONE)
-    before = read_results(folder)
+    before = Run.open(folder).results
     linear = replace(ONE, evaluations=("linear",))
     assert run(folder, linear) == {}
-    assert open_record(folder).study.evaluations == ("knn", "linear")
+    assert Run.open(folder).study.evaluations == ("knn", "linear")
     assert evaluations(folder) == {"knn", "linear"}
     assert run(folder, ONE) == {}  # fewer than it has had
-    after = read_results(folder)
+    after = Run.open(folder).results
     assert evaluations(folder) == {"knn", "linear"}
     assert after[after["evaluation"] != "linear"]["value"].tolist() == before["value"].tolist()
-    run_study(linear, [protocol()], 1, dataset(), CPU, folder, Progress(quiet=True), fresh=True)
-    assert open_record(folder).study.evaluations == ("linear",)
+    run_study(linear, [protocol()], 1, context(folder), fresh=True)
+    assert Run.open(folder).study.evaluations == ("linear",)
     assert evaluations(folder) == {"linear"}
 
 
 def test_what_is_no_run_is_refused(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="not a run directory"):
-        open_record(tmp_path)
+        Run.open(tmp_path)
     (tmp_path / "run.json").write_text('{"study": {}}')
     with pytest.raises(UsageError, match="not a record of this kit"):
-        open_record(tmp_path)
+        Run.open(tmp_path)
 
 
 def test_baselines_stand_in_the_same_results_and_are_done_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     study = replace(ONE, baselines=("pixels", "pca", "random"))
     both = [protocol(downstream_max_epochs=1), protocol("as-described", downstream_max_epochs=1)]
     assert run(tmp_path, study, both) == {}
-    results = read_results(tmp_path)
+    results = Run.open(tmp_path).results
     linear = results[results["evaluation"] == "linear"]
     assert set(zip(linear["protocol"], linear["encoder"], linear["fold"], strict=True)) == {
         (name, encoder, fold)
@@ -140,12 +140,12 @@ def test_baselines_stand_in_the_same_results_and_are_done_once(tmp_path: Path, m
     assert set(untrained["evaluation"]) == {"pretrain", "knn"}
     monkeypatch.setattr("pse_repro.run.baselines.Baseline", None)
     assert run(tmp_path, study, both) == {}
-    assert read_results(tmp_path).equals(results)
+    assert Run.open(tmp_path).results.equals(results)
 
 
 def test_an_evaluation_later_on_keeps_the_rows_of_the_baselines(tmp_path: Path) -> None:
     study = replace(ONE, baselines=("pca",))
     run(tmp_path, study)
     chosen = [protocol(downstream_max_epochs=1)]
-    run_study(study, chosen, 1, dataset(), CPU, tmp_path, Progress(quiet=True), evaluations=("knn",))
-    assert set(read_results(tmp_path)["encoder"]) == {"cnn", "pca"}
+    run_study(study, chosen, 1, context(tmp_path, evaluations=("knn",)))
+    assert set(Run.open(tmp_path).results["encoder"]) == {"cnn", "pca"}

@@ -13,7 +13,7 @@ from pse_repro.errors import CellError
 from pse_repro.progress.stages import Progress
 from pse_repro.run.task import Task, run_cell, run_task, sharing_a_checkpoint
 from pse_repro.study.cells import Cell
-from tests.support.tiny import CPU, cell, dataset, protocol, write_images
+from tests.support.tiny import cell, context, protocol, write_images
 
 pytestmark = pytest.mark.usefixtures("tiny_models")
 
@@ -52,7 +52,7 @@ def test_a_cell_s_epochs_go_to_its_log_with_what_it_is_trained_with(
 
     monkeypatch.setattr("pse_repro.run.task.CellRun", Measured)
     monkeypatch.setattr("pse_repro.run.task.open_scalars", open_log)
-    run_cell(cell(), dataset(), CPU, tmp_path, Progress(quiet=True), None, "tensorboard")
+    run_cell(cell(), context(tmp_path, log_to="tensorboard"))
     assert logged == [("pre-train", 0, {"train_loss": 1.0})]
     ((log_to, directory, name, parameters),) = opened
     assert (log_to, directory, name) == ("tensorboard", tmp_path, cell().name)
@@ -81,7 +81,7 @@ def test_a_task_opens_the_same_images_and_gives_the_cells_in_order(
 
     monkeypatch.setattr("pse_repro.run.task.CellRun", Recorded)
     subset = Subset(unlabeled=30)
-    outcomes = run_task(Task(cells, data.place, data.name, data.md5, subset, CPU, tmp_path, None, True))
+    outcomes = run_task(Task(cells, context(tmp_path, data).portable(subset)))
     assert [outcome.cell for outcome in outcomes] == list(cells)
     assert [outcome.error for outcome in outcomes] == ["", "diverged"]
     assert outcomes[1].rows is None

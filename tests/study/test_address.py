@@ -12,10 +12,11 @@ from pse_repro.config.switches import all_switches
 from pse_repro.evaluation.registry import EVALUATION_SWITCHES
 from pse_repro.progress.stages import Progress
 from pse_repro.run.cell import CellRun
-from pse_repro.study.address import cell_folder, evaluation_folder, model_folder
+from pse_repro.study.address import CellFiles
 from pse_repro.study.cells import Cell
-from pse_repro.study.store import asked_seeds, write_json
-from tests.support.tiny import CPU, cell, dataset, protocol
+from pse_repro.study.record import Run
+from pse_repro.study.store import write_json
+from tests.support.tiny import cell, context, dataset, protocol
 
 RUN = Path("run")
 MODEL = {1, 2, 3, 4, 5, 6, 14}  # switches that change the pre-training
@@ -35,16 +36,18 @@ def turned(number: int) -> Cell:
 @pytest.mark.parametrize("number", range(1, 15))
 def test_a_switch_moves_what_it_touches_and_nothing_else(number: int) -> None:
     before, after = turned(0), turned(number)
-    assert (model_folder(RUN, after) != model_folder(RUN, before)) == (number in MODEL)
-    moved = {e for e in EVALUATION_SWITCHES if evaluation_folder(RUN, after, e) != evaluation_folder(RUN, before, e)}
+    assert (CellFiles(RUN, after).model != CellFiles(RUN, before).model) == (number in MODEL)
+    moved = {
+        e for e in EVALUATION_SWITCHES if CellFiles(RUN, after).evaluation(e) != CellFiles(RUN, before).evaluation(e)
+    }
     assert moved == {name for name, numbers in MOVES.items() if number in numbers}
-    assert cell_folder(RUN, after) != cell_folder(RUN, before)
+    assert CellFiles(RUN, after).folder != CellFiles(RUN, before).folder
 
 
 @pytest.mark.parametrize("number", [1, 2, 3])
 def test_the_kernel_is_nothing_to_models_without_one(number: int) -> None:
     cells = [cell(under=load_protocol(name)) for name in ("as-released", f"as-released+{number}")]
-    assert len({model_folder(RUN, each) for each in cells}) == 1
+    assert len({CellFiles(RUN, each).model for each in cells}) == 1
 
 
 def test_every_switch_is_accounted_for() -> None:
@@ -55,12 +58,12 @@ def test_every_switch_is_accounted_for() -> None:
     "setting", [{"learning_rate": 1.0}, {"validation_fraction": 0.5}, {"pretrain_clip_norm": 9.0}, {"batch_size": 5}]
 )
 def test_settings_of_the_pretraining_move_the_model(setting: dict[str, object]) -> None:
-    assert model_folder(RUN, cell(under=protocol(**setting))) != model_folder(RUN, cell())
+    assert CellFiles(RUN, cell(under=protocol(**setting))).model != CellFiles(RUN, cell()).model
 
 
 def test_seed_objective_and_length_move_the_model() -> None:
     others = [replace(cell(), seed=1), cell("pse", 3), cell("pse", 4), cell(epochs=9)]
-    assert len({model_folder(RUN, other) for other in (cell(), *others)}) == 5
+    assert len({CellFiles(RUN, other).model for other in (cell(), *others)}) == 5
 
 
 @pytest.mark.usefixtures("tiny_models")
@@ -70,7 +73,7 @@ def test_what_is_shared_is_done_once_and_what_is_not_is_done_anew(
     def rows(**switches: object) -> pd.DataFrame:
         under = replace(protocol(switches=switches), name="-".join(["p", *map(str, switches.values())]))
         with Progress(quiet=True) as progress:
-            return CellRun(cell(under=under), dataset(test=37), CPU, tmp_path, progress).run()
+            return CellRun(cell(under=under), context(tmp_path, dataset(test=37), progress=progress)).run()
 
     first = rows()
     monkeypatch.setattr("pse_repro.run.pretrain.Pretraining", None)  # from here on nothing is pre-trained
@@ -90,9 +93,9 @@ def _values(rows: pd.DataFrame, evaluation: str) -> list[float]:
 
 
 def test_the_seeds_of_a_run_are_those_asked_for_or_begun_whichever_are_more(tmp_path: Path) -> None:
-    assert asked_seeds(tmp_path) == 1
+    assert Run.open(tmp_path).requested_seeds == 1
     (tmp_path / "models" / "cnn-mse-seed1-0123abcd").mkdir(parents=True)
-    assert asked_seeds(tmp_path) == 2
+    assert Run.open(tmp_path).requested_seeds == 2
     for asked, expected in ((1, 2), (5, 5)):
         write_json(tmp_path / "asked.json", {"seeds": asked, "jobs": 1})
-        assert asked_seeds(tmp_path) == expected
+        assert Run.open(tmp_path).requested_seeds == expected

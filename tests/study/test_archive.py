@@ -16,8 +16,7 @@ from hypothesis import strategies as st
 
 from pse_repro.commands import results as commands
 from pse_repro.errors import NotFitError, UsageError
-from pse_repro.study import archive
-from pse_repro.study.archive import SUMS, is_archive, opened, write_archive
+from pse_repro.study.archive import SUMS, is_archive, open_run_or_archive, write_archive
 from tests.support.stored_run import store_run, study
 
 DOCUMENTS = {"README.txt": "what it is\n"}
@@ -65,7 +64,7 @@ def summed(members: dict[str, bytes], top: str = "x") -> dict[str, bytes]:
 
 
 def refusal(path: Path) -> str:
-    with pytest.raises(NotFitError) as caught, opened(path):
+    with pytest.raises(NotFitError) as caught, open_run_or_archive(path):
         pass
     assert "\n" not in str(caught.value)
     assert str(path) in str(caught.value)
@@ -76,9 +75,9 @@ def refusal(path: Path) -> str:
 @pytest.mark.parametrize("weights", [False, True])
 def test_a_run_comes_back_with_its_own_files_alone(run: Path, tmp_path: Path, suffix: str, weights: bool) -> None:
     archive = write_archive(run, tmp_path / f"out{suffix}", DOCUMENTS, weights)
-    with opened(archive) as found:
-        assert found.name == "tiny"
-        came = contents(found)
+    with open_run_or_archive(archive) as found:
+        assert found.directory.name == "tiny"
+        came = contents(found.directory)
     foreign = (".lock", ".part", "notes.txt")
     own = {name: content for name, content in contents(run).items() if not name.endswith(foreign)}
     if not weights:
@@ -86,7 +85,7 @@ def test_a_run_comes_back_with_its_own_files_alone(run: Path, tmp_path: Path, su
     sums = came.pop(SUMS).decode()
     assert came == own | {"README.txt": b"what it is\n"}
     assert sums == "".join(f"{hashlib.sha256(came[name]).hexdigest()}  {name}\n" for name in sorted(came))
-    assert not found.exists()  # the context has ended
+    assert not found.directory.exists()  # the context has ended
 
 
 @FORMATS
@@ -102,9 +101,9 @@ def test_two_exports_of_one_run_are_identical(run: Path, tmp_path: Path, suffix:
 def test_an_archive_is_compared_as_its_run_is_with_claims_and_all(tmp_path: Path, suffix: str) -> None:
     directory = tmp_path / "tiny"
     store_run(directory, study(), seeds=2, data={"name": "photos", "md5": {}})
-    with opened(write_archive(directory, tmp_path / f"out{suffix}", {})) as found:
-        ours = commands.compare(found, None, "json", strict=False, junit=None)
-        effects = commands.explain(found, "json")
+    with open_run_or_archive(write_archive(directory, tmp_path / f"out{suffix}", {})) as found:
+        ours = commands.compare(found.directory, None, "json", strict=False, junit=None)
+        effects = commands.explain(found.directory, "json")
     assert ours == commands.compare(directory, None, "json", strict=False, junit=None)
     assert '"claims": [' in ours[0]
     assert effects == commands.explain(directory, "json")
@@ -123,21 +122,19 @@ def test_other_tools_read_it(run: Path, tmp_path: Path) -> None:
 def test_directories_and_tables_are_what_they_are(run: Path) -> None:
     for path in (run, run / "results.csv", run / "nothing-there"):
         assert not is_archive(path)
-        with opened(path) as found:
-            assert found == path
 
 
 def test_an_archive_is_known_whatever_it_is_called(run: Path, tmp_path: Path) -> None:
     for suffix in (".tar.gz", ".zip"):
         renamed = write_archive(run, tmp_path / f"out{suffix}", {}).rename(tmp_path / "results")
-        with opened(renamed) as found:
-            assert (found / "run.json").is_file()
+        with open_run_or_archive(renamed) as found:
+            assert found.run_files.record.is_file()
 
 
 def test_a_file_that_vanishes_meanwhile_is_left_out(run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(archive, "_files", lambda *_: ["run.json", "models/x/state.safetensors"])
-    with opened(write_archive(run, tmp_path / "out.zip", {}, weights=True)) as found:
-        assert set(contents(found)) == {"run.json", SUMS}
+    monkeypatch.setattr("pse_repro.study.archive._files", lambda *_: ["run.json", "models/x/state.safetensors"])
+    with open_run_or_archive(write_archive(run, tmp_path / "out.zip", {}, weights=True)) as found:
+        assert set(contents(found.directory)) == {"run.json", SUMS}
 
 
 @FORMATS
@@ -273,7 +270,7 @@ def test_damage_anywhere_is_refused_or_harmless(suffix: str, where: float, bit: 
         path = Path(folder) / f"x{suffix}"
         path.write_bytes(content)
         try:
-            with opened(path) as found:
+            with open_run_or_archive(path) as found:
                 del (came := contents(found))[SUMS]
                 assert came == FILES
         except NotFitError as error:
@@ -290,5 +287,5 @@ def test_a_full_disk_is_not_taken_for_a_damaged_archive(
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr("pse_repro.study.archive._write", full)
-    with pytest.raises(OSError, match="No space left on device"), opened(archive):
+    with pytest.raises(OSError, match="No space left on device"), open_run_or_archive(archive):
         pass

@@ -11,11 +11,11 @@ import pytest
 from pse_repro.config.study import Model, Study
 from pse_repro.errors import NotFitError
 from pse_repro.study import store
-from pse_repro.study.address import evaluation_folder, model_folder
+from pse_repro.study.address import CellFiles
 from pse_repro.study.cells import Cell, expand
 from pse_repro.study.load import load_study, study_protocols
 from pse_repro.study.predictions import Predictions
-from pse_repro.study.record import Record, open_record
+from pse_repro.study.record import Run
 
 LABELS = np.arange(2000) % 10 + 1  # as STL-10's files have them
 MODELS = (Model("cnn", "mse"), Model("cnn", "pse", 3.0))
@@ -36,7 +36,7 @@ def store_predictions(
     mse: Callable[[Cell], float] = lambda _: 0.01,
     data: str = "stl10",
     metrics: Callable[[Cell, str], dict[str, float]] = lambda _, __: {},
-) -> Record:
+) -> Run:
     """Store a run; `likely(cell, evaluation, fold)` are the probabilities (N,) of the labels, right above a half.
 
     What they leave goes to the class after the label. `metrics` are those of "cluster", and others of "pretrain".
@@ -46,16 +46,16 @@ def store_predictions(
     store.write_json(directory / "run.json", json.loads(json.dumps(settings | {"device": "cpu", "precision": "fp32"})))
     for cell in expand(study, protocols, seeds):
         pretrained = {"validation_mse": mse(cell)} | metrics(cell, "pretrain")
-        store.write_json(model_folder(directory, cell) / "pretrain.json", {"metrics": pretrained})
+        store.write_json(CellFiles(directory, cell).pretraining, {"metrics": pretrained})
         for evaluation in cell.evaluations:
             if evaluation == "cluster":
-                path = evaluation_folder(directory, cell, evaluation) / "measures.json"
+                path = CellFiles(directory, cell).measures(evaluation)
                 store.write_json(path, {"metrics": metrics(cell, evaluation)})
                 continue
             for fold in range(1, cell.folds + 1):
-                path = evaluation_folder(directory, cell, evaluation) / f"fold-{fold}.npz"
+                path = CellFiles(directory, cell).fold(evaluation, fold)
                 store.write_npz(path, probabilities=probabilities(likely(cell, evaluation, fold)), labels=LABELS)
-    return open_record(directory)
+    return Run.open(directory)
 
 
 def probabilities(likely_N: np.ndarray) -> np.ndarray:
@@ -73,11 +73,11 @@ def drawn(cell: Cell, evaluation: str, fold: int) -> np.ndarray:
 def fold_path(directory: Path, fold: int = 2, evaluation: str = "frozen", seed: int = 0) -> Path:
     """A fold of CNN-MSE."""
     cell = expand(study(), study_protocols(study()), seed + 1)[seed * len(MODELS)]
-    return evaluation_folder(directory, cell, evaluation) / f"fold-{fold}.npz"
+    return CellFiles(directory, cell).fold(evaluation, fold)
 
 
 def test_correctness_in_the_order_of_the_test_set(tmp_path: Path) -> None:
-    found = Predictions(tmp_path, store_predictions(tmp_path, study(), drawn, seeds=2))
+    found = Predictions(store_predictions(tmp_path, study(), drawn, seeds=2))
     cell = expand(study(), study_protocols(study()), 2)[-1]
     likely = np.array([drawn(cell, "frozen", fold) for fold in (1, 2)])
     correct = found.correct("as-released", "cnn-pse-3", "frozen", 1)
@@ -88,7 +88,7 @@ def test_correctness_in_the_order_of_the_test_set(tmp_path: Path) -> None:
 
 
 def test_what_a_run_covers_and_what_is_complete(tmp_path: Path) -> None:
-    found = Predictions(tmp_path, store_predictions(tmp_path, study(baselines=("random",)), drawn))
+    found = Predictions(store_predictions(tmp_path, study(baselines=("random",)), drawn))
     assert found.covers("cnn-pse-3", "frozen")
     assert found.covers("cnn-mse", "pretrain")
     assert found.covers("cnn-random", "finetune")
@@ -102,12 +102,12 @@ def test_what_a_run_covers_and_what_is_complete(tmp_path: Path) -> None:
 
 def test_a_run_that_has_only_begun_has_no_seeds(tmp_path: Path) -> None:
     record = store_predictions(tmp_path, study(), drawn, seeds=0)
-    assert list(Predictions(tmp_path, record).seeds) == []
+    assert list(Predictions(record).seeds) == []
 
 
 def test_metrics_of_the_pretraining(tmp_path: Path) -> None:
     record = store_predictions(tmp_path, study(), drawn, seeds=2, mse=lambda cell: 0.1 + cell.seed)
-    found = Predictions(tmp_path, record)
+    found = Predictions(record)
     assert found.metric("as-released", "cnn-mse", "pretrain", "validation_mse", 1) == 1.1
     assert found.metric("as-released", "cnn-mse", "pretrain", "loss_of_something_else", 1) is None
 
@@ -115,7 +115,7 @@ def test_metrics_of_the_pretraining(tmp_path: Path) -> None:
 def test_metrics_of_the_clusters(tmp_path: Path) -> None:
     clustered = study(evaluations=("linear", "cluster"))
     record = store_predictions(tmp_path, clustered, drawn, metrics=lambda cell, _: {"nmi": len(cell.model.name)})
-    found = Predictions(tmp_path, record)
+    found = Predictions(record)
     assert found.covers("cnn-mse", "cluster")
     assert found.complete("as-released", "cnn-mse", "cluster", 0)
     assert found.metric("as-released", "cnn-pse-3", "cluster", "nmi", 0) == 9
@@ -130,7 +130,7 @@ def test_metrics_of_the_clusters(tmp_path: Path) -> None:
 def test_a_metric_that_is_no_number_is_refused(tmp_path: Path, value: object) -> None:
     record = store_predictions(tmp_path, study(), drawn, mse=lambda _: value)  # type: ignore[arg-type, return-value]
     with pytest.raises(NotFitError, match=r"validation_mse is .*; expected a finite number"):
-        Predictions(tmp_path, record).metric("as-released", "cnn-mse", "pretrain", "validation_mse", 0)
+        Predictions(record).metric("as-released", "cnn-mse", "pretrain", "validation_mse", 0)
 
 
 def other_label(labels: np.ndarray) -> np.ndarray:
@@ -150,7 +150,7 @@ def other_label(labels: np.ndarray) -> np.ndarray:
 def test_a_fold_that_does_not_fit_is_refused_in_one_line(
     tmp_path: Path, arrays: dict[str, np.ndarray], message: str
 ) -> None:
-    found = Predictions(tmp_path, store_predictions(tmp_path, study(), drawn))
+    found = Predictions(store_predictions(tmp_path, study(), drawn))
     found.correct("as-released", "cnn-pse-3", "frozen", 0)
     store.write_npz(fold_path(tmp_path), **arrays)
     with pytest.raises(NotFitError, match=message) as caught:

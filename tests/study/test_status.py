@@ -11,8 +11,8 @@ import pytest
 from pse_repro.errors import UsageError
 from pse_repro.progress.now import Now, now_folder
 from pse_repro.study import store
-from pse_repro.study.address import cell_folder, evaluation_folder, model_folder
-from pse_repro.study.record import read_results
+from pse_repro.study.address import CellFiles
+from pse_repro.study.record import Run
 from pse_repro.study.status import is_held, read_status
 from pse_repro.study.survey import TimeLeft
 from tests.progress.test_now import dead_process, written_by
@@ -37,8 +37,8 @@ def test_a_run_that_is_done(run: Path) -> None:
 
 def test_the_results_are_those_of_the_table(run: Path) -> None:
     cells = stored(run)
-    os.utime(cell_folder(run, cells[0]) / "provenance.json", (LONG_AGO + 99, LONG_AGO + 99))
-    table = read_results(run)
+    os.utime(CellFiles(run, cells[0]).provenance, (LONG_AGO + 99, LONG_AGO + 99))
+    table = Run.open(run).results
     rows = table[table["fold"].eq("ensemble") & table["metric"].eq("top1") & table["objective"].eq("mse")]
     expected = dict(zip(rows["evaluation"], rows["value"], strict=True))
     newest = read_status(run).results[0]
@@ -71,7 +71,7 @@ def test_baselines_on_pixels_are_part_of_a_run(run: Path) -> None:
 
 def test_a_model_that_is_pre_trained_alone_is_not_done(run: Path) -> None:
     first, _ = stored(run)
-    shutil.rmtree(evaluation_folder(run, first, "frozen"))
+    shutil.rmtree(CellFiles(run, first).evaluation("frozen"))
     assert read_status(run).done == 1
 
 
@@ -90,9 +90,9 @@ def test_phases_of_the_cell_in_progress(run: Path) -> None:
     _, second = stored(run)
     undo(run, second)
     assert working(run) == [(second.name, "pretrain", 0, 5)]
-    folds = [evaluation_folder(run, second, "finetune") / f"fold-{number}.npz" for number in (1, 2)]
-    folds += [evaluation_folder(run, second, "frozen") / f"fold-{number}.npz" for number in (1, 2)]
-    store.write_json(model_folder(run, second) / "pretrain.json", {"seconds": 3.0})
+    folds = [CellFiles(run, second).fold("finetune", number) for number in (1, 2)]
+    folds += [CellFiles(run, second).fold("frozen", number) for number in (1, 2)]
+    store.write_json(CellFiles(run, second).pretraining, {"seconds": 3.0})
     seen = []
     for path in folds:
         seen += working(run)
@@ -120,7 +120,7 @@ def test_side_by_side_every_cell_that_is_run_is_shown_and_no_other(run: Path) ->
     assert [name for name, *_ in working(run)] == [first.name]
     write_state(run, second, [1.0])
     assert [name for name, *_ in working(run)] == [first.name, second.name]
-    os.utime(model_folder(run, second) / "state.safetensors", (1.0, 1.0))  # of an earlier go
+    os.utime(CellFiles(run, second).state, (1.0, 1.0))  # of an earlier go
     assert [name for name, *_ in working(run)] == [first.name]
 
 
@@ -129,10 +129,10 @@ def test_side_by_side_a_group_goes_on_with_its_next_cell(run: Path) -> None:
     first, second, _, second_again = stored(run, epochs=9, protocols=("as-released", "as-released+7"))
     now = time.time()
     for cell in (first, second_again):
-        shutil.rmtree(cell_folder(run, cell))
-    shutil.rmtree(model_folder(run, first))
-    shutil.rmtree(evaluation_folder(run, second_again, "finetune"))
-    for path in (cell_folder(run, second) / "provenance.json", model_folder(run, second) / "pretrain.json"):
+        shutil.rmtree(CellFiles(run, cell).folder)
+    shutil.rmtree(CellFiles(run, first).model)
+    shutil.rmtree(CellFiles(run, second_again).evaluation("finetune"))
+    for path in (CellFiles(run, second).provenance, CellFiles(run, second).pretraining):
         os.utime(path, (now, now))
     write_state(run, first, [1.0])
     assert working(run) == [(first.name, "pretrain", 1, 9), (second_again.name, "finetune", 0, 2)]
@@ -141,8 +141,8 @@ def test_side_by_side_a_group_goes_on_with_its_next_cell(run: Path) -> None:
 def test_one_after_another_a_pre_training_that_waits_for_its_second_cell_is_not_in_progress(run: Path) -> None:
     *_, first_again, second_again = stored(run, protocols=("as-released", "as-released+7"))
     for cell in (first_again, second_again):
-        shutil.rmtree(cell_folder(run, cell))
-        shutil.rmtree(evaluation_folder(run, cell, "finetune"))
+        shutil.rmtree(CellFiles(run, cell).folder)
+        shutil.rmtree(CellFiles(run, cell).evaluation("finetune"))
     now = time.time()
     for path in run.glob("models/*/pretrain.json"):
         os.utime(path, (now, now))  # in this go
@@ -162,7 +162,7 @@ def test_dead_processes_and_torn_files_say_nothing(run: Path) -> None:
 def test_a_failure_counts_until_it_is_tried_again(run: Path) -> None:
     first, second = stored(run)
     undo(run, second)
-    path = cell_folder(run, second) / "failed.json"
+    path = CellFiles(run, second).failed
     store.write_json(path, {"error": "cnn-pse-3: validation_loss is nan in epoch 3"})
     found = read_status(run)
     assert (found.state, list(found.failed)) == ("failed", [second.name])

@@ -11,7 +11,7 @@ import pytest
 
 from pse_repro.progress.now import Now, now_folder
 from pse_repro.study import store
-from pse_repro.study.address import cell_folder, model_folder
+from pse_repro.study.address import CellFiles
 from pse_repro.study.status import read_status
 from pse_repro.study.status_text import render_status
 from tests.progress.test_now import written_by
@@ -63,11 +63,11 @@ def test_one_screen_of_80_columns_however_much_there_is(tmp_path: Path) -> None:
     run = tmp_path / ("a-long-name" * 9)
     protocols = ("as-released", *(f"as-released+{number}" for number in range(1, 9)))
     cells = stored(run, seeds=2, protocols=protocols, epochs=9)
-    broken = {model_folder(run, cell): cell for cell in cells[8:]}
+    broken = {CellFiles(run, cell).model: cell for cell in cells[8:]}
     for number, cell in enumerate(broken.values()):
         undo(run, cell)
         if number % 2:
-            store.write_json(cell_folder(run, cell) / "failed.json", {"error": "no " * 99})
+            store.write_json(CellFiles(run, cell).failed, {"error": "no " * 99})
         else:
             write_state(run, cell, [1.0])
     with store.locked(run):

@@ -78,21 +78,21 @@ def test_a_failed_write_leaves_what_was_there_and_no_rubbish(tmp_path: Path, mon
 
 def test_a_run_of_other_settings_is_refused_by_the_name_of_the_setting(tmp_path: Path) -> None:
     settings = {"precision": "fp32", "protocols": [{"name": "a"}], "study": {"folds": 5, "epochs": 2}}
-    store.open_run(tmp_path, settings, fresh=False)
-    store.open_run(tmp_path, settings, fresh=False)  # the same: goes on
+    store.prepare_run(tmp_path, settings, fresh=False)
+    store.prepare_run(tmp_path, settings, fresh=False)  # the same: goes on
     with pytest.raises(UsageError, match=r"study.folds = 5, and now it is 2"):
-        store.open_run(tmp_path, settings | {"study": {"folds": 2, "epochs": 2}}, fresh=False)
+        store.prepare_run(tmp_path, settings | {"study": {"folds": 2, "epochs": 2}}, fresh=False)
     assert json.loads((tmp_path / "run.json").read_text()) == settings
 
 
 def test_evaluations_may_be_added_to_a_run_and_what_shapes_it_may_not_change(tmp_path: Path) -> None:
     settings = {"precision": "fp32", "study": {"folds": 5, "evaluations": ["frozen"]}}
     more = {"precision": "fp32", "study": {"folds": 5, "evaluations": ["frozen", "knn"]}}
-    store.open_run(tmp_path, settings, fresh=False)
-    store.open_run(tmp_path, more, fresh=False)
+    store.prepare_run(tmp_path, settings, fresh=False)
+    store.prepare_run(tmp_path, more, fresh=False)
     assert store.read_json(tmp_path / "run.json") == more
     with pytest.raises(UsageError, match=r"study.folds = 5, and now it is 1"):
-        store.open_run(tmp_path, {"precision": "fp32", "study": {"folds": 1, "evaluations": ["knn"]}}, fresh=False)
+        store.prepare_run(tmp_path, {"precision": "fp32", "study": {"folds": 1, "evaluations": ["knn"]}}, fresh=False)
     assert store.read_json(tmp_path / "run.json") == more
 
 
@@ -101,7 +101,7 @@ def test_what_a_killed_process_left_half_written_is_removed(tmp_path: Path) -> N
     half.parent.mkdir(parents=True)
     store.write_json(tmp_path / "run.json", {"study": {"folds": 5}})
     half.write_bytes(b"half")
-    store.open_run(tmp_path, {"study": {"folds": 5}}, fresh=False)
+    store.prepare_run(tmp_path, {"study": {"folds": 5}}, fresh=False)
     assert not half.exists()
 
 
@@ -109,26 +109,26 @@ def test_what_others_keep_beside_a_run_is_left_alone(tmp_path: Path) -> None:
     run, elsewhere = tmp_path / "run", tmp_path / "elsewhere"
     kept = [run / ".film.mkv.part", run / "films" / ".x.json.123.part", run / "cells" / ".film.mkv.part"]
     kept.append(elsewhere / ".x.json.123.part")
-    store.open_run(empty_folder(run), {"study": {}}, fresh=False)
+    store.prepare_run(empty_folder(run), {"study": {}}, fresh=False)
     for path in kept:
         path.parent.mkdir(exist_ok=True)
         path.touch()
     (run / "models").symlink_to(elsewhere)
-    store.open_run(run, {"study": {}}, fresh=False)
+    store.prepare_run(run, {"study": {}}, fresh=False)
     assert all(path.is_file() for path in kept)
 
 
 def test_a_process_killed_while_it_wrote_the_record_leaves_an_empty_run(tmp_path: Path) -> None:
     (tmp_path / ".run.json.123.part").write_bytes(b"{")
-    store.open_run(tmp_path, {"study": {}}, fresh=False)
+    store.prepare_run(tmp_path, {"study": {}}, fresh=False)
     assert [path.name for path in tmp_path.iterdir()] == ["run.json"]
 
 
 def test_fresh_sets_the_earlier_run_aside_and_loses_nothing(tmp_path: Path) -> None:
     run = empty_folder(tmp_path / "run")
-    store.open_run(run, {"study": {"folds": 5}}, fresh=False)
+    store.prepare_run(run, {"study": {"folds": 5}}, fresh=False)
     (run / "results.csv").write_text("kept")
-    store.open_run(run, {"study": {"folds": 2}}, fresh=True)
+    store.prepare_run(run, {"study": {"folds": 2}}, fresh=True)
     (aside,) = tmp_path.glob("run-before-*")
     assert (aside / "results.csv").read_text() == "kept"
     assert sorted(path.name for path in run.iterdir()) == ["run.json"]
@@ -136,8 +136,8 @@ def test_fresh_sets_the_earlier_run_aside_and_loses_nothing(tmp_path: Path) -> N
 
 def test_fresh_sets_aside_the_run_that_is_the_working_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(empty_folder(tmp_path / "run"))
-    store.open_run(Path(), {"study": {"folds": 5}}, fresh=False)
-    store.open_run(Path(), {"study": {"folds": 2}}, fresh=True)
+    store.prepare_run(Path(), {"study": {"folds": 5}}, fresh=False)
+    store.prepare_run(Path(), {"study": {"folds": 2}}, fresh=True)
     (aside,) = tmp_path.glob("run-before-*")
     assert store.read_json(aside / "run.json") == {"study": {"folds": 5}}
     assert store.read_json(tmp_path / "run" / "run.json") == {"study": {"folds": 2}}
@@ -158,7 +158,7 @@ def test_a_directory_of_something_else_is_left_alone(tmp_path: Path, fresh: bool
     folder = empty_folder(tmp_path / "folder")
     (folder / name).write_text(content)
     with pytest.raises(UsageError, match="not empty and not a run"):
-        store.open_run(folder, {}, fresh)
+        store.prepare_run(folder, {}, fresh)
     assert [path.name for path in folder.iterdir()] == [name]
     assert (folder / name).read_text() == content
     assert [path.name for path in tmp_path.iterdir()] == ["folder"]
@@ -191,7 +191,7 @@ def test_what_came_into_the_folder_before_the_lock_was_held_is_seen(tmp_path: Pa
     with store.locked(tmp_path):
         (tmp_path / "thesis.tex").touch()
         with pytest.raises(UsageError, match="not empty and not a run"):
-            store.open_run(tmp_path, {}, fresh=False)
+            store.prepare_run(tmp_path, {}, fresh=False)
 
 
 def test_two_processes_never_hold_one_run(tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from pse_repro.config.protocol import load_protocol
 from pse_repro.errors import NotFitError
 from pse_repro.study import store
-from pse_repro.study.address import cell_folder, evaluation_folder, model_folder
+from pse_repro.study.address import CellFiles
 from pse_repro.study.cells import Cell, expand
 from pse_repro.study.survey import Part, cell_parts, modified, read_json, survey, time_left
 from tests.support.stored_run import store_cell, study
@@ -23,13 +23,13 @@ CELL, _, DESCRIBED, _ = expand(replace(A_STUDY, epochs=8), [load_protocol(name) 
 
 
 def write_state(directory: Path, cell: Cell, seconds: list[float]) -> Path:
-    path = model_folder(directory, cell) / "state.safetensors"
+    path = CellFiles(directory, cell).state
     store.write_tensors(path, {"x": torch.zeros(9)}, {"best_epoch": 0, "curves": [{"seconds": s} for s in seconds]})
     return path
 
 
 def write_fold(directory: Path, cell: Cell, evaluation: str, number: int, seconds: float) -> Path:
-    path = evaluation_folder(directory, cell, evaluation) / f"fold-{number}.npz"
+    path = CellFiles(directory, cell).fold(evaluation, number)
     store.write_npz(path, seconds=np.array(seconds), probabilities=np.zeros((3, 10)))
     return path
 
@@ -53,7 +53,7 @@ def test_a_state_says_its_epochs_by_its_header_alone(tmp_path: Path) -> None:
 
 def test_a_pre_training_that_is_done_and_its_folds(tmp_path: Path) -> None:
     write_state(tmp_path, CELL, [2.0])  # not yet removed
-    path = model_folder(tmp_path, CELL) / "pretrain.json"
+    path = CellFiles(tmp_path, CELL).pretraining
     store.write_json(path, {"metrics": {}, "seconds": 80.0})
     write_fold(tmp_path, CELL, "finetune", 2, 7.5)
     found = cell_parts(tmp_path, CELL)
@@ -64,7 +64,7 @@ def test_a_pre_training_that_is_done_and_its_folds(tmp_path: Path) -> None:
 def test_an_evaluation_without_folds_is_done_with_its_one_file(tmp_path: Path) -> None:
     cell = replace(CELL, evaluations=("cluster",))
     assert counts(cell_parts(tmp_path, cell))[1:] == [("cluster", 0, 1, 0.0)]
-    store.write_json(evaluation_folder(tmp_path, cell, "cluster") / "measures.json", {"metrics": {}, "seconds": 4.0})
+    store.write_json(CellFiles(tmp_path, cell).measures("cluster"), {"metrics": {}, "seconds": 4.0})
     assert counts(cell_parts(tmp_path, cell))[1:] == [("cluster", 1, 1, 4.0)]
 
 
@@ -111,12 +111,12 @@ def test_kinds_tell_apart_what_costs_differently() -> None:
 
 
 def test_a_survey_counts_only_the_evaluations_that_are_to_be_done(tmp_path: Path) -> None:
-    store.write_json(model_folder(tmp_path, CELL) / "pretrain.json", {"metrics": {}, "seconds": 80.0})
-    store.write_json(cell_folder(tmp_path, CELL) / "provenance.json", {})
+    store.write_json(CellFiles(tmp_path, CELL).pretraining, {"metrics": {}, "seconds": 80.0})
+    store.write_json(CellFiles(tmp_path, CELL).provenance, {})
     for evaluations, done in (((), 1), (("frozen",), 0), (None, 0)):
         found = survey(tmp_path, [CELL, DESCRIBED], None, evaluations)
         assert (found.outlook.cells, found.outlook.done, found.outlook.failed) == (2, done, 0)
-    store.write_json(cell_folder(tmp_path, DESCRIBED) / "failed.json", {"error": "diverged"})
+    store.write_json(CellFiles(tmp_path, DESCRIBED).failed, {"error": "diverged"})
     found = survey(tmp_path, [CELL, DESCRIBED], None, ())
     assert (found.failed, found.to_go) == ({DESCRIBED.name: "diverged"}, [])
     assert (found.outlook.seconds, found.outlook.failed) == (0.0, 1)

@@ -5,7 +5,7 @@ import shutil
 from pathlib import Path
 
 from pse_repro.study import store
-from pse_repro.study.address import cell_folder, model_folder
+from pse_repro.study.address import CellFiles
 from pse_repro.study.cells import Cell
 from pse_repro.study.status import read_status
 from pse_repro.study.status_text import render_status
@@ -26,8 +26,8 @@ def stored(run: Path, seeds: int = 1, **changes: object) -> list[Cell]:
 def undo(run: Path, *cells: Cell) -> None:
     """As if these cells had not begun; those that share a pre-training with others are given together."""
     for cell in cells:
-        shutil.rmtree(cell_folder(run, cell))
-        shutil.rmtree(model_folder(run, cell), ignore_errors=True)
+        shutil.rmtree(CellFiles(run, cell).folder)
+        shutil.rmtree(CellFiles(run, cell).model, ignore_errors=True)
 
 
 def text(run: Path) -> str:

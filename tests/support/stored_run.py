@@ -15,10 +15,10 @@ from pse_repro.expected import load_expected
 from pse_repro.files import write_bytes
 from pse_repro.report.page import write_report
 from pse_repro.study import store
-from pse_repro.study.address import cell_folder, evaluation_folder, model_folder
+from pse_repro.study.address import CellFiles
 from pse_repro.study.cells import Cell, expand
 from pse_repro.study.load import load_study
-from pse_repro.study.record import open_record
+from pse_repro.study.record import Run
 from pse_repro.tables import write_table
 
 DATA = {"name": "stl10", "md5": {}}
@@ -49,7 +49,7 @@ def store_run(
 
 def store_cell(directory: Path, cell: Cell, number: int, data: dict[str, object], size: int) -> list[dict[str, object]]:
     """Store a finished cell, different for each number; returns its rows of the results."""
-    folder, random = model_folder(directory, cell), np.random.default_rng(number)
+    folder, random = CellFiles(directory, cell).model, np.random.default_rng(number)
     losses = np.exp(-np.arange(EPOCHS) / 3) * (1 + 0.1 * number) + 0.01
     curves = {"epoch": np.arange(EPOCHS), "validation_mse": losses, "validation_loss": losses / 9}
     write_bytes(folder / "curves.csv", pd.DataFrame(curves).to_csv(index=False).encode())
@@ -67,19 +67,19 @@ def store_cell(directory: Path, cell: Cell, number: int, data: dict[str, object]
     }
     images_of = {"images": {"test": IMAGES}}
     note |= {"data": data | images_of, "peak_memory_bytes": 2**30, "finished": "2026-01-01T00:00:00+0000"}
-    store.write_json(cell_folder(directory, cell) / "provenance.json", note)
+    store.write_json(CellFiles(directory, cell).provenance, note)
     rows = [cell.key | {"evaluation": "pretrain", "fold": "", "metric": "validation_mse", "value": losses[-1]}]
     for evaluation in cell.evaluations:
         if evaluation == "cluster":
             measured = {"metrics": {"nmi": 0.2}, "seconds": 2.0}
-            store.write_json(evaluation_folder(directory, cell, evaluation) / "measures.json", measured)
+            store.write_json(CellFiles(directory, cell).measures(evaluation), measured)
             rows.append(cell.key | {"evaluation": evaluation, "fold": "", "metric": "nmi", "value": 0.2})
             continue
         for fold in [*map(str, range(1, cell.folds + 1)), "ensemble"]:
             if fold != "ensemble":
                 arrays = {"validation_losses": 2 - losses, "best_epoch": np.array(0)}
                 arrays |= {"probabilities": random.dirichlet(np.ones(10), IMAGES), "labels": np.arange(IMAGES) % 10 + 1}
-                store.write_npz(evaluation_folder(directory, cell, evaluation) / f"fold-{fold}.npz", **arrays)
+                store.write_npz(CellFiles(directory, cell).fold(evaluation, fold), **arrays)
             for metric, scale in (("top1", 50.0), ("top2", 70.0), ("top4", 90.0), ("loss", 1.4)):
                 key = {"evaluation": evaluation, "fold": fold, "metric": metric}
                 rows.append(cell.key | key | {"value": scale * (1 + random.normal() / 50)})
@@ -88,7 +88,7 @@ def store_cell(directory: Path, cell: Cell, number: int, data: dict[str, object]
 
 def comparison(directory: Path) -> Comparison:
     """What `pse-repro compare` finds in a run; nothing measured where it has no results."""
-    record = open_record(directory)
+    record = Run.open(directory)
     path = directory / "results.csv"
     columns = ["protocol", "encoder", "objective", "sigma", "seed", "evaluation", "fold", "metric", "value"]
     results = pd.read_csv(path, dtype={"sigma": str}) if path.exists() else pd.DataFrame(columns=columns)
@@ -97,7 +97,7 @@ def comparison(directory: Path) -> Comparison:
 
 def report(directory: Path) -> "Page":
     """Write a run's report, without claims, and read it."""
-    path = write_report(directory, comparison(directory))
+    path = write_report(Run.open(directory), comparison(directory))
     assert path == directory / "report.html"
     return Page(path.read_text(encoding="utf-8"))
 

@@ -11,6 +11,7 @@ import torch
 from pse_repro.config.study import Budget, Model
 from pse_repro.machine.device import Machine
 from pse_repro.progress.stages import Progress
+from pse_repro.run.context import RunContext
 from pse_repro.run.pretrain import PretrainRun
 from pse_repro.study.cells import Cell
 from pse_repro.study.store import read_json
@@ -33,7 +34,9 @@ def cell(name: str, encoder: str = "cnn") -> Cell:
 
 def pretrained(folder: Path, which: Cell, machine: Machine) -> PretrainRun:
     """Pre-train to the end, from where an earlier run in the folder was cut short."""
-    run = PretrainRun(which, dataset(unlabeled=60, train=50, test=10), machine, folder, Progress(quiet=True))
+    run = PretrainRun(
+        which, RunContext(folder, dataset(unlabeled=60, train=50, test=10), machine, Progress(quiet=True))
+    )
     run.rows()
     return run
 

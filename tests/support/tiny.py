@@ -3,6 +3,7 @@
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -16,6 +17,8 @@ from pse_repro.data.sample.embedded import draw_split, write_sample
 from pse_repro.data.stl10 import Dataset, Split
 from pse_repro.machine.device import Machine
 from pse_repro.objectives import Setup
+from pse_repro.progress.stages import Progress
+from pse_repro.run.context import RunContext
 from pse_repro.study.cells import Cell
 
 CPU = Machine(torch.device("cpu"), "fp32")
@@ -69,6 +72,11 @@ def _drawn(split: str, count: int) -> tuple[np.ndarray, np.ndarray]:
 def write_images(folder: Path, unlabeled: int = 60, train: int = 50, test: int = 40) -> Path:
     """The same in files."""
     return write_sample(folder, counts={"unlabeled": unlabeled, "train": train, "test": test})
+
+
+def context(folder: Path, data: Dataset | None = None, **others: Any) -> RunContext:
+    """What a run in `folder` has: tiny images, the CPU, no progress shown."""
+    return RunContext(folder, data or dataset(), CPU, **{"progress": Progress(quiet=True)} | others)
 
 
 def protocol(name: str = "as-released", switches: dict[str, object] | None = None, **settings: object) -> Protocol:

@@ -11,6 +11,7 @@ from pse_repro.config.study import Study, Subset
 from pse_repro.data.stl10 import Dataset
 from pse_repro.machine.device import Machine
 from pse_repro.progress.stages import Progress
+from pse_repro.run.context import RunContext
 from pse_repro.run.runner import run_study
 from pse_repro.study.load import load_study, study_protocols
 
@@ -26,6 +27,6 @@ def group(setting: Setting) -> Group:
 def _study(machine: Machine, study: Study, data: Dataset) -> Call:
     def call() -> None:
         with TemporaryDirectory() as folder, Progress(quiet=True) as progress:
-            run_study(study, study_protocols(study), 1, data, machine, Path(folder), progress)
+            run_study(study, study_protocols(study), 1, RunContext(Path(folder), data, machine, progress))
 
     return call

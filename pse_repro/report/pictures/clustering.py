@@ -9,7 +9,6 @@ import pandas as pd
 from pse_repro.report.pictures.picture import Group, Picture, Section, conditions, groups, paragraph
 from pse_repro.report.pictures.plots import COLOURS, GRID, Drawing, as_svg, grid, legend
 from pse_repro.study import store
-from pse_repro.study.address import evaluation_folder
 from pse_repro.study.cells import Cell, label
 from pse_repro.study.record import Run
 
@@ -27,12 +26,12 @@ class ErrorCurve:
 
 def section(run: Run) -> list[Section]:
     """A picture for each protocol; none where no epoch's features were kept."""
-    if CLUSTER not in run.record.study.evaluations:
+    if CLUSTER not in run.study.evaluations:
         return []
     found, left_out = groups(
         run,
-        lambda cell: (evaluation_folder(run.directory, cell, CLUSTER) / "curve.csv").is_file(),
-        lambda cell: evaluation_folder(run.directory, cell, CLUSTER),
+        lambda cell: run.files(cell).cluster_curve.is_file(),
+        lambda cell: run.files(cell).evaluation(CLUSTER),
     )
     words = "Features of the test images by Kernel PCA and t-SNE, then k-means: is a lower error a better feature?"
     pictures = [_picture(run, group) for group in found]
@@ -70,9 +69,9 @@ def _picture(run: Run, group: Group) -> Picture:
 
 
 def _curve(run: Run, cell: Cell) -> ErrorCurve:
-    folder = evaluation_folder(run.directory, cell, CLUSTER)
-    curve = pd.read_csv(folder / "curve.csv").sort_values("epoch")
-    rho = store.read_json(folder / "measures.json")["metrics"].get("error_rank_correlation")
+    files = run.files(cell)
+    curve = pd.read_csv(files.cluster_curve).sort_values("epoch")
+    rho = store.read_json(files.measures(CLUSTER))["metrics"].get("error_rank_correlation")
     return ErrorCurve(curve["error"].to_numpy(), curve["accuracy"].to_numpy(), rho)
 
 

@@ -12,7 +12,7 @@ from pse_repro.evaluation.scores import ensemble
 from pse_repro.report.pictures.picture import Group, Picture, Section, class_names, conditions, groups, paragraph
 from pse_repro.report.pictures.plots import Drawing, as_small_png, grid
 from pse_repro.study import store
-from pse_repro.study.address import evaluation_folder
+from pse_repro.study.address import CellFiles
 from pse_repro.study.cells import Cell, label
 from pse_repro.study.record import Run
 
@@ -24,11 +24,11 @@ _DARK = 55.0  # percent from which a number is white
 def section(run: Run) -> list[Section]:
     """A picture for each protocol and evaluation, a panel a model whose folds are complete."""
     pictures, words = [], []
-    for evaluation in (name for name in EVALUATIONS if name in run.record.study.evaluations):
+    for evaluation in (name for name in EVALUATIONS if name in run.study.evaluations):
         found, left_out = groups(
             run,
-            lambda cell, name=evaluation: len(run.fold_files(cell, name)) == cell.folds,  # type: ignore[misc]
-            lambda cell, name=evaluation: evaluation_folder(run.directory, cell, name),  # type: ignore[misc]
+            lambda cell, name=evaluation: len(run.files(cell).stored_folds(name)) == cell.folds,  # type: ignore[misc]
+            lambda cell, name=evaluation: CellFiles(run.directory, cell).evaluation(name),  # type: ignore[misc]
         )
         pictures += [_picture(run, group, evaluation) for group in found]
         words += [left_out]
@@ -77,7 +77,7 @@ def _picture(run: Run, group: Group, evaluation: str) -> Picture:
 
 
 def _counts(run: Run, cell: Cell, evaluation: str, classes: int) -> np.ndarray:
-    folds = [store.read_npz(path) for path in run.fold_files(cell, evaluation)]
+    folds = [store.read_npz(path) for path in run.files(cell).stored_folds(evaluation)]
     predicted = ensemble([fold["probabilities"] for fold in folds]).argmax(1)
     return counts(predicted, folds[0]["labels"].astype(np.int64) - 1, classes)
 

@@ -27,7 +27,7 @@ def section(run: Run, effects: Sequence[Effect]) -> list[Section]:
         f"Ensemble top-1, against {BASE}. Dots: PSE minus MSE under each protocol; squares: how far MSE's own accuracy "
         "moved. Whiskers: 95 % intervals over seeds and test images, where there are seeds enough. "
         f"{', '.join(dict.fromkeys(effect.pair for effect in effects))}; n = {', '.join(map(str, seeds))} "
-        f"seed{'s' * (max(seeds) > 1)}; data: {run.record.data['name']}."
+        f"seed{'s' * (max(seeds) > 1)}; data: {run.data['name']}."
     )
     return [Section("What each switch did", "", [Picture("switches.svg", effects_words(effects), caption, figure)])]
 

@@ -4,13 +4,13 @@ Shapes: embedding_N2, labels (N,) 1..10, latents_ND of N test images; a row that
 """
 
 from collections.abc import Mapping, Sequence
+from operator import attrgetter
 from typing import Any
 
 import numpy as np
 
 from pse_repro.report.pictures.picture import Group, Picture, Section, class_names, conditions, groups_with, paragraph
 from pse_repro.report.pictures.plots import COLOURS, MARKS, Drawing, as_small_png, grid, legend
-from pse_repro.run.model_summary import PORTRAIT
 from pse_repro.study import store
 from pse_repro.study.cells import label
 from pse_repro.study.record import Run
@@ -23,7 +23,7 @@ _WORDS = (
 
 def section(run: Run) -> list[Section]:
     """A picture a protocol, a panel a model; none where no model has a portrait."""
-    found, left_out = groups_with(run, PORTRAIT)
+    found, left_out = groups_with(run, attrgetter("summary"))
     pictures = [_picture(run, group) for group in found]
     return [Section("Latents of test images", paragraph(_WORDS, left_out), pictures)] if pictures else []
 
@@ -48,7 +48,7 @@ def embeddings_figure(models: Mapping[str, tuple[np.ndarray, np.ndarray]], names
 def _picture(run: Run, group: Group) -> Picture:
     models = {}
     for cell in group.cells:
-        portrait = store.read_npz(run.model_file(cell, PORTRAIT))
+        portrait = store.read_npz(run.files(cell).summary)
         models[label(cell.model)] = portrait["embedding"], portrait["labels"]
     images = max(len(labels) for _, labels in models.values())
     return Picture(

@@ -4,12 +4,12 @@ Shapes: filters_FCHW, F filters of C input channels.
 """
 
 from collections.abc import Mapping
+from operator import attrgetter
 
 import numpy as np
 
 from pse_repro.report.pictures.picture import Group, Picture, Section, conditions, groups_with, paragraph
 from pse_repro.report.pictures.plots import BACKGROUND, Drawing, as_small_png, grid
-from pse_repro.run.model_summary import PORTRAIT
 from pse_repro.study import store
 from pse_repro.study.cells import label
 from pse_repro.study.record import Run
@@ -20,7 +20,7 @@ _ACROSS = 16  # filters side by side
 
 def section(run: Run) -> list[Section]:
     """A picture a protocol, a panel a model; none where no model's filters are stored."""
-    found, left_out = groups_with(run, PORTRAIT)
+    found, left_out = groups_with(run, attrgetter("summary"))
     pictures = [picture for group in found for picture in _pictures(run, group)]
     words = "What the first convolution looks for. Smooth filters see patches of colour, rough ones edges and noise."
     return [Section("First-layer filters", paragraph(words, left_out), pictures)] if pictures else []
@@ -71,7 +71,7 @@ def _tiled(filters_FCHW: np.ndarray) -> np.ndarray:
 
 
 def _pictures(run: Run, group: Group) -> list[Picture]:
-    portraits = {label(cell.model): store.read_npz(run.model_file(cell, PORTRAIT)) for cell in group.cells}
+    portraits = {label(cell.model): store.read_npz(run.files(cell).summary) for cell in group.cells}
     models = {name: found["filters"] for name, found in portraits.items() if "filters" in found}
     if not models:
         return []

@@ -30,7 +30,7 @@ __all__ = ["Picture", "Section", "gallery"]
 def gallery(run: Run, found: Sequence[Effect] | None = None) -> list[Section]:
     """The sections that this run has something for; `found` are its switches' effects, if the caller has them."""
     if found is None:
-        found = switch_effects(run.directory, run.record)
+        found = switch_effects(run)
     return [
         *sigma.section(run),
         *peers.section(run),

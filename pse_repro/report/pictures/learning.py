@@ -19,7 +19,7 @@ from pse_repro.objectives.shared.reconstruction import CURVE_SIGMA
 from pse_repro.report.pictures.picture import Group, Picture, Section, conditions, groups, paragraph
 from pse_repro.report.pictures.plots import COLOURS, GRID, MOST_COLUMNS, Drawing, as_svg, grid, legend, log_axis, style
 from pse_repro.study import store
-from pse_repro.study.address import evaluation_folder, model_folder
+from pse_repro.study.address import CellFiles
 from pse_repro.study.cells import Cell, key, label
 from pse_repro.study.record import Run
 
@@ -61,8 +61,8 @@ def section(run: Run) -> list[Section]:
     others, others_left_out = _curves_of(run, reconstructs=False)
     judged, _ = groups(
         run,
-        lambda cell: any(run.fold_files(cell, evaluation) for evaluation in _by_epochs(cell)),
-        lambda cell: tuple(evaluation_folder(run.directory, cell, evaluation) for evaluation in _by_epochs(cell)),
+        lambda cell: any(run.files(cell).stored_folds(evaluation) for evaluation in _by_epochs(cell)),
+        lambda cell: tuple(CellFiles(run.directory, cell).evaluation(evaluation) for evaluation in _by_epochs(cell)),
     )
     pictures = [_pretraining(run, group) for group in pretrained] + [_own_tasks(run, group) for group in others]
     pictures += [_classifiers(run, group) for group in judged]
@@ -75,10 +75,9 @@ def _curves_of(run: Run, reconstructs: bool) -> tuple[list[Group], str]:
     return groups(
         run,
         lambda cell: (
-            OBJECTIVES[cell.model.objective].kind.reconstructs == reconstructs
-            and run.model_file(cell, "curves.csv").is_file()
+            OBJECTIVES[cell.model.objective].kind.reconstructs == reconstructs and run.files(cell).curves.is_file()
         ),
-        lambda cell: model_folder(run.directory, cell),
+        lambda cell: CellFiles(run.directory, cell).model,
     )
 
 
@@ -200,8 +199,8 @@ def _curves(run: Run, cell: Cell, *columns: str) -> list[Curve]:
     """Of all seeds of the cell's model under its protocol: a validation column, and one of training where there is."""
     curves = []
     for other in run.cells:
-        path = run.model_file(other, "curves.csv")
-        note = run.pretrained(other) if (other.protocol, other.model) == (cell.protocol, cell.model) else {}
+        path = run.files(other).curves
+        note = run.pretraining(other) if (other.protocol, other.model) == (cell.protocol, cell.model) else {}
         if note and path.is_file():
             frame = pd.read_csv(path)
             validation, train = (frame[name].to_numpy(float) if name in frame else np.empty(0) for name in columns)
@@ -226,7 +225,7 @@ def _classifiers(run: Run, group: Group) -> Picture:
     panels: dict[str, dict[str, list[Curve]]] = {}
     for cell in group.cells:
         for evaluation in _by_epochs(cell):
-            for path in run.fold_files(cell, evaluation):
+            for path in run.files(cell).stored_folds(evaluation):
                 fold = store.read_npz(path)
                 if "validation_losses" in fold:
                     curve = Curve(fold["validation_losses"].astype(float), int(fold["best_epoch"]))

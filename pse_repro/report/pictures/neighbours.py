@@ -5,6 +5,7 @@ Shapes: latents_ND and labels (N,) 1..10 of N test images, images_N3HW uint8.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from operator import attrgetter
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -12,7 +13,6 @@ from matplotlib.patches import Rectangle
 
 from pse_repro.report.pictures.picture import Group, Picture, Section, class_names, conditions, groups_with, paragraph
 from pse_repro.report.pictures.plots import BACKGROUND, COLOURS, SCREEN_DPI, Drawing, as_small_png, grid
-from pse_repro.run.model_summary import PORTRAIT, TEST_SAMPLE
 from pse_repro.study import store
 from pse_repro.study.cells import Cell, label
 from pse_repro.study.record import Run
@@ -33,9 +33,9 @@ class Sample:
 
 def section(run: Run) -> list[Section]:
     """A picture a protocol, a panel a model; none without portraits and a sample of test images."""
-    if not (run.directory / TEST_SAMPLE).is_file():
+    if not run.run_files.test_sample.is_file():
         return []
-    found, left_out = groups_with(run, PORTRAIT)
+    found, left_out = groups_with(run, attrgetter("summary"))
     pictures = [_picture(run, group) for group in found]
     words = (
         "Left in each panel a test image, beside it the images whose latents lie nearest. A tick and a solid frame: "
@@ -123,12 +123,12 @@ def _frame(axes: Axes, left: int, top: int, width: int, height: int, right: bool
 
 
 def _picture(run: Run, group: Group) -> Picture:
-    stored = store.read_npz(run.directory / TEST_SAMPLE)
+    stored = store.read_npz(run.run_files.test_sample)
     images, labels = stored["images"], stored["labels"].astype(np.int64)
     models = {}
     pictured = _one_of_each(group.cells)[:MOST_MODELS]
     for cell in pictured:
-        portrait = store.read_npz(run.model_file(cell, PORTRAIT))
+        portrait = store.read_npz(run.files(cell).summary)
         models[label(cell.model)] = nearest(portrait["latents"], NEIGHBOURS)
     words = ", ".join(f"{name} {agreement(neighbours, labels):.0f} %" for name, neighbours in models.items())
     left_out = ", ".join(label(cell.model) for cell in group.cells if cell not in pictured)

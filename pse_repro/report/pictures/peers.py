@@ -58,7 +58,7 @@ def rows(run: Run, protocol: Protocol) -> list[Row]:
         own = part[(part[list(key(model))] == pd.Series(key(model))).all(axis=1)]
         values = {heading: _values(own, evaluation, metric, by) for evaluation, metric, heading, by in COLUMNS}
         cells = [cell for cell in run.cells if cell.model == model and cell.protocol.name == protocol.name]
-        seconds = [float(note["seconds"]) for cell in cells if (note := run.pretrained(cell))]
+        seconds = [float(note["seconds"]) for cell in cells if (note := run.pretraining(cell))]
         if any(values.values()):
             found.append(Row(model, values, seconds))
     return sorted(found, key=lambda row: row.rank, reverse=True)
@@ -72,7 +72,7 @@ def _values(own: pd.DataFrame, evaluation: str, metric: str, by: float) -> list[
 def peers_tables(run: Run) -> list[Table]:
     """A table a protocol, the best model first: means over seeds, with their standard deviation."""
     tables = []
-    for protocol in run.record.protocols if _judges_peers(run) else ():
+    for protocol in run.protocols if _judges_peers(run) else ():
         found = rows(run, protocol)
         used = [heading for _, _, heading, _ in COLUMNS if any(row.values[heading] for row in found)]
         body = [
@@ -91,7 +91,7 @@ def peers_tables(run: Run) -> list[Table]:
 
 def section(run: Run) -> list[Section]:
     """A picture a protocol; none in runs of the study's own evaluations alone."""
-    protocols = run.record.protocols if _judges_peers(run) else ()
+    protocols = run.protocols if _judges_peers(run) else ()
     pictures = [picture for protocol in protocols for picture in _picture(run, protocol)]
     return [Section("PSE among its peers", "", pictures)] if pictures else []
 
@@ -107,7 +107,7 @@ def _picture(run: Run, protocol: Protocol) -> list[Picture]:
     caption = (
         "The best first; marks: means, points: seeds, whiskers: 95 % intervals over seeds, where there are several. "
         f"The study's objectives are squares. n = {' to '.join(map(str, counts[:1] + counts[1:][-1:]))} "
-        f"seed{'s' * (counts[-1] > 1)}; {_budget(run)}; protocol {protocol.name}; data: {run.record.data['name']}."
+        f"seed{'s' * (counts[-1] > 1)}; {_budget(run)}; protocol {protocol.name}; data: {run.data['name']}."
     )
     levels = _baselines(run, protocol) if heading == COLUMNS[0][2] else {}
     marked = {label(row.model) for row in found if row.model.objective in STUDY}
@@ -157,7 +157,7 @@ def _baselines(run: Run, protocol: Protocol) -> dict[str, float]:
 
 
 def _judges_peers(run: Run) -> bool:
-    return any(evaluation not in EVALUATIONS for evaluation in run.record.study.evaluations)
+    return any(evaluation not in EVALUATIONS for evaluation in run.study.evaluations)
 
 
 def _shown(values: Sequence[float]) -> str:
@@ -173,8 +173,8 @@ def _time(row: Row) -> str:
 
 def _budget(run: Run) -> str:
     """The study's budget in words."""
-    budget = run.record.study.budget
+    budget = run.study.budget
     if budget is None:
-        return f"{run.record.study.epochs} epochs"
+        return f"{run.study.epochs} epochs"
     amounts = {"steps": budget.steps, "images": budget.images, "seconds": budget.seconds}
     return next(f"{amount:,.12g} {unit}" for unit, amount in amounts.items() if amount is not None)

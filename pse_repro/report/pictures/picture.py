@@ -6,13 +6,13 @@ A page has room for a few models: of many protocols and models the first are pic
 import base64
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from urllib.parse import quote
 
 from pse_repro.data.stl10 import CLASS_NAMES
 from pse_repro.report.pictures.plots import Drawing
-from pse_repro.run.model_summary import TEST_SAMPLE
 from pse_repro.study import store
-from pse_repro.study.address import model_folder
+from pse_repro.study.address import CellFiles
 from pse_repro.study.cells import Cell
 from pse_repro.study.record import Run
 
@@ -77,7 +77,7 @@ def groups(run: Run, ready: Callable[[Cell], bool], folder: Callable[[Cell], obj
     """
     seen: set[object] = set()
     found: list[Group] = []
-    for protocol in run.record.protocols:
+    for protocol in run.protocols:
         cells = {}
         for cell in run.cells:
             if cell.protocol.name == protocol.name and cell.model not in cells and ready(cell):
@@ -91,11 +91,9 @@ def groups(run: Run, ready: Callable[[Cell], bool], folder: Callable[[Cell], obj
     return pictured, not_pictured({"model": models, "protocol": len(others)})
 
 
-def groups_with(run: Run, name: str) -> tuple[list[Group], str]:
-    """Cells whose pre-training has left a file of that name."""
-    return groups(
-        run, lambda cell: run.model_file(cell, name).is_file(), lambda cell: model_folder(run.directory, cell)
-    )
+def groups_with(run: Run, file: Callable[[CellFiles], Path]) -> tuple[list[Group], str]:
+    """Cells whose pre-training has left that file."""
+    return groups(run, lambda cell: file(run.files(cell)).is_file(), lambda cell: run.files(cell).model)
 
 
 def not_pictured(counts: Mapping[str, int]) -> str:
@@ -107,14 +105,14 @@ def not_pictured(counts: Mapping[str, int]) -> str:
 def conditions(run: Run, group: Group, what: str) -> str:
     """The end of a caption: how many of what, under which protocol, on which data."""
     seed = f"; seed {group.cells[0].seed}" if run.seeds > 1 and "seed" not in what else ""
-    return f"n = {what}{seed}; protocol {group.protocol}; data: {run.record.data['name']}."
+    return f"n = {what}{seed}; protocol {group.protocol}; data: {run.data['name']}."
 
 
 def class_names(run: Run) -> tuple[str, ...]:
     """Those of the run's sample of test images; before there is one STL-10's, where they hold, else numbers."""
-    if (run.directory / TEST_SAMPLE).is_file():
-        return tuple(map(str, store.read_npz(run.directory / TEST_SAMPLE)["class_names"]))
-    if run.record.data["name"] in _NAMED:
+    if run.run_files.test_sample.is_file():
+        return tuple(map(str, store.read_npz(run.run_files.test_sample)["class_names"]))
+    if run.data["name"] in _NAMED:
         return CLASS_NAMES
     return tuple(f"class {number}" for number in range(1, len(CLASS_NAMES) + 1))
 

@@ -4,6 +4,7 @@ Shapes: images_N3HW and reconstructions_N3HW in [0, 1], one image 3HW; H rows, W
 """
 
 from collections.abc import Mapping, Sequence
+from operator import attrgetter
 
 import numpy as np
 import torch
@@ -26,7 +27,7 @@ _SHEET_SIGMA = 3.0  # where the model has none of its own, as in the pre-trainin
 
 def section(run: Run) -> list[Section]:
     """Reconstructions by every model, and residual maps of the first with PSE; none where there are none yet."""
-    found, left_out = groups_with(run, "reconstructions.npz")
+    found, left_out = groups_with(run, attrgetter("reconstructions"))
     pictures = [picture for group in found for picture in (_models(run, group), *_residuals(run, group))]
     return [Section("Reconstructions", left_out, pictures)] if pictures else []
 
@@ -46,7 +47,7 @@ def residual_sheet(image_3HW: np.ndarray, reconstruction_3HW: np.ndarray, sigma:
 
 
 def _models(run: Run, group: Group) -> Picture:
-    arrays = {label(cell.model): store.read_npz(run.model_file(cell, "reconstructions.npz")) for cell in group.cells}
+    arrays = {label(cell.model): store.read_npz(run.files(cell).reconstructions) for cell in group.cells}
     images = next(iter(arrays.values()))["images"]
     errors = {model: _mse(found["reconstructions"], found["images"]) for model, found in arrays.items()}
     words = ", ".join(f"{model} {error:.4f}" for model, error in errors.items())
@@ -65,7 +66,7 @@ def _residuals(run: Run, group: Group) -> list[Picture]:
     """For the first models with PSE."""
     pictures = []
     for cell in [cell for cell in group.cells if cell.model.objective == "pse"][:MOST_RESIDUALS]:
-        arrays, name = store.read_npz(run.model_file(cell, "reconstructions.npz")), label(cell.model)
+        arrays, name = store.read_npz(run.files(cell).reconstructions), label(cell.model)
         drawing = residual_sheet(arrays["images"][0], arrays["reconstructions"][0], cell.model.sigma)
         caption = (
             f"{name}: where MSE and PSE see errors. X is the image, Y its reconstruction, R = |Y - X|; M = √R is what "

@@ -49,22 +49,22 @@ def section(run: Run) -> list[Section]:
     words = "; ".join(f"{name}: {', '.join(map(_in_words, points))}" for name, points in found.items())
     over = f"the test images and {run.seeds} seeds" if run.seeds > 1 else "the test images; one seed"
     caption = (
-        f"Ensemble top-1 with 95 % intervals (over {over}), n = {images} test images of {run.record.data['name']}. "
+        f"Ensemble top-1 with 95 % intervals (over {over}), n = {images} test images of {run.data['name']}. "
         "Rings: the slides' values, made as released on STL-10 and comparable with such runs alone. Crosses: single "
         "folds. Dotted line: chance. All models see the same images: a difference is surer than two intervals suggest."
     )
     picture = Picture("sigma.svg", f"Test top-1 in percent. {words}.", caption, sigma_figure(found))
-    left_out = {"protocol": len(run.record.protocols) - MOST_PROTOCOLS, "model": len(places_of(found)) - MOST_PLACES}
+    left_out = {"protocol": len(run.protocols) - MOST_PROTOCOLS, "model": len(places_of(found)) - MOST_PLACES}
     words = "Each model's accuracy, from MSE to PSE of growing bandwidth sigma (in pixels)."
     return [Section("Accuracy by sigma", paragraph(words, not_pictured(left_out)), [picture])]
 
 
 def accuracies(run: Run) -> tuple[dict[str, list[Accuracy]], int]:
     """By evaluation and protocol, for the models whose folds are complete; and the number of test images."""
-    stored, images = Predictions(run.directory, run.record), 0
+    stored, images = Predictions(run), 0
     found: dict[str, list[Accuracy]] = {}
-    for protocol in run.record.protocols[:MOST_PROTOCOLS]:
-        for evaluation in (name for name in EVALUATIONS if name in run.record.study.evaluations):
+    for protocol in run.protocols[:MOST_PROTOCOLS]:
+        for evaluation in (name for name in EVALUATIONS if name in run.study.evaluations):
             for model in run.models:
                 correct_SN = _correct(stored, protocol.name, model.name, evaluation)
                 if len(correct_SN):

@@ -4,6 +4,7 @@ Shapes: residuals_N3HW in units of the image (0 to 1), H = W; power (B,) at freq
 """
 
 from collections.abc import Mapping
+from operator import attrgetter
 from typing import Any
 
 import numpy as np
@@ -17,7 +18,7 @@ from pse_repro.study.record import Run
 
 def section(run: Run) -> list[Section]:
     """A picture a protocol, two panels an encoder; none where there are no reconstructions yet."""
-    found, left_out = groups_with(run, "reconstructions.npz")
+    found, left_out = groups_with(run, attrgetter("reconstructions"))
     words = (
         "To the left coarse errors, whole patches too light or too dark; to the right fine ones, lost texture. PSE "
         "weighs coarse errors more: where that works, its line is below MSE's on the left and above it on the right."
@@ -75,7 +76,7 @@ def spectrum_figure(encoders: Mapping[str, Mapping[str, tuple[np.ndarray, np.nda
 def _picture(run: Run, group: Group) -> Picture:
     encoders: dict[str, dict[str, tuple[np.ndarray, np.ndarray]]] = {}
     for cell in group.cells:
-        arrays = store.read_npz(run.model_file(cell, "reconstructions.npz"))
+        arrays = store.read_npz(run.files(cell).reconstructions)
         images = len(arrays["images"])
         residuals = arrays["reconstructions"].astype(np.float64) - arrays["images"].astype(np.float64)
         encoders.setdefault(label(cell.model).split("-")[0], {})[label(cell.model)] = radial_power(residuals)

@@ -10,7 +10,7 @@ import pytest
 from pse_repro.files import write_bytes
 from pse_repro.report.pictures.clustering import ErrorCurve, curves_figure, section
 from pse_repro.study import store
-from pse_repro.study.address import evaluation_folder
+from pse_repro.study.address import CellFiles
 from pse_repro.study.record import Run
 from tests.support.panels import assert_not_blank, drawn
 from tests.support.stored_run import store_run, study
@@ -20,13 +20,13 @@ from tests.support.stored_run import store_run, study
 def run(tmp_path: Path) -> Run:
     """Two models with clusters; the first, an autoencoder, has a curve, whose rows are not in order."""
     for number, cell in enumerate(store_run(tmp_path, study(evaluations=("frozen", "cluster")))):
-        folder = evaluation_folder(tmp_path, cell, "cluster")
+        folder = CellFiles(tmp_path, cell).evaluation("cluster")
         metrics = {"accuracy": 0.3, "error_rank_correlation": -0.5} if number == 0 else {"accuracy": 0.2}
         store.write_json(folder / "measures.json", {"metrics": metrics, "points": 40, "seconds": 1.0})
         if number == 0:
             rows = {"epoch": [1, 0, 2], "error": [0.02, 0.04, 0.01], "accuracy": [0.7, 0.6, 0.65]}
             write_bytes(folder / "curve.csv", pd.DataFrame(rows).to_csv(index=False).encode())
-    return Run.read(tmp_path)
+    return Run.open(tmp_path)
 
 
 def test_a_picture_shows_the_models_that_have_a_curve(run: Run) -> None:
@@ -47,7 +47,7 @@ def test_without_a_curve_there_is_no_section(run: Run) -> None:
 
 
 def test_curves_of_a_run_that_no_longer_clusters_are_not_shown(run: Run) -> None:
-    other = replace(run.record, study=replace(run.record.study, evaluations=("frozen",)))
+    other = replace(run.record, study=replace(run.study, evaluations=("frozen",)))
     assert section(replace(run, record=other)) == []
 
 

@@ -7,7 +7,7 @@ import pytest
 
 from pse_repro.report.pictures.confusion import confusion_figure, counts, section
 from pse_repro.study import store
-from pse_repro.study.address import evaluation_folder
+from pse_repro.study.address import CellFiles
 from pse_repro.study.record import Run
 from tests.support.panels import assert_not_blank, drawn
 from tests.support.stored_run import store_run, study
@@ -38,8 +38,8 @@ def test_panels_hold_percent_of_the_true_class_on_one_scale(models: int) -> None
 
 def test_a_runs_ensembles_are_counted_where_their_folds_are_complete(tmp_path: Path) -> None:
     cells = store_run(tmp_path, study())
-    (evaluation_folder(tmp_path, cells[1], "frozen") / "fold-2.npz").unlink()
-    [made] = section(Run.read(tmp_path))
+    (CellFiles(tmp_path, cells[1]).fold("frozen", 2)).unlink()
+    [made] = section(Run.open(tmp_path))
     assert [picture.name for picture in made.pictures] == [
         "confusion-finetune-as-released.png",
         "confusion-frozen-as-released.png",
@@ -48,7 +48,7 @@ def test_a_runs_ensembles_are_counted_where_their_folds_are_complete(tmp_path: P
     assert "CNN-PSE-3: " in finetune
     assert "CNN-PSE-3" not in frozen
     assert "n = 20 test images" in made.pictures[0].caption
-    paths = sorted(evaluation_folder(tmp_path, cells[0], "frozen").glob("fold-*.npz"))
+    paths = CellFiles(tmp_path, cells[0]).stored_folds("frozen")
     folds = [store.read_npz(path) for path in paths]
     predicted = np.mean([fold["probabilities"] for fold in folds], axis=0).argmax(1)
     wrong = [(true - 1, said) for true, said in zip(folds[0]["labels"], predicted, strict=True) if true - 1 != said]

@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from pse_repro.compare.effects import Effect, switch_effects
 from pse_repro.compare.explain import effect_rows
 from pse_repro.report.pictures.effects import _panel, effects_figure, effects_table, effects_words
-from pse_repro.study.record import open_record
+from pse_repro.study.record import Run
 from tests.support.stored_run import store_run, study
 
 PROTOCOLS = ("as-released", "as-described", "as-released+7")
@@ -19,7 +19,7 @@ PROTOCOLS = ("as-released", "as-described", "as-released+7")
 def effects(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> list[Effect]:
     directory = tmp_path_factory.mktemp("run")
     store_run(directory, replace(study(), protocols=PROTOCOLS), request.param, data={"name": "photos", "md5": {}})
-    return switch_effects(directory, open_record(directory))
+    return switch_effects(Run.open(directory))
 
 
 def test_the_table_is_what_explain_prints(effects: list[Effect]) -> None:
@@ -52,7 +52,7 @@ def test_the_words_tell_every_row(effects: list[Effect]) -> None:
 
 def test_a_run_of_one_protocol_has_neither(tmp_path: Path) -> None:
     store_run(tmp_path, study())
-    effects = switch_effects(tmp_path, open_record(tmp_path))
+    effects = switch_effects(Run.open(tmp_path))
     assert effects
     assert effects_table(effects) is None
     assert effects_figure(effects) is None

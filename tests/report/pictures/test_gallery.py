@@ -9,9 +9,9 @@ import pytest
 
 from pse_repro.report.pictures.gallery import gallery
 from pse_repro.report.pictures.picture import Section, class_names
-from pse_repro.run.model_summary import PORTRAIT, TEST_SAMPLE, embed
+from pse_repro.run.model_summary import embed
 from pse_repro.study import store
-from pse_repro.study.address import model_folder
+from pse_repro.study.address import CellFiles, RunFiles
 from pse_repro.study.load import load_study
 from pse_repro.study.record import Run
 from tests.support.stored_run import store_run, study
@@ -23,16 +23,18 @@ PORTRAITS = ["First-layer filters", "Latents of test images", "Nearest neighbour
 AFTER = ["Which classes are confused"]
 
 
-def store_portraits(directory: Path, folders: list[Path]) -> None:
-    """As `write_portrait` leaves them."""
+def store_summaries(stored: list[CellFiles]) -> None:
+    """As `write_summary` leaves them."""
     random = np.random.default_rng(0)
     note = {"positions": np.arange(IMAGES), "labels": np.arange(IMAGES) % 10 + 1}
     embedding = embed(random.normal(size=(IMAGES, 4)), 0)
-    for folder in folders:
+    for files in stored:
         latents, filters = random.normal(size=(IMAGES, 4)).astype(np.float16), random.normal(size=(32, 3, 3, 3))
-        store.write_npz(folder / PORTRAIT, latents=latents, embedding=embedding, filters=filters, **note)
+        store.write_npz(files.summary, latents=latents, embedding=embedding, filters=filters, **note)
     images = random.integers(0, 256, (IMAGES, 3, 48, 48), dtype=np.uint8)
-    store.write_npz(directory / TEST_SAMPLE, images=images, class_names=np.array([f"c{n}" for n in range(10)]), **note)
+    store.write_npz(
+        RunFiles(stored[0].run).test_sample, images=images, class_names=np.array([f"c{n}" for n in range(10)]), **note
+    )
 
 
 def titles(sections: list[Section]) -> list[str]:
@@ -45,13 +47,13 @@ def size(sections: list[Section]) -> int:
 
 def test_a_run_made_before_there_were_portraits_has_the_other_sections(tmp_path: Path) -> None:
     store_run(tmp_path, study())
-    assert titles(gallery(Run.read(tmp_path))) == BEFORE + AFTER
+    assert titles(gallery(Run.open(tmp_path))) == BEFORE + AFTER
 
 
 def test_the_seven_models_have_every_section_in_less_than_four_megabytes(tmp_path: Path) -> None:
     cells = store_run(tmp_path, replace(study(), models=load_study("full").models, folds=5), size=96)
-    store_portraits(tmp_path, [model_folder(tmp_path, cell) for cell in cells])
-    sections = gallery(Run.read(tmp_path))
+    store_summaries([CellFiles(tmp_path, cell) for cell in cells])
+    sections = gallery(Run.open(tmp_path))
     assert titles(sections) == BEFORE + PORTRAITS + AFTER
     assert size(sections) < 4 * MEGABYTE
     names = [picture.name for section in sections for picture in section.pictures]
@@ -71,16 +73,16 @@ def test_the_seven_models_have_every_section_in_less_than_four_megabytes(tmp_pat
 @pytest.mark.parametrize("data", ["stl10", "photos"])
 def test_classes_have_names_where_these_are_known(tmp_path: Path, data: str) -> None:
     cells = store_run(tmp_path, study(), data={"name": data, "md5": {}})
-    run = Run.read(tmp_path)
+    run = Run.open(tmp_path)
     assert class_names(run)[0] == ("airplane" if data == "stl10" else "class 1")
-    store_portraits(tmp_path, [model_folder(tmp_path, cells[0])])
+    store_summaries([CellFiles(tmp_path, cells[0])])
     assert class_names(run)[0] == "c0"
 
 
 def test_what_protocols_share_is_pictured_once_and_many_are_told(tmp_path: Path) -> None:
     names = ("as-released", *(f"as-released+{number}" for number in (1, 2, 3, 7, 8)))
     store_run(tmp_path, replace(study(), protocols=names))
-    found = {section.title: section for section in gallery(Run.read(tmp_path))}
+    found = {section.title: section for section in gallery(Run.open(tmp_path))}
     assert "What each switch did" in found
     sheets = [picture.name for picture in found["Reconstructions"].pictures if "reconstructions" in picture.name]
     assert sheets == ["reconstructions-as-released.png", "reconstructions-as-released+1.png"]
@@ -91,4 +93,4 @@ def test_a_run_of_nothing_has_no_pictures(tmp_path: Path) -> None:
     store_run(tmp_path, study())
     for path in [*tmp_path.rglob("*.npz"), *tmp_path.rglob("curves.csv")]:
         path.unlink()
-    assert gallery(Run.read(tmp_path)) == []
+    assert gallery(Run.open(tmp_path)) == []

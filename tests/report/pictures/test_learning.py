@@ -20,7 +20,7 @@ from pse_repro.report.pictures.learning import (
     section,
     slides_curves,
 )
-from pse_repro.study.address import model_folder
+from pse_repro.study.address import CellFiles
 from pse_repro.study.load import load_study
 from pse_repro.study.record import Run
 from tests.support.panels import assert_not_blank, drawn
@@ -80,8 +80,8 @@ def test_a_runs_curves_stand_beside_the_slides_where_the_kernel_is_theirs(tmp_pa
     cells = store_run(tmp_path, replace(study(), protocols=("as-released", "as-described")), seeds=2)
     losses = np.linspace(0.03, 0.01, EPOCHS)
     frame = pd.DataFrame({"train_loss": losses, "validation_loss": losses / 9, "validation_mse": losses})
-    write_bytes(model_folder(tmp_path, cells[1]) / "curves.csv", frame.to_csv(index=False).encode())
-    [made] = section(Run.read(tmp_path))
+    write_bytes(CellFiles(tmp_path, cells[1]).curves, frame.to_csv(index=False).encode())
+    [made] = section(Run.open(tmp_path))
     names = [picture.name for picture in made.pictures]
     assert names == [f"{kind}-{protocol}.svg" for kind in ("pretraining", "classifiers") for protocol in
                      ("as-released", "as-described")]  # fmt: skip
@@ -97,7 +97,7 @@ def test_a_runs_curves_stand_beside_the_slides_where_the_kernel_is_theirs(tmp_pa
 def test_many_models_are_capped_and_told(tmp_path: Path) -> None:
     models = tuple(replace(load_study("full").models[1], sigma=float(sigma)) for sigma in range(1, 31))
     store_run(tmp_path, replace(study(), models=models, folds=1))
-    [made] = section(Run.read(tmp_path))
+    [made] = section(Run.open(tmp_path))
     assert made.words == "Not pictured: 22 more models."
     assert "n = 8 models" in made.pictures[0].caption
 
@@ -105,7 +105,7 @@ def test_many_models_are_capped_and_told(tmp_path: Path) -> None:
 def test_objectives_that_give_no_images_back_have_a_picture_of_their_own(tmp_path: Path) -> None:
     models = (Model("cnn", "mse"), Model("cnn", "rotation"), Model("cnn", "simclr"))
     store_run(tmp_path, study(models=models, evaluations=("knn",)), seeds=2)
-    [made] = section(Run.read(tmp_path))
+    [made] = section(Run.open(tmp_path))
     assert [picture.name for picture in made.pictures] == ["pretraining-as-released.svg", "own-tasks-as-released.svg"]
     pretraining, own = made.pictures
     assert "CNN-MSE" in pretraining.alt
@@ -133,13 +133,13 @@ def test_own_losses_have_a_panel_a_model_each_on_its_own_axis() -> None:
 
 def test_a_run_without_autoencoders_has_the_own_losses_alone(tmp_path: Path) -> None:
     store_run(tmp_path, study(models=(Model("cnn", "jigsaw"),), evaluations=("knn",), folds=1))
-    [made] = section(Run.read(tmp_path))
+    [made] = section(Run.open(tmp_path))
     assert [picture.name for picture in made.pictures] == ["own-tasks-as-released.svg"]
 
 
 def test_a_run_of_nothing_has_no_curves(tmp_path: Path) -> None:
-    for path in [model_folder(tmp_path, cell) for cell in store_run(tmp_path, study())]:
+    for path in [CellFiles(tmp_path, cell).model for cell in store_run(tmp_path, study())]:
         (path / "curves.csv").unlink()
         for fold in path.rglob("fold-*.npz"):
             fold.unlink()
-    assert section(Run.read(tmp_path)) == []
+    assert section(Run.open(tmp_path)) == []

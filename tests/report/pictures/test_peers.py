@@ -55,7 +55,7 @@ def stored(directory: Path, of: Study, seeds: int = 1, baselines: dict[str, floa
             rows.append(key | {"evaluation": "linear", "fold": "ensemble", "metric": "top1", "value": value})
     conditions = {"study": of.name, "data": "stl10", "device": "cpu", "precision": "fp32", "scale": of.scale}
     write_table(pd.DataFrame(rows).assign(**conditions), directory / "results.csv")
-    return Run.read(directory)
+    return Run.open(directory)
 
 
 def test_the_best_model_stands_first_and_seeds_become_means_and_deviations(tmp_path: Path) -> None:
@@ -147,7 +147,7 @@ def test_what_was_not_judged_linearly_is_ranked_by_what_it_has(tmp_path: Path) -
 
 def test_the_studys_own_evaluations_have_neither_table_nor_section(tmp_path: Path) -> None:
     store_run(tmp_path, study())
-    run = Run.read(tmp_path)
+    run = Run.open(tmp_path)
     assert peers_tables(run) == section(run) == []
 
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from pse_repro.config.study import Model
 from pse_repro.report.pictures.sigma import Accuracy, accuracies, accuracy_interval, places_of, section, sigma_figure
 from pse_repro.stats import Interval, paired_difference
-from pse_repro.study.address import evaluation_folder
+from pse_repro.study.address import CellFiles
 from pse_repro.study.load import load_study
 from pse_repro.study.predictions import Predictions
 from pse_repro.study.record import Run
@@ -80,11 +80,11 @@ def test_whiskers_reach_the_interval_and_rings_the_slides() -> None:
 @pytest.mark.parametrize("seeds", [1, 3])
 def test_a_runs_ensembles_are_judged_on_its_predictions(tmp_path: Path, seeds: int) -> None:
     store_run(tmp_path, study(models=(*study().models, Model("resnet", "mse"))), seeds)
-    run = Run.read(tmp_path)
+    run = Run.open(tmp_path)
     found, images = accuracies(run)
     assert list(found) == ["Fine-tuning, as-released", "Frozen features, as-released"]
     assert images == 20
-    stored = Predictions(tmp_path, run.record)
+    stored = Predictions(run)
     for name, evaluation in zip(found, ("finetune", "frozen"), strict=True):
         for point, model in zip(found[name], ("cnn-mse", "cnn-pse-3", "resnet-mse"), strict=True):
             correct = [stored.correct("as-released", model, evaluation, seed).ensemble_N for seed in range(seeds)]
@@ -98,17 +98,17 @@ def test_a_runs_ensembles_are_judged_on_its_predictions(tmp_path: Path, seeds: i
 
 def test_a_missing_fold_leaves_its_model_out_and_nothing_at_all_the_section(tmp_path: Path) -> None:
     cells = store_run(tmp_path, study())
-    (evaluation_folder(tmp_path, cells[1], "frozen") / "fold-2.npz").unlink()
-    found, _ = accuracies(Run.read(tmp_path))
+    (CellFiles(tmp_path, cells[1]).fold("frozen", 2)).unlink()
+    found, _ = accuracies(Run.open(tmp_path))
     assert [point.place for point in found["Frozen features, as-released"]] == ["MSE"]
     for path in tmp_path.rglob("fold-*.npz"):
         path.unlink()
-    assert section(Run.read(tmp_path)) == []
+    assert section(Run.open(tmp_path)) == []
 
 
 def test_many_protocols_are_told_and_not_drawn(tmp_path: Path) -> None:
     names = ("as-released", "as-described", *(f"as-released+{number}" for number in (7, 8, 9)))
     store_run(tmp_path, replace(study(), protocols=names, models=load_study("full").models[:2]))
-    [made] = section(Run.read(tmp_path))
+    [made] = section(Run.open(tmp_path))
     assert made.words.endswith("Not pictured: 1 more protocol.")
     assert "as-released+9" not in made.pictures[0].alt

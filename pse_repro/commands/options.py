@@ -1,0 +1,23 @@
+"""The options that all commands which train share; light, so that the command line starts at once."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunOptions:
+    """Options of a run, by the names that they have on the command line (cli/options.py)."""
+
+    data: Path | None = None
+    out: Path | None = None
+    protocol: list[str] = field(default_factory=list)
+    device: str = "auto"
+    precision: str = "fp32"
+    seeds: int = 1
+    jobs: int = 1
+    fresh: bool = False
+    strict: bool = False
+    quiet: bool = False
+    format: str = "table"
+    log_to: str | None = None
+    budget: str | None = None

@@ -1,0 +1,58 @@
+"""What travels with a run, to every cell and into other processes."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from pse_repro.config.study import Subset
+from pse_repro.data.stl10 import Dataset, open_dataset
+from pse_repro.machine.device import Machine
+from pse_repro.progress.stages import Progress
+from pse_repro.study.address import CellFiles, RunFiles
+from pse_repro.study.cells import Cell
+
+
+@dataclass(frozen=True)
+class RunContext:
+    """A run's directory, images, machine and progress.
+
+    `evaluations` limits what is evaluated now (None: all that the cells ask for; (): nothing). `log_to` names where
+    epochs are logged besides ("tensorboard" or None).
+    """
+
+    directory: Path
+    data: Dataset
+    machine: Machine
+    progress: Progress
+    evaluations: tuple[str, ...] | None = None
+    log_to: str | None = None
+
+    @property
+    def run_files(self) -> RunFiles:
+        return RunFiles(self.directory)
+
+    def files(self, cell: Cell) -> CellFiles:
+        return CellFiles(self.directory, cell)
+
+    def portable(self, subset: Subset) -> "PortableContext":
+        """The context for another process, which opens the images itself and takes the study's subset of them."""
+        assert self.data.place is not None  # images in files
+        quiet = self.progress.quiet or self.progress.on_terminal  # a live view shows what other processes do
+        data = (self.data.place, self.data.name, self.data.md5, subset)
+        return PortableContext(self.directory, data, self.machine, quiet, self.evaluations, self.log_to)
+
+
+@dataclass(frozen=True)
+class PortableContext:
+    """A RunContext that can be pickled: images by place, name, MD5 sums and subset."""
+
+    directory: Path
+    data: tuple[Path, str, dict[str, str], Subset]
+    machine: Machine
+    quiet: bool
+    evaluations: tuple[str, ...] | None
+    log_to: str | None
+
+    def open(self) -> RunContext:
+        place, name, md5, subset = self.data
+        data, progress = open_dataset(place, name, md5).subset(subset), Progress(self.quiet, lines=True)
+        return RunContext(self.directory, data, self.machine, progress, self.evaluations, self.log_to)
