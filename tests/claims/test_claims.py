@@ -18,7 +18,7 @@ from pse_repro.stats import holm, mcnemar, paired_difference
 from pse_repro.study.cells import Cell
 from pse_repro.study.predictions import Predictions
 from pse_repro.study.record import Run
-from tests.study.test_predictions import LABELS, Likely, fold_path, store_predictions, study
+from tests.support.stored_predictions import LABELS, Likely, fold_path, store_predictions, study
 
 CLAIMS = {claim.number: claim for claim in load_claims()}
 CNN = (Model("cnn", "mse"), *(Model("cnn", "pse", sigma) for sigma in (3.0, 4.0, 5.0, 6.0)))

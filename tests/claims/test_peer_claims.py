@@ -15,7 +15,7 @@ from pse_repro.models import ENCODERS
 from pse_repro.objectives import OBJECTIVES
 from pse_repro.objectives.shared.permutations import WANTED, Measured
 from pse_repro.study.cells import Cell
-from tests.study.test_predictions import LABELS, store_predictions, study
+from tests.support.stored_predictions import LABELS, store_predictions, study
 
 CLAIMS = {claim.number: claim for claim in load_claims("peers")}
 IMAGES = len(LABELS)

@@ -12,20 +12,9 @@ from hypothesis import strategies as st
 from pse_repro.compare.join import COLUMNS, Comparison, compare, printed_percent
 from pse_repro.compare.render import render
 from pse_repro.errors import UsageError
-from pse_repro.expected import CELL, ExpectedTable, Tolerance, load_expected
+from pse_repro.expected import ExpectedTable, Tolerance, load_expected
 from pse_repro.tables import model_name
-
-SLIDES = load_expected("slides")
-
-
-def published(name: str = "slides", **columns: str) -> pd.DataFrame:
-    """Return an expected table's values as if someone had measured them."""
-    return load_expected(name).frame[["protocol", *CELL, "value"]].assign(**columns)
-
-
-def shifted(results: pd.DataFrame, row: int, by: float) -> pd.DataFrame:
-    """Change one measured value."""
-    return results.assign(value=results["value"] + [by if index == row else 0.0 for index in range(len(results))])
+from tests.support.published import SLIDES, published, shifted
 
 
 def one(value: float, tolerance: float | None = 2.0, measured: float = 0.0, **columns: object) -> Comparison:

@@ -12,7 +12,7 @@ import pytest
 from pse_repro.compare.join import COLUMNS, compare
 from pse_repro.compare.render import render
 from pse_repro.errors import UsageError
-from tests.compare.test_join import SLIDES, published, shifted
+from tests.support.published import SLIDES, published, shifted
 
 
 def test_the_table_fits_and_says_what_matters() -> None:

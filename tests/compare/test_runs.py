@@ -42,7 +42,7 @@ def runs(tmp_path: Path) -> tuple[Path, Path]:
 
 
 def test_a_run_is_identical_to_itself(runs: tuple[Path, Path]) -> None:
-    comparison = compare_runs(*runs)
+    comparison = compare_runs(*map(Run.open, runs))
     assert set(verdicts(comparison)) == {"identical"}
     assert comparison.exit_status == 0
     assert comparison.same_images
@@ -53,9 +53,9 @@ def test_a_run_is_identical_to_itself(runs: tuple[Path, Path]) -> None:
 
 def test_a_value_moved_is_seen_and_judged(runs: tuple[Path, Path]) -> None:
     move(runs[0], 0.5, evaluation="frozen", fold="ensemble", metric="top1", objective="pse")
-    assert verdicts(compare_runs(*runs))["within"] == 1
+    assert verdicts(compare_runs(*map(Run.open, runs)))["within"] == 1
     move(runs[0], 9, evaluation="frozen", fold="ensemble", metric="top1", objective="pse")
-    comparison = compare_runs(*runs)
+    comparison = compare_runs(*map(Run.open, runs))
     [row] = comparison.rows.query("verdict == 'outside'").to_dict("records")
     assert (row["objective"], row["evaluation"], row["metric"]) == ("pse", "frozen", "top1")
     assert row["difference"] == pytest.approx(9.5)
@@ -81,7 +81,7 @@ def test_intervals_are_paired_over_the_test_images(tmp_path: Path) -> None:
 def test_other_test_images_are_not_paired_and_other_cells_are_said(tmp_path: Path, runs: tuple[Path, Path]) -> None:
     other = study(models=(Model("cnn", "mse"), Model("resnet", "mse")))
     store_run(tmp_path / "c", other, data={"name": "x", "md5": {"test_X.bin": "cd"}})
-    comparison = compare_runs(runs[0], tmp_path / "c")
+    comparison = compare_runs(Run.open(runs[0]), Run.open(tmp_path / "c"))
     assert not comparison.same_images
     assert comparison.rows["low"].isna().all()
     found = verdicts(comparison)
@@ -95,7 +95,7 @@ def test_runs_of_other_protocols_and_seeds_are_compared_in_what_both_have(tmp_pa
     store_run(tmp_path / "one", study(protocols=("as-released",)), seeds=1)
     results = read_table(tmp_path / "several" / "results.csv")
     for first, second in (("several", "one"), ("one", "several")):
-        rows = compare_runs(tmp_path / first, tmp_path / second).rows
+        rows = compare_runs(Run.open(tmp_path / first), Run.open(tmp_path / second)).rows
         alone = rows["protocol"] == "as-described"
         assert set(rows.loc[alone, "verdict"]) == {f"only in the {'first' if first == 'several' else 'second'}"}
         assert set(rows.loc[~alone, "seeds"]) == {1}
@@ -108,7 +108,7 @@ def test_runs_of_other_protocols_and_seeds_are_compared_in_what_both_have(tmp_pa
 @pytest.mark.parametrize("format", FORMATS)
 def test_every_format_tells_it(runs: tuple[Path, Path], format: str) -> None:
     move(runs[0], 9, evaluation="frozen", metric="loss")
-    comparison = compare_runs(*runs)
+    comparison = compare_runs(*map(Run.open, runs))
     text = render_runs(comparison, format)
     if format == "json":
         schema = json.loads((files("pse_repro") / "schemas" / "runs.schema.json").read_text(encoding="utf-8"))
@@ -120,4 +120,4 @@ def test_every_format_tells_it(runs: tuple[Path, Path], format: str) -> None:
 
 def test_what_is_no_run_is_refused(runs: tuple[Path, Path], tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="not a run directory"):
-        compare_runs(runs[0], tmp_path)
+        compare_runs(Run.open(runs[0]), Run.open(tmp_path))

@@ -2,21 +2,11 @@
 
 import pytest
 import torch
-from torch import nn
 
 from pse_repro.errors import CellError
 from pse_repro.evaluation.encoders import fingerprint, held_still, per_image_normalisation
 from pse_repro.models import build_autoencoder
-
-
-def varied(encoder: nn.Module) -> nn.Module:
-    """BatchNorm weights, biases and statistics as they are after training: not ones and zeros."""
-    for layer in encoder.modules():
-        if isinstance(layer, nn.BatchNorm2d):
-            nn.init.uniform_(layer.weight, 0.5, 1.5)
-            nn.init.uniform_(layer.bias, -0.5, 0.5)
-            nn.init.uniform_(layer.running_mean, -1, 1)  # type: ignore[arg-type]
-    return encoder
+from tests.support.varied_encoder import varied
 
 
 @pytest.mark.parametrize("name", ["cnn", "resnet"])

@@ -12,8 +12,8 @@ from torch import Tensor, nn
 from pse_repro.evaluation.encoders import fingerprint
 from pse_repro.evaluation.fold_statistics import FoldStatistics
 from pse_repro.models import build_autoencoder
-from tests.evaluation.test_encoders import varied
 from tests.support.tiny import TinyAutoencoder
+from tests.support.varied_encoder import varied
 
 Encode = Callable[[FoldStatistics, Sequence[Tensor]], Sequence[Tensor]]
 

@@ -6,8 +6,8 @@ from torch import Tensor, nn
 
 from pse_repro.objectives.jigsaw import Jigsaw, JigsawNetwork, move_channels, shuffle
 from pse_repro.objectives.shared.permutations import load
-from tests.objectives.shared.test_tiles import corners, places_shown
 from tests.support.assembled import assemble
+from tests.support.tiles import corners, places_shown
 from tests.support.tiny import setup
 
 

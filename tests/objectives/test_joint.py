@@ -11,8 +11,8 @@ from pse_repro import PSELoss
 from pse_repro.models import ENCODERS, Autoencoder
 from pse_repro.objectives import Batch
 from pse_repro.objectives.joint import RAMP_END, Joint, JointMSE, JointPSE, ramp
-from tests.objectives.shared.test_labelled import setup
 from tests.support.few_steps import assert_reaches_all
+from tests.support.labelled import setup
 from tests.support.tiny import dataset
 
 DATA = dataset()

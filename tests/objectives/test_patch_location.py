@@ -7,8 +7,8 @@ from torch import Tensor, nn
 
 from pse_repro.objectives.patch_location import ColourProjection, PairNetwork, PatchLocation, drop_colours, grid_patches
 from pse_repro.objectives.shared.tiles import grid_places
-from tests.objectives.shared.test_tiles import corners, places_shown
 from tests.support.assembled import assemble
+from tests.support.tiles import corners, places_shown
 from tests.support.tiny import setup
 
 

@@ -10,7 +10,7 @@ from pse_repro.models import ENCODERS
 from pse_repro.objectives import Batch
 from pse_repro.objectives.shared.labelled import classification
 from pse_repro.objectives.supervised import Supervised
-from tests.objectives.shared.test_labelled import setup
+from tests.support.labelled import setup
 from tests.support.tiny import dataset
 
 DATA = dataset()

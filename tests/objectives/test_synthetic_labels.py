@@ -18,7 +18,7 @@ from pse_repro.objectives.synthetic_labels import (
     domain_loss,
     task_losses,
 )
-from tests.objectives.shared.test_labelled import setup
+from tests.support.labelled import setup
 from tests.support.tiny import dataset
 
 DATA = dataset()

@@ -34,9 +34,9 @@ def test_rows_have_no_folds_and_are_taken_up(tmp_path: Path, monkeypatch: pytest
 def test_the_curve_holds_every_epoch_s_error_and_accuracy(tmp_path: Path) -> None:
     of = replace(CELL, epochs=10)
     rows = run(tmp_path, of)
-    curve = pd.read_csvCellFiles(tmp_path, of).cluster_curve
+    curve = pd.read_csv(CellFiles(tmp_path, of).cluster_curve)
     assert curve["epoch"].tolist() == list(range(10))
-    logged = pd.read_csvCellFiles(tmp_path, of).curves["validation_mse"]
+    logged = pd.read_csv(CellFiles(tmp_path, of).curves)["validation_mse"]
     assert curve["error"].tolist() == logged.tolist()
     assert curve["accuracy"].between(0.5, 1).all()  # of two clusters
     (rho,) = rows[rows["metric"] == "error_rank_correlation"]["value"]
@@ -59,7 +59,7 @@ def test_data_of_other_classes_have_no_domains_and_a_curve_of_ten_clusters(
     rows = run(tmp_path, name="photos-12345678")
     assert set(rows[rows["evaluation"] == "cluster"]["metric"]) == {"accuracy", "nmi", "ari"}
     assert asked == [(10, 10)] * 3  # the final encoder's, and the curve's two epochs, against ten labels
-    curve = pd.read_csvCellFiles(tmp_path, CELL).cluster_curve
+    curve = pd.read_csv(CellFiles(tmp_path, CELL).cluster_curve)
     assert curve["accuracy"].between(0.1, 1).all()
 
 

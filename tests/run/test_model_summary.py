@@ -56,7 +56,7 @@ def test_the_same_model_gives_the_same_bytes_and_another_name_another_embedding(
     torch.manual_seed(0)
     model = TinyAutoencoder()
     for folder in ("a", "b"):
-        write_summary(tmp_path / folder / "model", tmp_path / folder, model, DATA, CPU)
+        write_summary(files(tmp_path / folder), model, DATA, CPU)
     a, b = files(tmp_path / "a"), files(tmp_path / "b")
     assert a.summary.read_bytes() == b.summary.read_bytes()
     assert RunFiles(a.run).test_sample.read_bytes() == RunFiles(b.run).test_sample.read_bytes()
@@ -98,7 +98,7 @@ def test_many_images_are_taken_evenly(tmp_path: Path) -> None:
     stored = np.zeros((1203, 3, 96, 96), np.uint8)
     stored[:, 0] = (np.arange(1203) // 6)[:, None, None]
     data = replace(DATA, test=Split(stored, (np.arange(1203) // 121 + 1).astype(np.uint8)))
-    write_summary(tmp_path / "model", tmp_path, Scaled(1), data, CPU)
+    write_summary(files(tmp_path), Scaled(1), data, CPU)
     sample = store.read_npz(RunFiles(tmp_path).test_sample)
     assert len(sample["positions"]) == MOST_IMAGES
     assert set(np.diff(sample["positions"])) == {2, 3}

@@ -10,7 +10,7 @@ import pytest
 from pse_repro.config.study import Subset
 from pse_repro.data.stl10 import open_dataset
 from pse_repro.errors import CellError
-from pse_repro.progress.stages import Progress
+from pse_repro.run.context import RunContext
 from pse_repro.run.task import Task, run_cell, run_task, sharing_a_checkpoint
 from pse_repro.study.cells import Cell
 from tests.support.tiny import cell, context, protocol, write_images
@@ -37,10 +37,10 @@ def test_a_cell_s_epochs_go_to_its_log_with_what_it_is_trained_with(
             logged.append((phase, epoch, values))
 
     class Measured:
-        def __init__(self, chosen: Cell, images: object, machine: object, folder: Path, progress: Progress) -> None:
-            self.progress = progress
+        def __init__(self, chosen: Cell, context: RunContext) -> None:
+            self.progress = context.progress
 
-        def run(self, evaluations: tuple[str, ...] | None) -> pd.DataFrame:
+        def run(self) -> pd.DataFrame:
             with self.progress.stage(f"{cell().name} pre-train", 10) as stage:
                 stage.measure(0, {"train_loss": 1.0})
             return pd.DataFrame()
@@ -71,10 +71,10 @@ def test_a_task_opens_the_same_images_and_gives_the_cells_in_order(
     seen = []
 
     class Recorded:
-        def __init__(self, chosen, images, *rest) -> None:  # type: ignore[no-untyped-def]
-            seen.append((chosen, images, rest))
+        def __init__(self, chosen: Cell, context: RunContext) -> None:
+            seen.append((chosen, context))
 
-        def run(self, evaluations: tuple[str, ...] | None) -> pd.DataFrame:
+        def run(self) -> pd.DataFrame:
             if len(seen) == 2:
                 raise CellError("diverged")
             return pd.DataFrame([{"value": 1.0}])
@@ -86,5 +86,5 @@ def test_a_task_opens_the_same_images_and_gives_the_cells_in_order(
     assert [outcome.error for outcome in outcomes] == ["", "diverged"]
     assert outcomes[1].rows is None
     assert (tmp_path / "cells" / cells[1].name / "failed.json").is_file()
-    images = seen[0][1]
+    images = seen[0][1].data
     assert (images.name, images.md5, len(images.unlabeled)) == (data.name, data.md5, 30)

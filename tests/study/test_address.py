@@ -12,10 +12,11 @@ from pse_repro.config.switches import all_switches
 from pse_repro.evaluation.registry import EVALUATION_SWITCHES
 from pse_repro.progress.stages import Progress
 from pse_repro.run.cell import CellRun
-from pse_repro.study.address import CellFiles
+from pse_repro.study.address import CellFiles, RunFiles
 from pse_repro.study.cells import Cell
 from pse_repro.study.record import Run
 from pse_repro.study.store import write_json
+from tests.support.stored_run import record, study
 from tests.support.tiny import cell, context, dataset, protocol
 
 RUN = Path("run")
@@ -93,6 +94,7 @@ def _values(rows: pd.DataFrame, evaluation: str) -> list[float]:
 
 
 def test_the_seeds_of_a_run_are_those_asked_for_or_begun_whichever_are_more(tmp_path: Path) -> None:
+    write_json(RunFiles(tmp_path).record, record(study(), {}))
     assert Run.open(tmp_path).requested_seeds == 1
     (tmp_path / "models" / "cnn-mse-seed1-0123abcd").mkdir(parents=True)
     assert Run.open(tmp_path).requested_seeds == 2

@@ -3,6 +3,7 @@
 import gzip
 import hashlib
 import io
+import json
 import os
 import stat
 import tarfile
@@ -17,7 +18,7 @@ from hypothesis import strategies as st
 from pse_repro.commands import results as commands
 from pse_repro.errors import NotFitError, UsageError
 from pse_repro.study.archive import SUMS, is_archive, open_run_or_archive, write_archive
-from tests.support.stored_run import store_run, study
+from tests.support.stored_run import record, store_run, study
 
 DOCUMENTS = {"README.txt": "what it is\n"}
 FORMATS = pytest.mark.parametrize("suffix", [".tar.gz", ".tgz", ".zip"])
@@ -191,7 +192,7 @@ def test_a_link_in_a_zip_is_refused(tmp_path: Path) -> None:
     assert "is a link" in refusal(path)
 
 
-GOOD = {"run.json": b"{}", "results.csv": b"value\n"}
+GOOD = {"run.json": json.dumps(record(study(), {"name": "photos"})).encode(), "results.csv": b"value\n"}
 WRONG: dict[str, tuple[dict[str, bytes], str]] = {
     "unlisted": (summed(GOOD) | {"x/more.csv": b""}, "'more.csv' is not listed in SHA256SUMS"),
     "missing": (summed(GOOD | {"b.csv": b""}), "'b.csv' is listed in SHA256SUMS and is not there"),
@@ -271,7 +272,7 @@ def test_damage_anywhere_is_refused_or_harmless(suffix: str, where: float, bit: 
         path.write_bytes(content)
         try:
             with open_run_or_archive(path) as found:
-                del (came := contents(found))[SUMS]
+                del (came := contents(found.directory))[SUMS]
                 assert came == FILES
         except NotFitError as error:
             said = str(error)

@@ -1,79 +1,16 @@
 """What is read back from a run's folds; also the helper that stores runs whose predictions are made up."""
 
-import json
-from collections.abc import Callable
-from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from pse_repro.config.study import Model, Study
 from pse_repro.errors import NotFitError
 from pse_repro.study import store
-from pse_repro.study.address import CellFiles
-from pse_repro.study.cells import Cell, expand
-from pse_repro.study.load import load_study, study_protocols
+from pse_repro.study.cells import expand
+from pse_repro.study.load import study_protocols
 from pse_repro.study.predictions import Predictions
-from pse_repro.study.record import Run
-
-LABELS = np.arange(2000) % 10 + 1  # as STL-10's files have them
-MODELS = (Model("cnn", "mse"), Model("cnn", "pse", 3.0))
-Likely = Callable[[Cell, str, int], np.ndarray]
-
-
-def study(models: tuple[Model, ...] = MODELS, **changes: object) -> Study:
-    """A full study of two folds under as-released, of the models given."""
-    base = replace(load_study("smoke"), scale="full", expected="paper", models=models, folds=2, baselines=())
-    return replace(base, subset=type(base.subset)(), overrides={}, **changes)  # type: ignore[arg-type]
-
-
-def store_predictions(
-    directory: Path,
-    study: Study,
-    likely: Likely,
-    seeds: int = 1,
-    mse: Callable[[Cell], float] = lambda _: 0.01,
-    data: str = "stl10",
-    metrics: Callable[[Cell, str], dict[str, float]] = lambda _, __: {},
-) -> Run:
-    """Store a run; `likely(cell, evaluation, fold)` are the probabilities (N,) of the labels, right above a half.
-
-    What they leave goes to the class after the label. `metrics` are those of "cluster", and others of "pretrain".
-    """
-    protocols = study_protocols(study)
-    settings = {"study": asdict(study), "protocols": [asdict(each) for each in protocols], "data": {"name": data}}
-    store.write_json(directory / "run.json", json.loads(json.dumps(settings | {"device": "cpu", "precision": "fp32"})))
-    for cell in expand(study, protocols, seeds):
-        pretrained = {"validation_mse": mse(cell)} | metrics(cell, "pretrain")
-        store.write_json(CellFiles(directory, cell).pretraining, {"metrics": pretrained})
-        for evaluation in cell.evaluations:
-            if evaluation == "cluster":
-                path = CellFiles(directory, cell).measures(evaluation)
-                store.write_json(path, {"metrics": metrics(cell, evaluation)})
-                continue
-            for fold in range(1, cell.folds + 1):
-                path = CellFiles(directory, cell).fold(evaluation, fold)
-                store.write_npz(path, probabilities=probabilities(likely(cell, evaluation, fold)), labels=LABELS)
-    return Run.open(directory)
-
-
-def probabilities(likely_N: np.ndarray) -> np.ndarray:
-    """(N, 10) in float32, as a run stores them."""
-    images, found = np.arange(len(LABELS)), np.zeros((len(LABELS), 10), np.float32)
-    found[images, LABELS - 1] = likely_N
-    found[images, LABELS % 10] = 1 - likely_N
-    return found
-
-
-def drawn(cell: Cell, evaluation: str, fold: int) -> np.ndarray:
-    return np.random.default_rng([len(cell.model.name), len(evaluation), fold, cell.seed]).random(len(LABELS))
-
-
-def fold_path(directory: Path, fold: int = 2, evaluation: str = "frozen", seed: int = 0) -> Path:
-    """A fold of CNN-MSE."""
-    cell = expand(study(), study_protocols(study()), seed + 1)[seed * len(MODELS)]
-    return CellFiles(directory, cell).fold(evaluation, fold)
+from tests.support.stored_predictions import LABELS, drawn, fold_path, probabilities, store_predictions, study
 
 
 def test_correctness_in_the_order_of_the_test_set(tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ from pse_repro.errors import NotFitError
 from pse_repro.study import store
 from pse_repro.study.address import CellFiles
 from pse_repro.study.cells import Cell, expand
-from pse_repro.study.survey import Part, cell_parts, modified, read_json, survey, time_left
+from pse_repro.study.survey import Part, cell_parts, modified, survey, time_left
 from tests.support.stored_run import store_cell, study
 
 DATA: dict[str, object] = {"name": "stl10", "md5": {}}
@@ -85,7 +85,7 @@ def test_a_fold_that_is_made_again_is_read_again(tmp_path: Path) -> None:
 def test_what_vanishes_between_two_looks_is_not_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("pse_repro.study.survey.modified", lambda path: 5.0)  # all was there a moment ago
     assert [part.seconds for part in cell_parts(tmp_path, CELL)] == [0.0] * 5
-    assert read_json(tmp_path / "gone.json") == {}
+    assert store.read_json(tmp_path / "gone.json", default={}) == {}
     monkeypatch.undo()
     assert modified(tmp_path / "gone.json") == 0.0
 

@@ -1,23 +1,24 @@
 """Runs stored by hand, in the layout of `pse_repro.study.store`: small arrays, nothing trained. Their page, read."""
 
 import json
+from collections.abc import Mapping
 from dataclasses import asdict, replace
 from html.parser import HTMLParser
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from pse_repro.compare.join import Comparison, compare
-from pse_repro.config.protocol import load_protocol
 from pse_repro.config.study import Model, Study
 from pse_repro.expected import load_expected
 from pse_repro.files import write_bytes
 from pse_repro.report.page import write_report
 from pse_repro.study import store
-from pse_repro.study.address import CellFiles
+from pse_repro.study.address import CellFiles, RunFiles
 from pse_repro.study.cells import Cell, expand
-from pse_repro.study.load import load_study
+from pse_repro.study.load import load_study, study_protocols
 from pse_repro.study.record import Run
 from pse_repro.tables import write_table
 
@@ -33,17 +34,22 @@ def study(**changes: object) -> Study:
     return replace(base, subset=type(base.subset)(), overrides={}, **changes)
 
 
+def record(study: Study, data: Mapping[str, object]) -> dict[str, Any]:
+    """Contents of run.json."""
+    protocols = [asdict(protocol) for protocol in study_protocols(study)]
+    settings = {"study": asdict(study), "protocols": protocols, "data": data, "device": "cpu", "precision": "fp32"}
+    return dict(json.loads(json.dumps(settings)))
+
+
 def store_run(
     directory: Path, study: Study, seeds: int = 1, data: dict[str, object] = DATA, size: int = 24
 ) -> list[Cell]:
     """Store a finished run; returns its cells. `size` is that of the images that are shown."""
-    protocols = [load_protocol(name) for name in study.protocols]
-    settings = {"study": asdict(study), "protocols": [asdict(each) for each in protocols], "data": data}
-    store.write_json(directory / "run.json", json.loads(json.dumps(settings | {"device": "cpu", "precision": "fp32"})))
-    cells = expand(study, protocols, seeds)
+    store.write_json(RunFiles(directory).record, record(study, data))
+    cells = expand(study, study_protocols(study), seeds)
     rows = [row for number, cell in enumerate(cells) for row in store_cell(directory, cell, number, data, size)]
     conditions = {"study": study.name, "data": data["name"], "device": "cpu", "precision": "fp32", "scale": study.scale}
-    write_table(pd.DataFrame(rows).assign(**conditions), directory / "results.csv")
+    write_table(pd.DataFrame(rows).assign(**conditions), RunFiles(directory).results)
     return cells
 
 

@@ -7,18 +7,12 @@ import pytest
 import torch
 from torch import Tensor
 
-from pse_repro.config.protocol import load_protocol
 from pse_repro.data.stl10 import Dataset, Split
 from pse_repro.data.subsets import balanced_subset
 from pse_repro.errors import NotFitError
-from pse_repro.objectives import Setup
 from pse_repro.objectives.shared.labelled import LabelledImages, classification
+from tests.support.labelled import setup
 from tests.support.tiny import dataset
-
-
-def setup(data: Dataset) -> Setup:
-    switches = load_protocol("as-released").switches
-    return Setup("cell", "cnn", None, switches, data, torch.device("cpu"), train_images=50, batch_size=8)
 
 
 def numbered(count: int) -> Dataset:

@@ -8,27 +8,11 @@ from torch import Tensor, nn
 
 from pse_repro.objectives.shared.tiles import cut, grid_places, grid_tiles, tile_latents
 from tests.support.assembled import assemble
+from tests.support.tiles import corners, places_shown
 
 
 def noise(*shape: int, seed: int = 0) -> Tensor:
     return torch.rand(*shape, generator=torch.Generator().manual_seed(seed))
-
-
-def places_shown(count: int, side: int = 96) -> Tensor:
-    """Images whose channels tell each pixel's image, x and y."""
-    image, y, x = torch.meshgrid(torch.arange(count), torch.arange(side), torch.arange(side), indexing="ij")
-    return torch.stack([image, x, y], 1).float()
-
-
-def corners(tiles_NTCHW: Tensor) -> Tensor:
-    """The places x and y (N, T, 2) of tiles of such images, each of which must be one whole window of its image."""
-    corners = tiles_NTCHW[..., :1, :1]
-    size = tiles_NTCHW.shape[-1]
-    within = places_shown(1, size)[0]
-    image = torch.arange(len(tiles_NTCHW))[:, None, None, None].expand(-1, tiles_NTCHW.shape[1], size, size)
-    assert torch.equal(tiles_NTCHW[:, :, 0], image.float())
-    assert torch.equal(tiles_NTCHW[:, :, 1:] - corners[:, :, 1:], within[1:].expand(*tiles_NTCHW.shape[:2], 2, -1, -1))
-    return corners[:, :, 1:, 0, 0].long()
 
 
 @given(st.integers(1, 3), st.integers(1, 10), st.integers(1, 5), st.integers(0, 2**32))

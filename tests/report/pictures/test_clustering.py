@@ -47,8 +47,8 @@ def test_without_a_curve_there_is_no_section(run: Run) -> None:
 
 
 def test_curves_of_a_run_that_no_longer_clusters_are_not_shown(run: Run) -> None:
-    other = replace(run.record, study=replace(run.study, evaluations=("frozen",)))
-    assert section(replace(run, record=other)) == []
+    other = replace(run.study, evaluations=("frozen",))
+    assert section(replace(run, study=other)) == []
 
 
 def test_epochs_are_joined_in_their_order_and_the_ends_are_marked() -> None:

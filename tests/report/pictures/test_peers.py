@@ -1,6 +1,5 @@
 """PSE among its peers: what the table and the figure say of a run, and which runs have them."""
 
-from dataclasses import replace
 from pathlib import Path
 from statistics import mean, stdev
 
@@ -138,7 +137,8 @@ def test_a_figure_of_thirty_models_without_baselines_is_whole() -> None:
 
 def test_what_was_not_judged_linearly_is_ranked_by_what_it_has(tmp_path: Path) -> None:
     run = stored(tmp_path, judged())
-    run = replace(run, results=run.results[run.results["evaluation"] == "knn"])
+    write_table(run.results[run.results["evaluation"] == "knn"], run.run_files.results)
+    run = Run.open(tmp_path)
     (table,), (made,) = peers_tables(run), section(run)
     assert table.header == ("model", "seeds", "kNN %", "pre-training")
     assert [row[0] for row in table.rows] == ["CNN-PSE-3", "CNN-MSE", "CNN-RANDOM", "CNN-SIMCLR"]
@@ -153,7 +153,8 @@ def test_the_studys_own_evaluations_have_neither_table_nor_section(tmp_path: Pat
 
 def test_nothing_judged_yet_is_no_table_and_no_section(tmp_path: Path) -> None:
     run = stored(tmp_path, judged())
-    run = replace(run, results=run.results[:0])
+    run.run_files.results.unlink()
+    run = Run.open(tmp_path)
     assert peers_tables(run) == section(run) == []
 
 
