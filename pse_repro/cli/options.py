@@ -38,17 +38,6 @@ class ShortFormat(StrEnum):
     json = "json"
 
 
-class Evaluation(StrEnum):
-    finetune = "finetune"
-    frozen = "frozen"
-    linear = "linear"
-    knn = "knn"
-    low_label_1 = "low-label-1"
-    low_label_10 = "low-label-10"
-    low_label_100 = "low-label-100"
-    cluster = "cluster"
-
-
 class LogTo(StrEnum):
     tensorboard = "tensorboard"
 

@@ -11,7 +11,6 @@ from pse_repro.cli.options import (
     DataOption,
     Device,
     DeviceOption,
-    Evaluation,
     Format,
     FormatOption,
     FreshOption,
@@ -29,6 +28,7 @@ from pse_repro.cli.options import (
     ShortFormatOption,
     StrictOption,
 )
+from pse_repro.evaluation.registry import EVALUATIONS
 
 StudyArgument = Annotated[
     str, typer.Argument(metavar="STUDY.toml", help="A study's TOML file, or a built-in one's name.")
@@ -156,8 +156,13 @@ def pretrain(
 def evaluate(
     run: RunArgument = None,
     evaluation: Annotated[
-        list[Evaluation] | None,
-        typer.Option("--evaluation", envvar="PSE_REPRO_EVALUATION", help="[default: finetune and frozen]"),
+        list[str] | None,
+        typer.Option(
+            "--evaluation",
+            envvar="PSE_REPRO_EVALUATION",
+            metavar=f"<list[{'|'.join(EVALUATIONS)}]>",
+            help="[default: finetune and frozen]",
+        ),
     ] = None,
     data: DataOption = None, device: DeviceOption = Device.auto, quiet: QuietOption = False,
     log_to: LogToOption = None,
@@ -168,7 +173,7 @@ def evaluate(
     """
     from pse_repro.commands import study as study_commands
 
-    chosen = [item.value for item in evaluation or (Evaluation.finetune, Evaluation.frozen)]
+    chosen = evaluation or [name for name, row in EVALUATIONS.items() if row.on_slides]
     text, status = study_commands.evaluate(run, chosen, data, device.value, quiet, log_to and log_to.value)
     typer.echo(text)
     raise typer.Exit(status)

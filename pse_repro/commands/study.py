@@ -115,12 +115,13 @@ def evaluate(
     require(log_to)
     directory = run_directory or newest_run()
     record = open_record(directory)
+    study = replace(record.study, evaluations=evaluations_of(record.study, evaluations))
     machine = choose_machine(record.device if device == "auto" else device, record.precision)
     seeds = max(1, len(stored_seeds(directory)))
     with Progress(quiet) as progress:
         images = _images_of(directory, record, data, progress)
         failed = run_study(
-            replace(record.study, evaluations=evaluations_of(record.study, evaluations)),
+            study,
             record.protocols,
             seeds,
             images,

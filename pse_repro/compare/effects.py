@@ -12,7 +12,7 @@ import numpy as np
 
 from pse_repro.config.study import Model
 from pse_repro.config.switches import all_switches
-from pse_repro.evaluation.registry import WITHOUT_FOLDS
+from pse_repro.evaluation.registry import has_folds
 from pse_repro.seeding import derive
 from pse_repro.stats import Interval, paired_difference
 from pse_repro.study.predictions import Predictions
@@ -44,7 +44,7 @@ def switch_effects(directory: Path, record: Record) -> list[Effect]:
         effect
         for pse, mse in _pairs(record.study.models)
         for evaluation in record.study.evaluations
-        if evaluation not in WITHOUT_FOLDS
+        if has_folds(evaluation)
         for effect in _effects(stored, record, pse.name, mse.name, evaluation)
     ]
 

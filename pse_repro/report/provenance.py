@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from pse_repro.evaluation.registry import EVALUATIONS
+from pse_repro.evaluation.registry import title_of
 from pse_repro.study.address import cell_folder
 from pse_repro.study.cells import Cell
 from pse_repro.study.record import Run, command
@@ -74,7 +74,7 @@ def _groups(run: Run, cell: Cell) -> Iterator[list[Link]]:
     own += [run.model_file(cell, name) for name in ("pretrain.json", "curves.csv", "reconstructions.npz")]
     yield [_link(run, path, path.name) for path in own if path.is_file()]
     for evaluation in cell.evaluations:
-        name = EVALUATIONS.get(evaluation, evaluation)
+        name = title_of(evaluation)
         yield [_link(run, path, f"{name}, {path.stem.replace('-', ' ')}") for path in run.fold_files(cell, evaluation)]
 
 

@@ -10,7 +10,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from pse_repro.evaluation.registry import EVALUATION_SWITCHES
+from pse_repro.evaluation.registry import EVALUATIONS
 from pse_repro.study.cells import Cell
 from pse_repro.study.store import read_json
 
@@ -52,7 +52,7 @@ def evaluation_folder(run_directory: Path, cell: Cell, evaluation: str) -> Path:
     settings = vars(cell.protocol.settings)
     content = {
         "settings": {name: value for name, value in settings.items() if not name.startswith("pretrain_")},
-        "switches": _switches(cell, EVALUATION_SWITCHES[evaluation]),
+        "switches": _switches(cell, EVALUATIONS[evaluation].switches),
     }
     return model_folder(run_directory, cell) / f"{evaluation}-{_digest(content)}"
 

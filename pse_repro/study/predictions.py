@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from pse_repro.errors import NotFitError
-from pse_repro.evaluation.registry import WITHOUT_FOLDS
+from pse_repro.evaluation.registry import PRETRAIN, has_folds
 from pse_repro.evaluation.scores import ensemble, hits
 from pse_repro.study import store
 from pse_repro.study.address import evaluation_folder, model_folder
@@ -21,7 +21,6 @@ from pse_repro.study.record import Record
 from pse_repro.study.store import stored_seeds
 
 CLASSES = 10
-PRETRAIN = "pretrain"  # the evaluation whose metrics are those of the pre-training, as in the results table
 
 
 @dataclass(frozen=True)
@@ -90,7 +89,7 @@ class Predictions:
         if evaluation == PRETRAIN:
             return [model_folder(self.directory, cell) / "pretrain.json"]
         folder = evaluation_folder(self.directory, cell, evaluation)
-        if evaluation in WITHOUT_FOLDS:
+        if not has_folds(evaluation):
             return [folder / "measures.json"]
         return [folder / f"fold-{number}.npz" for number in range(1, cell.folds + 1)]
 

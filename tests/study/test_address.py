@@ -9,7 +9,7 @@ import pytest
 
 from pse_repro.config.protocol import load_protocol
 from pse_repro.config.switches import all_switches
-from pse_repro.evaluation.registry import EVALUATION_SWITCHES
+from pse_repro.evaluation.registry import EVALUATIONS
 from pse_repro.progress.stages import Progress
 from pse_repro.run.cell import CellRun
 from pse_repro.study.address import cell_folder, evaluation_folder, model_folder
@@ -36,7 +36,7 @@ def turned(number: int) -> Cell:
 def test_a_switch_moves_what_it_touches_and_nothing_else(number: int) -> None:
     before, after = turned(0), turned(number)
     assert (model_folder(RUN, after) != model_folder(RUN, before)) == (number in MODEL)
-    moved = {e for e in EVALUATION_SWITCHES if evaluation_folder(RUN, after, e) != evaluation_folder(RUN, before, e)}
+    moved = {e for e in EVALUATIONS if evaluation_folder(RUN, after, e) != evaluation_folder(RUN, before, e)}
     assert moved == {name for name, numbers in MOVES.items() if number in numbers}
     assert cell_folder(RUN, after) != cell_folder(RUN, before)
 
