@@ -17,7 +17,7 @@ def test_imports_go_one_way_without_circles() -> None:
 def test_reading_a_run_imports_nothing_that_trains() -> None:
     program = """
 import sys, pse_repro.claims, pse_repro.compare.runs, pse_repro.study.archive, pse_repro.study.status
-print(*(name for name in sys.modules if name.startswith("pse_repro.run")))
+print(*(name for name in sys.modules if name.startswith(("pse_repro.run", "pse_repro.training"))))
 """
     said = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout
     assert said.split() == []

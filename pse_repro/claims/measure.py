@@ -9,10 +9,11 @@ from functools import cache
 import numpy as np
 
 from pse_repro.claims.definitions import TOP1, Part, Term
+from pse_repro.evaluation.registry import PRETRAIN
 from pse_repro.objectives.shared import permutations
 from pse_repro.seeding import derive
 from pse_repro.stats import Interval, McNemar, equivalence_p_value, mcnemar, mean_interval, paired_difference
-from pse_repro.study.predictions import PRETRAIN, Correct, Predictions
+from pse_repro.study.predictions import Correct, Predictions
 
 POINTS = 100  # percentage points in a share of 1
 DRAWS = 2_000  # of the bootstrap, which describes a single seed: enough for two digits

@@ -1,6 +1,5 @@
 """The options that commands share, each with its environment variable."""
 
-from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -12,17 +11,6 @@ Format = Literal["table", "markdown", "csv", "json", "latex", "html"]
 TextFormat = Literal["table", "markdown", "json"]
 ShortFormat = Literal["table", "json"]
 LogTo = Literal["tensorboard"]
-
-
-class Evaluation(StrEnum):
-    finetune = "finetune"
-    frozen = "frozen"
-    linear = "linear"
-    knn = "knn"
-    low_label_1 = "low-label-1"
-    low_label_10 = "low-label-10"
-    low_label_100 = "low-label-100"
-    cluster = "cluster"
 
 
 DataOption = Annotated[

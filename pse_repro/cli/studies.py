@@ -9,7 +9,6 @@ from pse_repro.cli.options import (
     BudgetOption,
     DataOption,
     DeviceOption,
-    Evaluation,
     LogToOption,
     PrecisionOption,
     ProtocolOption,
@@ -20,6 +19,7 @@ from pse_repro.cli.options import (
 )
 from pse_repro.cli.run_command import run_command
 from pse_repro.commands.options import RunOptions
+from pse_repro.evaluation.registry import EVALUATIONS
 
 StudyArgument = Annotated[
     str, typer.Argument(metavar="STUDY.toml", help="A study's TOML file, or a built-in one's name.")
@@ -123,8 +123,13 @@ def pretrain(
 def evaluate(
     run: RunArgument = None,
     evaluation: Annotated[
-        list[Evaluation] | None,
-        typer.Option("--evaluation", envvar="PSE_REPRO_EVALUATION", help="[default: finetune and frozen]"),
+        list[str] | None,
+        typer.Option(
+            "--evaluation",
+            envvar="PSE_REPRO_EVALUATION",
+            metavar=f"<list[{'|'.join(EVALUATIONS)}]>",
+            help="[default: finetune and frozen]",
+        ),
     ] = None,
     data: DataOption = None, device: DeviceOption = "auto", quiet: QuietOption = False,
     log_to: LogToOption = None,
@@ -135,7 +140,7 @@ def evaluate(
     """
     from pse_repro.commands import study as commands
 
-    chosen = [item.value for item in evaluation or (Evaluation.finetune, Evaluation.frozen)]
+    chosen = evaluation or [name for name, row in EVALUATIONS.items() if row.on_slides]
     text, status = commands.evaluate(run, chosen, data, device, quiet, log_to)
     typer.echo(text)
     raise typer.Exit(status)

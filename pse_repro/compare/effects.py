@@ -11,7 +11,7 @@ import numpy as np
 
 from pse_repro.config.study import Model
 from pse_repro.config.switches import all_switches
-from pse_repro.evaluation.registry import WITHOUT_FOLDS
+from pse_repro.evaluation.registry import has_folds
 from pse_repro.seeding import derive
 from pse_repro.stats import Interval, paired_difference
 from pse_repro.study.predictions import Predictions
@@ -43,7 +43,7 @@ def switch_effects(run: Run) -> list[Effect]:
         effect
         for pse, mse in _pairs(run.study.models)
         for evaluation in run.study.evaluations
-        if evaluation not in WITHOUT_FOLDS
+        if has_folds(evaluation)
         for effect in _effects(stored, pse.name, mse.name, evaluation)
     ]
 

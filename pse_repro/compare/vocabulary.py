@@ -3,14 +3,13 @@
 import re
 from collections import Counter
 from dataclasses import replace
-from typing import get_args
 
 import pandas as pd
 
 from pse_repro.compare.join import Unknown
 from pse_repro.config.toml import builtin, closest
 from pse_repro.evaluation.baselines import BASELINES
-from pse_repro.evaluation.registry import Evaluation
+from pse_repro.evaluation.registry import EVALUATIONS, PRETRAIN
 from pse_repro.evaluation.scores import METRICS
 from pse_repro.expected import ExpectedTable
 from pse_repro.models import ENCODERS
@@ -21,14 +20,11 @@ _KNOWN = {
     "protocol": builtin("protocols"),
     "encoder": [*ENCODERS, *BASELINES],
     "objective": [*OBJECTIVES, "none"],
-    "evaluation": [*get_args(Evaluation), "pretrain"],
     "fold": ["ensemble", ""],
 }
-_METRICS = {  # as a run measures them, which the tests hold against this; and validation_ANYTHING
-    "pretrain": ["first_train_loss", "best_epoch", "feature_mean", "feature_std"],
-    "cluster": ["accuracy", "nmi", "ari", "two_domains_accuracy", "error_rank_correlation"],
-}
-_FOLD_METRICS = [*METRICS, "best_epoch"]  # of every other evaluation
+# As a run measures them, which the tests hold against this; a pre-training has validation_ANYTHING, too.
+_PRETRAIN_METRICS = ["first_train_loss", "best_epoch", "feature_mean", "feature_std"]
+_FOLD_METRICS = [*METRICS, "best_epoch"]
 _ALSO_CALLED = {"acc": "top1", "accuracy": "top1"}
 
 
@@ -50,7 +46,14 @@ def known_rows(table: pd.DataFrame, expected: ExpectedTable) -> tuple[pd.DataFra
 
 
 def _known(column: str, evaluation: str) -> list[str]:
-    return _METRICS.get(evaluation, _FOLD_METRICS) if column == "metric" else _KNOWN[column]
+    if column == "evaluation":
+        return [*EVALUATIONS, PRETRAIN]
+    if column != "metric":
+        return _KNOWN[column]
+    if evaluation == PRETRAIN:
+        return _PRETRAIN_METRICS
+    row = EVALUATIONS.get(evaluation)
+    return [*row.metrics] if row and row.metrics else _FOLD_METRICS
 
 
 def _is_known(column: str, word: str, known: list[str]) -> bool:

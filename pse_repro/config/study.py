@@ -56,6 +56,19 @@ class Model:
 
 
 @dataclass(frozen=True)
+class Length:
+    """How long a model is pre-trained (switch 6), and its batch size (switch 14).
+
+    An epoch is one pass over the training images, or, under a budget, as many `steps` or `seconds` of training.
+    """
+
+    epochs: int
+    batch_size: int
+    steps: int | None = None
+    seconds: float | None = None
+
+
+@dataclass(frozen=True)
 class Subset:
     """At most so many images of each split, evenly spaced over the file; None takes all."""
 

@@ -16,13 +16,14 @@ from pse_repro import __version__
 from pse_repro.data.sample.embedded import SAMPLE_COUNTS, SAMPLE_VERSION
 from pse_repro.doctor.images import Images, read_images
 from pse_repro.doctor.needs import STUDIES
+from pse_repro.evaluation.cost import Costs
 from pse_repro.files import cache_home, data_home
 from pse_repro.machine.device import Machine, choose_machine
 from pse_repro.machine.nvidia import Nvidia, read_nvidia
 from pse_repro.machine.provenance import git_state
 from pse_repro.machine.system import Cpu, Folder, Memory, read_container, read_cpu, read_folder, read_memory
 from pse_repro.machine.volumes import lost_with_container
-from pse_repro.study.estimate import STL10_IMAGES, Costs, estimate_seconds, measure
+from pse_repro.study.estimate import STL10_IMAGES, estimate_seconds, measure
 from pse_repro.study.load import load_study, study_protocols
 from pse_repro.study.store import RUNS
 

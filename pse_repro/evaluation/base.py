@@ -1,15 +1,32 @@
 """What every evaluation with folds has in common."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Protocol as Interface
+from typing import Any
 
 import numpy as np
 from torch import nn
 
+from pse_repro.config.protocol import Protocol
+from pse_repro.data.folds import as_text
+from pse_repro.data.stl10 import Dataset
+from pse_repro.evaluation.cost import Work
+from pse_repro.machine.device import Machine
 from pse_repro.training.classifier import Fitted
 
-AfterEpoch = Callable[[int, int, float], None]  # told the fold's number, the epoch and its validation loss
+AfterEpoch = Callable[[int, int, float], None]  # called with the fold's number, the epoch and its loss
+
+
+@dataclass(frozen=True)
+class Setup:
+    """What an evaluation is built from; `name` is what its random numbers are derived from."""
+
+    name: str
+    encoder: str
+    protocol: Protocol
+    data: Dataset
+    machine: Machine
 
 
 @dataclass(frozen=True)
@@ -24,22 +41,36 @@ class FoldResult:
     seconds: float
 
 
-class FoldEvaluation(Interface):
+class FoldEvaluation(ABC):
     """One evaluation of one pre-trained encoder, fold by fold.
 
-    `size` of the batches and `test_order` are switch 12's. A fold takes `most_epochs` of `images_per_epoch` at most.
-    `note` is for people: what is not as the name says, or empty. `loss` names the one that `after_epoch` is told:
-    validation_loss, train_loss, or empty where nothing is fitted by its loss.
+    `size` of the batches and `test_order` are switch 12's. A fold takes `max_epochs` of `images_per_epoch` at most.
+    `note` is for people: what is not as the name says, or empty. `loss` names the one that `after_epoch` is called
+    with: validation_loss, train_loss, or empty where nothing is fitted by its loss.
     """
 
-    size: int
-    test_order: np.ndarray
-    most_epochs: int
-    images_per_epoch: int
-    note: str
-    loss: str
+    loss = "validation_loss"
+    note = ""
+    max_epochs = 1
 
+    def __init__(self, setup: Setup) -> None:
+        assert setup.data.test.labels is not None  # a labelled split
+        self.name, self.encoder_name = setup.name, setup.encoder
+        self.protocol, self.data, self.machine = setup.protocol, setup.data, setup.machine
+        self.size = setup.protocol.settings.batch_size
+        self.test_order = as_text(setup.data.test.labels)
+        self.images_per_epoch = len(setup.data.train)
+
+    @abstractmethod
     def run(
         self, numbers: Sequence[int], new_encoder: Callable[[], nn.Module], after_epoch: AfterEpoch
     ) -> Iterator[tuple[int, FoldResult]]:
-        """Each of the folds `numbers` (from 1) when it is done; what it gives does not depend on the others."""
+        """Each of the folds `numbers` (from 1) when it is done; what it gives does not depend on the others.
+
+        They start from the pre-trained weights and buffers that `new_encoder` gives, which is on the device.
+        """
+
+    @classmethod
+    def seconds(cls, work: Work, **options: Any) -> float:
+        """Return how long all folds take at least, built with `options`: features of all images, once."""
+        return work.features

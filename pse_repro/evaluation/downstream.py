@@ -8,24 +8,24 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import nullcontext
 from functools import partial
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from pse_repro.config.protocol import Protocol
 from pse_repro.data.augment.steps import Augmentation, downstream_augmentation
 from pse_repro.data.batches import Images, batches
-from pse_repro.data.folds import as_text, folds
-from pse_repro.data.stl10 import Dataset
-from pse_repro.evaluation.base import AfterEpoch, FoldResult
+from pse_repro.data.folds import folds
+from pse_repro.evaluation.base import AfterEpoch, FoldEvaluation, FoldResult, Setup
+from pse_repro.evaluation.cost import WHOLE_PASS, Work
 from pse_repro.evaluation.encoders import held_still, per_image_normalisation
 from pse_repro.evaluation.fold_statistics import FoldStatistics
-from pse_repro.machine.device import Machine
 from pse_repro.models import ENCODERS, build_classifier
 from pse_repro.seeding import generator, seeded
 from pse_repro.training.classifier import Fitted, fit, predict
 from pse_repro.training.folds_jointly import NoEncoder, Task, fit_together
 
+TYPICAL_EPOCHS = 160  # of a fold's classifier: the released logs' best epochs are near 110, and 50 more follow
 Tested = tuple[int, Tensor, Fitted]  # a fold's number, its probabilities on the test set, how it was trained
 
 
@@ -63,37 +63,41 @@ class Batches:
         return zip(chosen, labels[order].split(self.size), strict=True)
 
 
-class Downstream:
-    """One evaluation of one pre-trained encoder; `run` trains and tests the classifiers of the folds."""
+class Downstream(FoldEvaluation):
+    """Classifiers on images; `frozen`: on features that are computed once, of an encoder that stays as it is."""
 
-    note, loss = "", "validation_loss"
+    def __init__(self, setup: Setup, frozen: bool) -> None:
+        super().__init__(setup)
+        assert self.data.train.labels is not None  # a labelled split
+        self.frozen = frozen
+        settings, switches = self.protocol.settings, self.protocol.switches
+        self.max_epochs = settings.downstream_max_epochs  # early stopping may end it before
+        self.folds = folds(self.data.train.labels, settings.folds, switches.fold_order)
+        self.train_labels = torch.from_numpy(self.data.train.labels).long().to(self.machine.device) - 1
+        self.test_images = Images(self.data.test, self.machine.device)
 
-    def __init__(
-        self, name: str, evaluation: str, encoder_name: str, protocol: Protocol, data: Dataset, machine: Machine
-    ) -> None:
-        assert data.train.labels is not None  # both are labelled splits
-        assert data.test.labels is not None
-        self.name, self.evaluation, self.encoder_name = f"{name}/{evaluation}", evaluation, encoder_name
-        self.protocol, self.data, self.machine = protocol, data, machine
-        self.size = protocol.settings.batch_size
-        self.most_epochs = protocol.settings.downstream_max_epochs  # early stopping may end it before
-        self.images_per_epoch = len(data.train)  # a fold's training and validation images, or their features
-        self.folds = folds(data.train.labels, protocol.settings.folds, protocol.switches.fold_order)
-        self.train_labels = torch.from_numpy(data.train.labels).long().to(machine.device) - 1
-        self.test_order = as_text(data.test.labels)
-        self.test_images = Images(data.test, machine.device)
+    @classmethod
+    def seconds(cls, work: Work, frozen: bool = False, **options: Any) -> float:
+        settings, encode = work.protocol.settings, work.costs.encode
+        held_out = work.images["train"] / settings.folds
+        trained = work.images["train"] - held_out
+        epochs = min(TYPICAL_EPOCHS, settings.downstream_max_epochs)
+        classify = trained / settings.batch_size * work.costs.classify
+        if frozen:
+            features = trained * (work.augment + encode) + held_out * encode
+            # the test set's features are computed once, for all folds
+            return work.folds * (features + epochs * classify) + work.images["test"] * encode
+        whole = work.protocol.switches.finetuning == "whole-encoder"
+        epoch = trained * (work.augment + encode * (WHOLE_PASS if whole else 1.0)) + held_out * encode + classify
+        return work.folds * (epochs * epoch + work.images["test"] * encode)
 
     def run(
         self, numbers: Sequence[int], new_encoder: Callable[[], nn.Module], after_epoch: AfterEpoch
     ) -> Iterator[tuple[int, FoldResult]]:
-        """Each of the folds `numbers` (from 1) when it is done; what it gives does not depend on the others.
-
-        They start from the pre-trained weights and buffers that `new_encoder` gives. Folds that share an encoder are
-        trained together, whole encoders one after another.
-        """
-        train = self._frozen if self.evaluation == "frozen" else self._statistics_only
+        """Each of the folds `numbers`; those that share an encoder are trained together, whole encoders in turn."""
+        train = self._frozen if self.frozen else self._statistics_only
         groups = [list(numbers)]
-        if self.evaluation == "finetune" and self.protocol.switches.finetuning == "whole-encoder":
+        if not self.frozen and self.protocol.switches.finetuning == "whole-encoder":
             train, groups = self._whole_encoder, [[number] for number in numbers]
         for group in groups:
             seconds, since = 0.0, time.monotonic()

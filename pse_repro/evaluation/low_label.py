@@ -15,52 +15,51 @@ import itertools
 import math
 import time
 from collections.abc import Callable, Iterator, Sequence
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.optim.lr_scheduler import CosineAnnealingLR
 
-from pse_repro.config.protocol import Protocol
 from pse_repro.data.augment.steps import downstream_augmentation
 from pse_repro.data.batches import Images, batches
-from pse_repro.data.folds import as_text
-from pse_repro.data.stl10 import CLASSES, Dataset
+from pse_repro.data.stl10 import CLASSES
 from pse_repro.data.subsets import balanced_subset, images_per_class
 from pse_repro.errors import CellError
-from pse_repro.evaluation.base import AfterEpoch, FoldResult
-from pse_repro.machine.device import Machine
+from pse_repro.evaluation.base import AfterEpoch, FoldEvaluation, FoldResult, Setup
+from pse_repro.evaluation.cost import WHOLE_PASS, Work
 from pse_repro.models import ENCODERS
 from pse_repro.seeding import generator, seeded
 from pse_repro.training.classifier import Fitted, predict, train_epoch
 
-FRACTIONS = {"low-label-1": 0.01, "low-label-10": 0.1, "low-label-100": 1.0}
 EPOCHS = 100  # what is called an epoch here, whatever the number of labels, is
 EPOCH_STEPS = 10
 
 
-class LowLabel:
+class LowLabel(FoldEvaluation):
     """Classifiers on independent subsets of the labels, each from the same pre-trained encoder.
 
-    There are `most_epochs` of ten steps: 100, or the protocol's longest downstream training where that is shorter.
-    `note` is for people: empty, or that the subset is larger than its name says.
+    There are `max_epochs` of ten steps: 100, or the protocol's longest downstream training where that is shorter.
+    `note` is for people: empty, or that the subset is larger than its `fraction` says.
     """
 
     loss = "train_loss"  # there are no validation images
 
-    def __init__(
-        self, name: str, evaluation: str, encoder_name: str, protocol: Protocol, data: Dataset, machine: Machine
-    ) -> None:
-        assert data.train.labels is not None  # both are labelled splits
-        assert data.test.labels is not None
-        self.name, self.fraction, self.encoder_name = f"{name}/{evaluation}", FRACTIONS[evaluation], encoder_name
-        self.protocol, self.data, self.machine = protocol, data, machine
-        self.labels = data.train.labels
-        self.size = protocol.settings.batch_size
-        self.test_order = as_text(data.test.labels)
-        self.most_epochs = min(EPOCHS, protocol.settings.downstream_max_epochs)
+    def __init__(self, setup: Setup, fraction: float) -> None:
+        super().__init__(setup)
+        assert self.data.train.labels is not None  # a labelled split
+        self.fraction, self.labels = fraction, self.data.train.labels
+        self.max_epochs = min(EPOCHS, self.protocol.settings.downstream_max_epochs)
         self.images_per_epoch = EPOCH_STEPS * min(self.size, len(self.subset(1)))
-        self.note = _too_few(evaluation, len(self.labels), self.fraction)
+        self.note = _too_few(len(self.labels), fraction)
+
+    @classmethod
+    def seconds(cls, work: Work, fraction: float = 1.0, **options: Any) -> float:
+        settings, encode = work.protocol.settings, work.costs.encode
+        steps = EPOCH_STEPS * min(EPOCHS, settings.downstream_max_epochs)
+        trained = steps * min(settings.batch_size, fraction * work.images["train"])
+        return work.folds * (trained * (work.augment + WHOLE_PASS * encode) + work.images["test"] * encode)
 
     def subset(self, number: int) -> np.ndarray:
         """Indices of the training images whose labels the subset of that number has."""
@@ -69,11 +68,7 @@ class LowLabel:
     def run(
         self, numbers: Sequence[int], new_encoder: Callable[[], nn.Module], after_epoch: AfterEpoch
     ) -> Iterator[tuple[int, FoldResult]]:
-        """Each of the subsets `numbers` (from 1) when it is done; what it gives does not depend on the others.
-
-        Each starts from the pre-trained weights and buffers that `new_encoder` gives. `after_epoch` is told training
-        losses: there are no others. CellError for a loss that is not finite.
-        """
+        """Each of the subsets `numbers`. CellError for a loss that is not finite."""
         for number in numbers:
             since = time.monotonic()
             with seeded(self._names(number), "initialisation"):
@@ -88,11 +83,11 @@ class LowLabel:
         settings = self.protocol.settings
         fused = self.machine.device.type == "cuda"
         optimizer = torch.optim.Adam(model.parameters(), settings.learning_rate, fused=fused)
-        schedule = CosineAnnealingLR(optimizer, self.most_epochs)
+        schedule = CosineAnnealingLR(optimizer, self.max_epochs)
         clip_norm = settings.downstream_clip_norm if self.protocol.switches.gradient_clipping else None
         endless = self._batches(number)
         losses: list[float] = []
-        for epoch in range(self.most_epochs):
+        for epoch in range(self.max_epochs):
             with seeded(self._names(number), "epoch", epoch):
                 some = itertools.islice(endless, EPOCH_STEPS)
                 losses.append(train_epoch(model, some, optimizer, clip_norm, self.machine))
@@ -122,11 +117,11 @@ class LowLabel:
         return predict(model, (images[positions] for positions in batches(len(images), self.size)), self.machine)
 
 
-def _too_few(evaluation: str, count: int, fraction: float) -> str:
+def _too_few(count: int, fraction: float) -> str:
     if count * fraction >= CLASSES:
         return ""
     per_class = images_per_class(count, fraction)
     return (
-        f"{evaluation}: {100 * fraction:g} % of {count:,} labelled images is less than one a class; "
+        f"{100 * fraction:g} % of {count:,} labelled images is less than one a class; "
         f"{per_class} of each class is taken, {per_class * CLASSES} in all"
     )

@@ -6,16 +6,16 @@ Shapes: N images, D latent values, K = 10 classes; labels 0..9 (the files' 1..10
 
 import time
 from collections.abc import Callable, Iterator, Sequence
+from typing import Literal
 
 import numpy as np
 import torch
 from torch import nn
 
-from pse_repro.config.protocol import Protocol
 from pse_repro.data.batches import Images, batches
-from pse_repro.data.folds import as_text, folds
-from pse_repro.data.stl10 import Dataset, Split
-from pse_repro.evaluation.base import AfterEpoch, FoldResult
+from pse_repro.data.folds import folds
+from pse_repro.data.stl10 import Split
+from pse_repro.evaluation.base import AfterEpoch, FoldEvaluation, FoldResult, Setup
 from pse_repro.evaluation.encoders import held_still
 from pse_repro.evaluation.knn import nearest_neighbours
 from pse_repro.evaluation.linear import linear_probe
@@ -25,28 +25,21 @@ from pse_repro.training.classifier import Fitted
 FEATURE_BATCH = 128
 
 
-class OnFeatures:
+class OnFeatures(FoldEvaluation):
     """`linear` chooses its regularisation on a fold's validation images, which `knn` does not look at."""
 
-    most_epochs, note = 1, ""
-
-    def __init__(
-        self, name: str, evaluation: str, encoder_name: str, protocol: Protocol, data: Dataset, machine: Machine
-    ) -> None:
-        assert data.train.labels is not None  # both are labelled splits
-        assert data.test.labels is not None
-        self.name, self.evaluation, self.data, self.machine = f"{name}/{evaluation}", evaluation, data, machine
-        self.loss = "validation_loss" if evaluation == "linear" else ""
-        self.size = protocol.settings.batch_size
-        self.images_per_epoch = len(data.train)
-        self.labels = np.asarray(data.train.labels, np.int64) - 1
-        self.folds = folds(data.train.labels, protocol.settings.folds, protocol.switches.fold_order)
-        self.test_order = as_text(data.test.labels)
+    def __init__(self, setup: Setup, classifier: Literal["linear", "knn"]) -> None:
+        super().__init__(setup)
+        assert self.data.train.labels is not None  # a labelled split
+        self.classifier = classifier
+        self.loss = "validation_loss" if classifier == "linear" else ""
+        self.labels = np.asarray(self.data.train.labels, np.int64) - 1
+        self.folds = folds(self.data.train.labels, self.protocol.settings.folds, self.protocol.switches.fold_order)
 
     def run(
         self, numbers: Sequence[int], new_encoder: Callable[[], nn.Module], after_epoch: AfterEpoch
     ) -> Iterator[tuple[int, FoldResult]]:
-        """Each of the folds `numbers` (from 1); the seconds for the features are shared between them."""
+        """Each of the folds `numbers`; the seconds for the features are shared between them."""
         since, encoder = time.monotonic(), new_encoder()
         with held_still(self.name, encoder):
             train_ND, test_ND = (features(encoder, split, self.machine) for split in (self.data.train, self.data.test))
@@ -55,7 +48,7 @@ class OnFeatures:
             since = time.monotonic()
             train, validation = self.folds[number - 1]
             fit = (train_ND[train], self.labels[train])
-            if self.evaluation == "knn":
+            if self.classifier == "knn":
                 probabilities_NK, losses = nearest_neighbours(*fit, test_ND), []
             else:
                 probe = linear_probe(*fit, train_ND[validation], self.labels[validation], test_ND)

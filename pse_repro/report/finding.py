@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass
 from pse_repro.claims.definitions import shown
 from pse_repro.compare.effects import Effect
 from pse_repro.config.protocol import load_protocol
-from pse_repro.evaluation.registry import EVALUATIONS
+from pse_repro.evaluation.registry import title_of
 from pse_repro.expected import load_expected
 from pse_repro.report.tables import Table
 from pse_repro.stats import Interval
@@ -68,7 +68,7 @@ def _both(by_protocol: dict[str, dict[tuple[str, str], Effect]]) -> list[str]:
         gains = [_range([each[key].gap for key in keys]) for each in (released, described)]
         moves = _range([_moved(described[key]) for key in keys])
         words.append(
-            f"{EVALUATIONS.get(evaluation, evaluation)}: PSE gains {gains[0]} points over MSE as released and "
+            f"{title_of(evaluation)}: PSE gains {gains[0]} points over MSE as released and "
             f"{gains[1]} as described, while the accuracy of MSE itself moves by {moves}."
         )
     moved = [abs(_moved(described[key]).estimate) for key in common]
@@ -104,7 +104,7 @@ def _table(by_protocol: dict[str, dict[tuple[str, str], Effect]]) -> Table | Non
         pse, mse = pair.split(" - ")
         move = found[-1].mse_change if both and found[-1] else None
         rows.append([
-            f"{shown(pse)} over {shown(mse)}", EVALUATIONS.get(evaluation, evaluation),
+            f"{shown(pse)} over {shown(mse)}", title_of(evaluation),
             _published(pse, mse, evaluation),
             *(_points(each.gap if each else None) for each in found),
             *(f"{each.mse_top1:.2f}" if each else NONE for each in found), *([_points(move)] if both else []),

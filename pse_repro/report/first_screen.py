@@ -11,7 +11,7 @@ import pandas as pd
 from pse_repro.claims import ClaimResult, claims_in_question
 from pse_repro.compare.join import SEEDS_VERDICTS, Comparison, compare
 from pse_repro.compare.render import shown_number
-from pse_repro.evaluation.registry import EVALUATIONS
+from pse_repro.evaluation.registry import title_of
 from pse_repro.expected import load_expected
 from pse_repro.stats import images_interval
 from pse_repro.study.cells import key, label
@@ -198,7 +198,7 @@ def _slides_table(run: Run, part: pd.DataFrame, evaluation: str, images: int) ->
         cells = [found.get((*key(model).values(), *column[:2])) for column in columns]
         if any(cells):
             rows.append((label(model), [_entry(cell, images) if cell else None for cell in cells]))
-    title = f"{EVALUATIONS[evaluation]}, {part['protocol'].iloc[0]}: this run against the slides"
+    title = f"{title_of(evaluation)}, {part['protocol'].iloc[0]}: this run against the slides"
     return SlidesTable(title, [name for *_, name in columns], rows)
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from pse_repro.evaluation.registry import EVALUATIONS
+from pse_repro.evaluation.registry import title_of
 from pse_repro.study.cells import Cell
 from pse_repro.study.record import Run
 from pse_repro.text import NONE, duration
@@ -73,7 +73,7 @@ def _groups(run: Run, cell: Cell) -> Iterator[list[Link]]:
     own = (stored.provenance, stored.pretraining, stored.curves, stored.reconstructions)
     yield [_link(run, path, path.name) for path in own if path.is_file()]
     for evaluation in cell.evaluations:
-        name = EVALUATIONS.get(evaluation, evaluation)
+        name = title_of(evaluation)
         yield [_link(run, path, f"{name}, {path.stem.replace('-', ' ')}") for path in stored.stored_folds(evaluation)]
 
 

@@ -12,7 +12,7 @@ from pse_repro.compare.join import Comparison, printed_percent
 from pse_repro.compare.render import comparison_cells, notes_of, shown_number
 from pse_repro.config.protocol import Protocol
 from pse_repro.config.study import Model
-from pse_repro.evaluation.registry import EVALUATIONS, WITHOUT_FOLDS
+from pse_repro.evaluation.registry import EVALUATIONS, has_folds, title_of
 from pse_repro.expected import load_expected
 from pse_repro.study.cells import Cell, key, label
 from pse_repro.study.record import Run
@@ -51,7 +51,7 @@ def score_tables(run: Run, comparison: Comparison) -> list[Table]:
     """A table for each protocol and evaluation of the study that has scores, a row a model (means over seeds)."""
     tables = []
     for protocol in run.protocols:
-        for evaluation in EVALUATIONS:
+        for evaluation in (name for name, row in EVALUATIONS.items() if row.on_slides):
             part = _where(run.results, protocol=protocol.name, evaluation=evaluation)
             if len(part):
                 tables.append(_score_table(run, comparison, part, protocol, evaluation))
@@ -84,7 +84,7 @@ def _score_table(run: Run, comparison: Comparison, part: pd.DataFrame, protocol:
     )  # fmt: skip
     if all(row[3] == NONE for row in rows):  # nothing of it is expected
         header, rows = header[:3] + header[4:], [row[:3] + row[4:] for row in rows]
-    title = f"{EVALUATIONS.get(evaluation, evaluation)}, {protocol.name}"
+    title = f"{title_of(evaluation)}, {protocol.name}"
     return Table(title, header, "l" + "r" * (len(header) - 1), rows)
 
 
@@ -200,7 +200,7 @@ def _state(run: Run, cell: Cell) -> str:
     for name in cell.evaluations:
         done = [part.complete for part in parts if part.phase == name]
         if not all(done):
-            lacking.append(f"{name} {sum(done)} of {len(done)} folds" if name not in WITHOUT_FOLDS else f"no {name}")
+            lacking.append(f"{name} {sum(done)} of {len(done)} folds" if has_folds(name) else f"no {name}")
     return "; ".join(["pre-trained", *lacking]) if lacking else "done"
 
 

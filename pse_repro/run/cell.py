@@ -8,8 +8,8 @@ import numpy as np
 import pandas as pd
 
 from pse_repro.data.stl10 import Dataset
-from pse_repro.evaluation.base import FoldEvaluation, FoldResult
-from pse_repro.evaluation.registry import WITHOUT_FOLDS, fold_evaluation
+from pse_repro.evaluation.base import FoldEvaluation, FoldResult, Setup
+from pse_repro.evaluation.registry import EVALUATIONS
 from pse_repro.evaluation.scores import ensemble, scores
 from pse_repro.machine.provenance import provenance
 from pse_repro.run.cluster import ClusterRun
@@ -38,7 +38,7 @@ class CellRun:
         rows, evaluations = self.pretraining.rows(), self.context.evaluations
         for evaluation in self.cell.evaluations:
             if evaluations is None or evaluation in evaluations or self._complete(evaluation):
-                rows += self.clustering.rows() if evaluation in WITHOUT_FOLDS else self.evaluate(evaluation)
+                rows += self.evaluate(evaluation) if EVALUATIONS[evaluation].has_folds else self.clustering.rows()
         self._record()
         self.files.failed.unlink(missing_ok=True)
         return pd.DataFrame([self.cell.key | row for row in rows])
@@ -46,9 +46,8 @@ class CellRun:
     def evaluate(self, evaluation: str) -> list[dict[str, Any]]:
         """One evaluation over the folds; rows of top1, top2, top4, loss and best_epoch a fold, and of the ensemble."""
         cell, data = self.cell, self.context.data
-        judged = fold_evaluation(
-            cell.pretraining_id, evaluation, cell.model.encoder, cell.protocol, data, self.context.machine
-        )
+        name, encoder = f"{cell.pretraining_id}/{evaluation}", cell.model.encoder
+        judged = EVALUATIONS[evaluation].build(Setup(name, encoder, cell.protocol, data, self.context.machine))
         labels = np.asarray(data.test.labels, np.int64) - 1
         by_batches = cell.protocol.switches.test_score == "batch-means"
         order = judged.test_order if by_batches else None
@@ -66,9 +65,7 @@ class CellRun:
         return [{"evaluation": evaluation} | row for row in rows]
 
     def _complete(self, evaluation: str) -> bool:
-        if evaluation in WITHOUT_FOLDS:
-            return self.clustering.complete
-        return not self._missing(evaluation)
+        return not self._missing(evaluation) if EVALUATIONS[evaluation].has_folds else self.clustering.complete
 
     def _missing(self, evaluation: str) -> list[int]:
         return [number for number, path in enumerate(self.files.folds(evaluation), 1) if not path.exists()]
@@ -79,8 +76,8 @@ class CellRun:
         if not missing:
             return
         if judged.note:
-            self.context.progress.say(f"{self.cell.name}: {judged.note}")
-        total = len(missing) * judged.most_epochs * judged.images_per_epoch
+            self.context.progress.say(f"{self.cell.name}: {evaluation}: {judged.note}")
+        total = len(missing) * judged.max_epochs * judged.images_per_epoch
         which = f"fold {missing[0]}" if len(missing) == 1 else f"{len(missing)} folds"
         with self.context.progress.stage(f"{self.cell.name} {evaluation}, {which}", total) as stage:
 

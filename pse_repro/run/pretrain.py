@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from pse_repro.data.batches import Images
 from pse_repro.errors import NotFitError
 from pse_repro.evaluation.on_features import features
+from pse_repro.evaluation.registry import EVALUATIONS
 from pse_repro.files import write_bytes
 from pse_repro.machine.energy import EnergyMeter
 from pse_repro.models import encoder_of
@@ -68,13 +69,15 @@ class PretrainRun:
 
     def _train(self, training: Pretraining) -> None:
         saved_at, save_seconds = time.monotonic(), 0.0
+        clusters = any(EVALUATIONS[evaluation].clusters for evaluation in self.cell.evaluations)
+        keeps_features = training.objective.reconstructs and clusters
 
         def after_epoch(state: State) -> None:
             nonlocal saved_at, save_seconds
             row = state.curves[-1]
             stage.measure(state.epoch - 1, row, "validation_loss")
             self.energy.joules()  # its counters must be read now and then
-            if training.objective.reconstructs and "cluster" in self.cell.evaluations:
+            if keeps_features:
                 self._keep_features(state)
             stage.note(f"epoch {state.epoch}/{training.length.epochs}, validation {row['validation_loss']:.5f}")
             if (time.monotonic() - saved_at) * SAVE_SHARE > save_seconds:

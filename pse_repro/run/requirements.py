@@ -8,7 +8,7 @@ from pse_repro.config.study import Study
 from pse_repro.data.folds import folds
 from pse_repro.data.stl10 import Dataset
 from pse_repro.errors import NotFitError
-from pse_repro.evaluation.registry import splits_labels
+from pse_repro.evaluation.registry import EVALUATIONS
 from pse_repro.run.cluster import CLASSES
 from pse_repro.study.cells import Cell
 from pse_repro.training.pretrain import build_objective, check_split
@@ -24,16 +24,17 @@ def check_images(study: Study, cells: list[Cell], data: Dataset, evaluations: tu
     for cell in {(cell.protocol.name, cell.model.name): cell for cell in cells}.values():
         check_split(len(data.unlabeled), cell.protocol.settings.validation_fraction, cell.length.batch_size)
         build_objective(cell.pretraining_id, cell.model, cell.protocol, cell.length, data, torch.device("cpu"))
-    wanted = set(study.evaluations if evaluations is None else evaluations)
-    baselines = {name for name in study.baselines if name != "random"} if evaluations is None else set()
+    wanted = [EVALUATIONS[name] for name in (study.evaluations if evaluations is None else evaluations)]
+    on_pixels = evaluations is None and any(name != "random" for name in study.baselines)
     if wanted:
-        _check_test_images(len(data.test), CLASSES if "cluster" in wanted else TEST_IMAGES)
+        _check_test_images(len(data.test), CLASSES if any(each.clusters for each in wanted) else TEST_IMAGES)
         if len(set(np.asarray(data.train.labels).tolist())) < 2:
             raise NotFitError("all labelled images are of one class; expected two classes or more")
+    on_labels = [*wanted, EVALUATIONS["linear"]] if on_pixels else wanted  # those baselines are judged so
     for protocol in {cell.protocol.name: cell.protocol for cell in cells}.values():
-        if baselines or any(map(splits_labels, wanted)):
+        if any(each.splits_labels for each in on_labels):
             _check_folds(protocol, data)
-        if baselines or "linear" in wanted:
+        if any(each.classes_a_fold for each in on_labels):
             _check_classes(protocol, study.folds, data)
 
 

@@ -31,7 +31,7 @@ from pathlib import Path
 from typing import Any
 
 from pse_repro.config.protocol import Protocol
-from pse_repro.evaluation.registry import EVALUATION_SWITCHES
+from pse_repro.evaluation.registry import EVALUATIONS
 from pse_repro.study.cells import Cell
 
 RECORD = "run.json"
@@ -180,7 +180,7 @@ class CellFiles:
         settings = vars(self.cell.protocol.settings)
         content = {
             "settings": {name: value for name, value in settings.items() if not name.startswith("pretrain_")},
-            "switches": self._switches(EVALUATION_SWITCHES[evaluation]),
+            "switches": self._switches(EVALUATIONS[evaluation].switches),
         }
         return self.model / f"{evaluation}-{_digest(content)}"
 

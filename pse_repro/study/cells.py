@@ -5,10 +5,11 @@ from dataclasses import dataclass
 import pandas as pd
 
 from pse_repro.config.protocol import Protocol
-from pse_repro.config.study import Budget, Model, Study
-from pse_repro.evaluation.registry import WITHOUT_FOLDS
+from pse_repro.config.study import Budget, Length, Model, Study
+from pse_repro.errors import UsageError
+from pse_repro.evaluation.registry import PRETRAIN, has_folds
+from pse_repro.objectives import OBJECTIVES
 from pse_repro.tables import model_name, plain_cell
-from pse_repro.training.pretrain import Length
 
 
 @dataclass(frozen=True)
@@ -36,7 +37,7 @@ class Cell:
     @property
     def length(self) -> Length:
         """How long it is pre-trained."""
-        return Length.of(self.model, self.protocol, self.epochs, self.budget)
+        return length_of(self.model, self.protocol, self.epochs, self.budget)
 
     @property
     def key(self) -> dict[str, object]:
@@ -48,6 +49,28 @@ class Cell:
             "sigma": "" if self.model.sigma is None else f"{self.model.sigma:g}",
             "seed": self.seed,
         }
+
+
+def length_of(model: Model, protocol: Protocol, study_epochs: int, budget: Budget | None = None) -> Length:
+    """Return how long a model of a study is pre-trained; UsageError for a budget of less than a step an epoch."""
+    trains, batch_size = OBJECTIVES[model.objective].trains, protocol.settings.batch_size
+    if budget is None:
+        own_length = protocol.switches.pretrain_length == "per-model" and model.epochs is not None
+        own_batch = protocol.switches.pretrain_batch == "per-model" and model.batch_size is not None
+        epochs = model.epochs if own_length and model.epochs else study_epochs
+        batch_size = model.batch_size if own_batch and model.batch_size else batch_size
+        return Length(min(epochs, protocol.settings.pretrain_max_epochs) if trains else 1, batch_size)
+    if not trains:
+        return Length(1, batch_size)
+    if budget.seconds is not None:
+        return Length(study_epochs, batch_size, seconds=budget.seconds / study_epochs)
+    steps = budget.steps if budget.images is None else budget.images // batch_size
+    if not steps or steps < study_epochs:
+        raise UsageError(
+            f"the budget is {steps} steps of {batch_size} images; expected one at least for each of the "
+            f"{study_epochs} epochs"
+        )
+    return Length(study_epochs, batch_size, steps=steps // study_epochs)
 
 
 def expand(study: Study, protocols: list[Protocol], seeds: int) -> list[Cell]:
@@ -73,8 +96,8 @@ def scope(cells: list[Cell]) -> pd.DataFrame:
         {key: value for key, value in cell.key.items() if key in ("encoder", "objective", "sigma")}
         | {"evaluation": evaluation, "fold": fold}
         for cell in cells
-        for evaluation in ("pretrain", *cell.evaluations)
-        for fold in ([""] if evaluation in WITHOUT_FOLDS else [*map(str, range(1, cell.folds + 1)), "ensemble"])
+        for evaluation in (PRETRAIN, *cell.evaluations)
+        for fold in ([*map(str, range(1, cell.folds + 1)), "ensemble"] if has_folds(evaluation) else [""])
     ]
     return pd.DataFrame(rows).drop_duplicates(ignore_index=True)
 

@@ -7,7 +7,6 @@ of a few repeats, so that a busy moment does not count.
 
 import time
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
 import torch
@@ -16,7 +15,8 @@ from torch import Tensor, nn
 from pse_repro.config.protocol import Protocol
 from pse_repro.config.study import Study
 from pse_repro.data.augment.steps import Augmentation, downstream_augmentation, pretrain_augmentation
-from pse_repro.evaluation.low_label import EPOCH_STEPS, EPOCHS, FRACTIONS
+from pse_repro.evaluation.cost import WHOLE_PASS, Costs, Work
+from pse_repro.evaluation.registry import EVALUATIONS
 from pse_repro.machine.device import Machine
 from pse_repro.models import ENCODERS, build_autoencoder, build_classifier
 from pse_repro.objectives import OBJECTIVES
@@ -24,24 +24,9 @@ from pse_repro.study.address import CellFiles
 from pse_repro.study.cells import Cell, expand
 
 STL10_IMAGES: Mapping[str, int] = {"unlabeled": 100_000, "train": 5_000, "test": 8_000}
-TYPICAL_EPOCHS = 160  # of a fold's classifier: the released logs' best epochs are near 110, and 50 more follow
 MEASURED_BATCH = 8  # on a CPU, where an image costs about the same in a batch of 8 as in one of 32 (measured)
 MEASURED_GPU_BATCH = 128  # the protocols' batch: a GPU is far from busy with fewer
 MEASURE_SECONDS = 4.0  # for all encoders together; five in all, and more where a single pass outlasts its share
-WHOLE_PASS = 3.0  # a training step next to a forward pass: backward costs about two of them
-
-
-@dataclass(frozen=True)
-class Costs:
-    """Seconds on a machine: of an image through one pass, or of one optimizer step."""
-
-    train: float  # image: autoencoder, forward and backward
-    forward: float  # image: autoencoder, without gradients
-    encode: float  # image: encoder, without gradients
-    small: float  # image: switch 4's augmentation
-    high: float  # image: switch 10's augmentation
-    step: float  # step: clipping and Adam over the autoencoder
-    classify: float  # step: the classifier's forward, backward and Adam, for one batch of features
 
 
 def estimate_seconds(
@@ -64,7 +49,8 @@ def estimate_seconds(
         cost = costs[cell.model.encoder]
         work[CellFiles(Path(), cell).model] = _pretraining_seconds(cell, taken, cost)
         for evaluation in cell.evaluations:
-            work[CellFiles(Path(), cell).evaluation(evaluation)] = _judging_seconds(evaluation, cell, taken, cost)
+            judging = Work(cell.protocol, cell.folds, taken, cost)
+            work[CellFiles(Path(), cell).evaluation(evaluation)] = EVALUATIONS[evaluation].seconds(judging)
     return sum(work.values())
 
 
@@ -81,51 +67,6 @@ def _pretraining_seconds(cell: Cell, images: Mapping[str, int], cost: Costs) -> 
     small = cost.small if cell.protocol.switches.pretrain_augmentation == "small" else 0.0
     epoch = trained * (train + small + cost.step / length.batch_size) + held_out * read
     return length.epochs * epoch
-
-
-def _judging_seconds(evaluation: str, cell: Cell, images: Mapping[str, int], cost: Costs) -> float:
-    if evaluation == "finetune":
-        return _finetuning_seconds(cell, images, cost)
-    if evaluation == "frozen":
-        return _frozen_seconds(cell, images, cost)
-    if evaluation in FRACTIONS:
-        return _low_label_seconds(FRACTIONS[evaluation], cell, images, cost)
-    return (images["train"] + images["test"]) * cost.encode
-
-
-def _low_label_seconds(fraction: float, cell: Cell, images: Mapping[str, int], cost: Costs) -> float:
-    settings = cell.protocol.settings
-    steps = EPOCH_STEPS * min(EPOCHS, settings.downstream_max_epochs)
-    high = 0.0 if cell.protocol.switches.downstream_augmentation == "none" else cost.high
-    trained = steps * min(settings.batch_size, fraction * images["train"])
-    return cell.folds * (trained * (high + WHOLE_PASS * cost.encode) + images["test"] * cost.encode)
-
-
-def _finetuning_seconds(cell: Cell, images: Mapping[str, int], cost: Costs) -> float:
-    whole = cell.protocol.switches.finetuning == "whole-encoder"
-    trained, held_out, classify, high = _fold(cell, images, cost)
-    epoch = trained * (high + cost.encode * (WHOLE_PASS if whole else 1.0)) + held_out * cost.encode + classify
-    return cell.folds * (_epochs(cell) * epoch + images["test"] * cost.encode)
-
-
-def _frozen_seconds(cell: Cell, images: Mapping[str, int], cost: Costs) -> float:
-    trained, held_out, classify, high = _fold(cell, images, cost)
-    features = trained * (high + cost.encode) + held_out * cost.encode
-    # the test set's features are computed once, for all folds
-    return cell.folds * (features + _epochs(cell) * classify) + images["test"] * cost.encode
-
-
-def _fold(cell: Cell, images: Mapping[str, int], cost: Costs) -> tuple[float, float, float, float]:
-    """A fold's training images and validation images; seconds of its classifier an epoch, of augmenting an image."""
-    settings = cell.protocol.settings
-    held_out = images["train"] / settings.folds
-    trained = images["train"] - held_out
-    high = 0.0 if cell.protocol.switches.downstream_augmentation == "none" else cost.high
-    return trained, held_out, trained / settings.batch_size * cost.classify, high
-
-
-def _epochs(cell: Cell) -> int:
-    return min(TYPICAL_EPOCHS, cell.protocol.settings.downstream_max_epochs)
 
 
 def measure(encoders: Iterable[str], machine: Machine) -> dict[str, Costs]:

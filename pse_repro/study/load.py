@@ -1,13 +1,13 @@
 """Studies from TOML, checked against the encoders, objectives and evaluations that exist."""
 
 from collections.abc import Iterable
-from typing import Any, get_args
+from typing import Any
 
 from pse_repro.config.protocol import Protocol, load_protocol
 from pse_repro.config.study import Study, Subset, check_budget
 from pse_repro.config.toml import build, check_name, hint_at, positive, read_toml
 from pse_repro.errors import UsageError
-from pse_repro.evaluation.registry import Evaluation
+from pse_repro.evaluation.registry import EVALUATIONS
 from pse_repro.expected import names as expected_tables
 
 
@@ -75,7 +75,7 @@ def build_study(table: dict[str, Any], where: str) -> Study:
 
 
 def _check_evaluation(key: str, evaluation: str, where: str) -> None:
-    known = get_args(Evaluation)
+    known = list(EVALUATIONS)
     if evaluation not in known:
         raise UsageError(
             f"{where}{key} is {evaluation!r}; expected one of {', '.join(known)}{hint_at(evaluation, known)}"

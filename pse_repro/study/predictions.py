@@ -12,14 +12,13 @@ from pathlib import Path
 import numpy as np
 
 from pse_repro.errors import NotFitError
-from pse_repro.evaluation.registry import WITHOUT_FOLDS
+from pse_repro.evaluation.registry import PRETRAIN, has_folds
 from pse_repro.evaluation.scores import ensemble, hits
 from pse_repro.study import store
 from pse_repro.study.cells import Cell
 from pse_repro.study.record import Run
 
 CLASSES = 10
-PRETRAIN = "pretrain"  # the evaluation whose metrics are those of the pre-training, as in the results table
 
 
 @dataclass(frozen=True)
@@ -87,7 +86,7 @@ class Predictions:
         files = self.run.files(cell)
         if evaluation == PRETRAIN:
             return [files.pretraining]
-        return [files.measures(evaluation)] if evaluation in WITHOUT_FOLDS else files.folds(evaluation)
+        return files.folds(evaluation) if has_folds(evaluation) else [files.measures(evaluation)]
 
     def _probabilities(self, path: Path) -> np.ndarray:
         """(N, 10) of one fold, after its labels were held against those of the other files."""

@@ -4,9 +4,10 @@ import time
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 
+from pse_repro.evaluation.registry import PRETRAIN
 from pse_repro.progress.live import cut, now_lines
 from pse_repro.progress.now import Now
-from pse_repro.study.survey import PRETRAIN, TimeLeft
+from pse_repro.study.survey import TimeLeft
 from pse_repro.text import duration, to_json
 
 COLUMNS = 80  # of the terminal that it fits

@@ -17,7 +17,7 @@ import numpy as np
 from pse_repro.config.protocol import Protocol
 from pse_repro.config.study import Study
 from pse_repro.errors import NotFitError
-from pse_repro.evaluation.registry import WITHOUT_FOLDS
+from pse_repro.evaluation.registry import EVALUATIONS, PRETRAIN
 from pse_repro.objectives import OBJECTIVES
 from pse_repro.progress.live import Outlook
 from pse_repro.study import store
@@ -25,7 +25,6 @@ from pse_repro.study.address import CellFiles, RunFiles
 from pse_repro.study.cells import Cell
 
 _MOST_HEADER = 100_000_000  # bytes: safetensors' own limit
-PRETRAIN = "pretrain"
 
 
 @dataclass(frozen=True)
@@ -108,8 +107,9 @@ def cell_parts(directory: Path, cell: Cell) -> list[Part]:
     files = CellFiles(directory, cell)
     parts = [_pretraining(files, cell)]
     for evaluation in cell.evaluations:
-        kind = f"{evaluation} {encoder}" + (f" {tuning}" if evaluation == "finetune" else "")
-        if evaluation in WITHOUT_FOLDS:
+        row = EVALUATIONS[evaluation]
+        kind = f"{evaluation} {encoder}" + (f" {tuning}" if "finetuning" in row.switches else "")
+        if not row.has_folds:
             parts.append(_whole(files.measures(evaluation), evaluation, kind))
             continue
         parts += [_fold(path, evaluation, kind) for path in files.folds(evaluation)]

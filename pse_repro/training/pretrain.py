@@ -14,49 +14,14 @@ import torch
 from torch import Tensor, nn
 
 from pse_repro.config.protocol import Protocol
-from pse_repro.config.study import Budget, Model
+from pse_repro.config.study import Length, Model
 from pse_repro.data.augment.steps import pretrain_augmentation
 from pse_repro.data.batches import Images, batches
 from pse_repro.data.stl10 import Dataset
-from pse_repro.errors import CellError, NotFitError, UsageError
+from pse_repro.errors import CellError, NotFitError
 from pse_repro.machine.device import Machine
 from pse_repro.objectives import OBJECTIVES, Batch, Objective, Setup
 from pse_repro.seeding import generator, seeded
-
-
-@dataclass(frozen=True)
-class Length:
-    """How long a model is pre-trained (switch 6), and its batch size (switch 14).
-
-    An epoch is one pass over the training images, or, under a budget, as many `steps` or `seconds` of training.
-    """
-
-    epochs: int
-    batch_size: int
-    steps: int | None = None
-    seconds: float | None = None
-
-    @classmethod
-    def of(cls, model: Model, protocol: Protocol, study_epochs: int, budget: Budget | None = None) -> "Length":
-        """UsageError for a budget of less than a step an epoch."""
-        trains, batch_size = OBJECTIVES[model.objective].trains, protocol.settings.batch_size
-        if budget is None:
-            own_length = protocol.switches.pretrain_length == "per-model" and model.epochs is not None
-            own_batch = protocol.switches.pretrain_batch == "per-model" and model.batch_size is not None
-            epochs = model.epochs if own_length and model.epochs else study_epochs
-            batch_size = model.batch_size if own_batch and model.batch_size else batch_size
-            return cls(min(epochs, protocol.settings.pretrain_max_epochs) if trains else 1, batch_size)
-        if not trains:
-            return cls(1, batch_size)
-        if budget.seconds is not None:
-            return cls(study_epochs, batch_size, seconds=budget.seconds / study_epochs)
-        steps = budget.steps if budget.images is None else budget.images // batch_size
-        if not steps or steps < study_epochs:
-            raise UsageError(
-                f"the budget is {steps} steps of {batch_size} images; expected one at least for each of the "
-                f"{study_epochs} epochs"
-            )
-        return cls(study_epochs, batch_size, steps=steps // study_epochs)
 
 
 @dataclass

@@ -16,10 +16,12 @@ from pse_repro.config.protocol import Protocol
 from pse_repro.config.study import Model
 from pse_repro.data.batches import Images
 from pse_repro.data.stl10 import Dataset
+from pse_repro.evaluation.base import Setup
 from pse_repro.evaluation.downstream import Downstream
 from pse_repro.models import build_classifier, build_encoder
 from pse_repro.seeding import seeded
-from pse_repro.training.pretrain import Length, Pretraining
+from pse_repro.study.cells import length_of
+from pse_repro.training.pretrain import Pretraining
 from tests.support.tiny import CPU, dataset, protocol
 
 
@@ -48,7 +50,7 @@ def test_its_augmentations_keep_size_and_range(data: Dataset, transforms: tuple[
 def test_a_step_of_pre_training_has_the_kit_s_loss_and_gives_its_weights(data: Dataset, encoder: str) -> None:
     under = protocol(batch_size=6, validation_fraction=0.5)  # one batch: its order changes nothing
     model = Model(encoder, "pse", 3.0)
-    training = Pretraining("step", model, under, Length.of(model, under, 1), 0, data, CPU)
+    training = Pretraining("step", model, under, length_of(model, under, 1), 0, data, CPU)
     autoencoder = copy.deepcopy(training.state.network).to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]
     optimizer = torch.optim.Adam(autoencoder.parameters(), lr=under.settings.learning_rate)
     batches = plain.loader(plain.Pictures(data.unlabeled, indices=training.train.indices.tolist()), 6)
@@ -65,7 +67,7 @@ def test_a_step_of_pre_training_has_the_kit_s_loss_and_gives_its_weights(data: D
 def test_features_are_the_kit_s(data: Dataset, encoder_name: str) -> None:
     torch.manual_seed(0)
     encoder = build_encoder(encoder_name)
-    downstream = Downstream("features", "frozen", encoder_name, protocol(), data, CPU)
+    downstream = Downstream(Setup("features", encoder_name, protocol(), data, CPU), frozen=True)
     expected = downstream.features(copy.deepcopy(encoder).eval(), downstream.test_images)
     found = plain.features(encoder, plain.Pictures(data.test), CPU.device)
     torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-5)
@@ -131,7 +133,7 @@ def test_a_fine_tuned_fold_has_the_kit_s_losses(data: Dataset, finetuning: str) 
     under = protocol(switches=switches, batch_size=100, downstream_max_epochs=2)
     torch.manual_seed(0)
     encoder = build_encoder("cnn")
-    downstream = Downstream("bench", "finetune", "cnn", under, data, CPU)
+    downstream = Downstream(Setup("bench/finetune", "cnn", under, data, CPU), frozen=False)
     (result,) = run_folds(downstream, [1], lambda: copy.deepcopy(encoder))
     train, validation = (plain.Pictures(data.train, indices=indices.tolist()) for indices in downstream.folds[0])
     test = plain.Pictures(data.test)

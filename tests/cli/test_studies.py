@@ -164,6 +164,10 @@ def test_a_run_is_judged_on_the_images_that_it_was_made_on(run: Run, tmp_path: P
     assert run("pretrain", *words, "--data", "photos", "--device", "cpu", "--out", "one", "--quiet")[0] == 0
     status, out, err = run("evaluate", "one", "--evaluation", "knn", "--quiet")  # without --data
     assert (status, "knn" in out) == (0, True), err
+    status, out, err = run("evaluate", "one", "--evaluation", "knm", "--quiet")
+    known = "finetune, frozen, linear, knn, low-label-1, low-label-10, low-label-100, cluster"
+    assert (status, out) == (2, "")
+    assert f"evaluation is 'knm'; expected one of {known} (did you mean knn?)" in err
     status, out, err = run("evaluate", "one", "--evaluation", "frozen", "--data", "others", "--quiet")
     assert (status, out) == (2, "")
     said = r"one was made on photos-\w{8}, and the images of \S+/others are others: give --data the folder that it"

@@ -8,7 +8,7 @@ import torch
 from pse_repro.doctor import facts
 from pse_repro.doctor.facts import Gpu, read_speed, read_torch
 from pse_repro.doctor.images import Images
-from pse_repro.study import estimate
+from pse_repro.evaluation.cost import Costs
 from tests.support.invented_machines import GOOD
 
 
@@ -53,7 +53,7 @@ def test_a_measurement_that_fails_is_told(monkeypatch: pytest.MonkeyPatch) -> No
 
 
 def test_seconds_are_for_the_images_that_are_there(monkeypatch: pytest.MonkeyPatch) -> None:
-    costs = estimate.Costs(train=1e-3, forward=0, encode=0, small=0, high=0, step=0, classify=0)
+    costs = Costs(train=1e-3, forward=0, encode=0, small=0, high=0, step=0, classify=0)
     monkeypatch.setattr(facts, "measure", lambda encoders, machine: dict.fromkeys(encoders, costs))
     few = Images(GOOD.images.path, "other", {"unlabeled": 10_000, "train": 10, "test": 10})
     official, reduced = read_speed(GOOD.images, "fp32").seconds, read_speed(few, "fp32").seconds

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from pse_repro.config.protocol import Protocol
 from pse_repro.errors import CellError
 from pse_repro.evaluation import downstream
-from pse_repro.evaluation.base import FoldResult
+from pse_repro.evaluation.base import FoldResult, Setup
 from pse_repro.evaluation.downstream import Downstream
 from pse_repro.evaluation.encoders import fingerprint
 from pse_repro.training.classifier import fit
@@ -24,10 +24,15 @@ pytestmark = pytest.mark.usefixtures("tiny_models")
 EVALUATIONS = [("finetune", "as-released"), ("finetune", "as-described"), ("frozen", "as-released")]
 
 
+def build(evaluation: str, under: Protocol) -> Downstream:
+    setup = Setup(f"cell/{evaluation}", "cnn", under, dataset(), CPU)
+    return Downstream(setup, frozen=evaluation == "frozen")
+
+
 def judged(evaluation: str, under: Protocol) -> tuple[nn.Module, nn.Module, FoldResult]:
     """The encoder before, the encoder after one fold, and the fold's result."""
     before, after = pretrained(), pretrained()
-    ((_, result),) = Downstream("cell", evaluation, "cnn", under, dataset(), CPU).run([1], lambda: after, nobody)
+    ((_, result),) = build(evaluation, under).run([1], lambda: after, nobody)
     return before, after, result
 
 
@@ -58,7 +63,7 @@ class StatisticsOnly(nn.Module):
 def test_as_released_fine_tuning_equals_one_fold_at_a_time_with_an_encoder_of_its_own(precision: str) -> None:
     machine, under = replace(CPU, precision=precision), protocol(folds=3)
     data = dataset(train=52)  # folds of 34 and 18, 35 and 17, 35 and 17
-    evaluation = Downstream("cell", "finetune", "cnn", under, data, machine)
+    evaluation = Downstream(Setup("cell/finetune", "cnn", under, data, machine), frozen=False)
     found = dict(evaluation.run([1, 2, 3], pretrained, nobody))
     for number in (1, 2, 3):
         task = evaluation._image_task(number, nobody)
@@ -78,11 +83,11 @@ def test_a_fold_does_not_depend_on_the_ones_with_it(evaluation: str, name: str) 
     def after_epoch(number: int, epoch: int, loss: float) -> None:
         told.append((number, epoch))
 
-    found = dict(Downstream("cell", evaluation, "cnn", under, dataset(), CPU).run([1, 2, 4], pretrained, after_epoch))
+    found = dict(build(evaluation, under).run([1, 2, 4], pretrained, after_epoch))
     assert sorted(told) == [(number, epoch) for number in (1, 2, 4) for epoch in range(3)]
     assert list(found) == [1, 2, 4]
     for number, result in found.items():
-        downstream = Downstream("cell", evaluation, "cnn", under, dataset(), CPU)
+        downstream = build(evaluation, under)
         ((_, alone),) = downstream.run([number], pretrained, nobody)
         assert alone.fitted == result.fitted
         np.testing.assert_array_equal(alone.probabilities_NK, result.probabilities_NK)
@@ -90,7 +95,7 @@ def test_a_fold_does_not_depend_on_the_ones_with_it(evaluation: str, name: str) 
 
 @pytest.mark.parametrize(("evaluation", "name"), EVALUATIONS)
 def test_the_folds_seconds_add_up(evaluation: str, name: str) -> None:
-    downstream = Downstream("cell", evaluation, "cnn", protocol(name), dataset(), CPU)
+    downstream = build(evaluation, protocol(name))
     started = time.monotonic()
     seconds = [result.seconds for _, result in downstream.run([1, 2, 3], pretrained, nobody)]
     elapsed = time.monotonic() - started
@@ -110,7 +115,7 @@ def test_an_encoder_that_changes_in_as_released_fine_tuning_stops_the_cell() -> 
         with torch.no_grad():
             next(encoder.parameters())[0, 0, 0, 0] += 1e-3
 
-    run = Downstream("cell", "finetune", "cnn", protocol(), dataset(), CPU).run([1, 2], lambda: encoder, disturb)
+    run = build("finetune", protocol()).run([1, 2], lambda: encoder, disturb)
     with pytest.raises(CellError, match="cell/finetune: the encoder's weights or buffers changed"):
         next(run)
 
@@ -162,8 +167,8 @@ def test_frozen_augments_the_training_images_once_and_without_the_crop(monkeypat
 def test_frozen_features_follow_switch_8() -> None:
     torch.manual_seed(0)
     encoder = TinyAutoencoder().encoder.eval()
-    released = Downstream("cell", "frozen", "cnn", protocol(), dataset(), CPU)
-    described = Downstream("cell", "frozen", "cnn", protocol("as-described"), dataset(), CPU)
+    released = build("frozen", protocol())
+    described = build("frozen", protocol("as-described"))
     images = released.test_images[torch.arange(40)]
     with torch.no_grad():
         torch.testing.assert_close(described.features(encoder, described.test_images), encoder(images))

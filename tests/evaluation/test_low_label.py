@@ -9,8 +9,10 @@ import torch
 from torch import Tensor, nn
 
 from pse_repro.config.protocol import Protocol
+from pse_repro.data.stl10 import Dataset
 from pse_repro.errors import CellError
 from pse_repro.evaluation import low_label
+from pse_repro.evaluation.base import Setup
 from pse_repro.evaluation.encoders import fingerprint
 from pse_repro.evaluation.low_label import EPOCH_STEPS, LowLabel
 from tests.support.tiny import CPU, TinyAutoencoder, dataset, protocol
@@ -18,6 +20,7 @@ from tests.support.tiny import CPU, TinyAutoencoder, dataset, protocol
 pytestmark = pytest.mark.usefixtures("tiny_models")
 
 DATA = dataset(train=200)
+FRACTIONS = {"low-label-1": 0.01, "low-label-10": 0.1, "low-label-100": 1.0}
 SHORT = protocol(downstream_max_epochs=2)
 
 
@@ -30,8 +33,8 @@ def nobody(number: int, epoch: int, loss: float) -> None:
     pass
 
 
-def evaluation(name: str = "low-label-10", under: Protocol = SHORT) -> LowLabel:
-    return LowLabel("cell", name, "cnn", under, DATA, CPU)
+def evaluation(name: str = "low-label-10", under: Protocol = SHORT, data: Dataset = DATA) -> LowLabel:
+    return LowLabel(Setup(f"cell/{name}", "cnn", under, data, CPU), FRACTIONS[name])
 
 
 @pytest.mark.parametrize(("name", "per_class"), [("low-label-1", 1), ("low-label-10", 2), ("low-label-100", 20)])
@@ -50,7 +53,7 @@ def test_subsets_are_nested_and_their_numbers_tell_them_apart() -> None:
 
 def test_labels_too_few_for_one_a_class_are_told() -> None:
     assert evaluation("low-label-1").note == (
-        "low-label-1: 1 % of 200 labelled images is less than one a class; 1 of each class is taken, 10 in all"
+        "1 % of 200 labelled images is less than one a class; 1 of each class is taken, 10 in all"
     )
     assert evaluation("low-label-10").note == evaluation("low-label-100").note == ""
 
@@ -98,8 +101,8 @@ def test_every_fraction_takes_as_many_steps_of_a_batch_at_most(
     list(judged.run([1], pretrained, nobody))
     assert sizes == [size] * 3 * EPOCH_STEPS
     assert judged.images_per_epoch == size * EPOCH_STEPS
-    assert judged.most_epochs == 3
-    assert evaluation(name, protocol(downstream_max_epochs=1000)).most_epochs == 100
+    assert judged.max_epochs == 3
+    assert evaluation(name, protocol(downstream_max_epochs=1000)).max_epochs == 100
 
 
 def test_the_rate_falls_by_half_a_cosine(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -157,6 +160,6 @@ def test_more_labels_help() -> None:
     assert data.test.labels is not None
     accuracy = {}
     for name in ("low-label-1", "low-label-100"):
-        ((_, result),) = LowLabel("cell", name, "cnn", under, data, CPU).run([1], pretrained, nobody)
+        ((_, result),) = evaluation(name, under, data).run([1], pretrained, nobody)
         accuracy[name] = float((result.probabilities_NK.argmax(1) == data.test.labels - 1).mean())
     assert accuracy["low-label-100"] > accuracy["low-label-1"] + 0.05

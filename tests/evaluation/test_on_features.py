@@ -1,10 +1,13 @@
 """Evaluations on fixed features: the encoder is in evaluation mode, and folds do not need each other."""
 
+from typing import Literal
+
 import numpy as np
 import pytest
 import torch
 from torch import nn
 
+from pse_repro.evaluation.base import Setup
 from pse_repro.evaluation.on_features import OnFeatures, features
 from pse_repro.machine.device import Machine
 from tests.support.tiny import CPU, dataset, protocol, tiny_encoder
@@ -14,6 +17,10 @@ def encoder() -> nn.Module:
     with torch.random.fork_rng():
         torch.manual_seed(0)
         return tiny_encoder()
+
+
+def setup() -> Setup:
+    return Setup("cell", "cnn", protocol(), dataset(), CPU)
 
 
 def nobody(number: int, epoch: int, loss: float) -> None:
@@ -35,9 +42,11 @@ def test_features_are_float32_under_bf16() -> None:
     assert found.dtype == np.float32
 
 
-@pytest.mark.parametrize("evaluation", ["linear", "knn"])
-def test_each_fold_gives_probabilities_that_do_not_depend_on_the_others(evaluation: str) -> None:
-    judged = OnFeatures("cell", evaluation, "cnn", protocol(), dataset(), CPU)
+@pytest.mark.parametrize("classifier", ["linear", "knn"])
+def test_each_fold_gives_probabilities_that_do_not_depend_on_the_others(
+    classifier: Literal["linear", "knn"],
+) -> None:
+    judged = OnFeatures(setup(), classifier)
     together = dict(judged.run([1, 2], encoder, nobody))
     alone = dict(judged.run([2], encoder, nobody))
     np.testing.assert_array_equal(together[2].probabilities_NK, alone[2].probabilities_NK)
@@ -49,7 +58,7 @@ def test_each_fold_gives_probabilities_that_do_not_depend_on_the_others(evaluati
 
 
 def test_a_fold_learns_from_its_training_images_alone() -> None:
-    judged = OnFeatures("cell", "knn", "cnn", protocol(), dataset(), CPU)
+    judged = OnFeatures(setup(), "knn")
     ((_, before),) = judged.run([1], encoder, nobody)
     judged.labels[judged.folds[0][1]] = 0  # of its validation images
     ((_, after),) = judged.run([1], encoder, nobody)

@@ -9,7 +9,7 @@ import pytest
 
 from pse_repro.config.protocol import load_protocol
 from pse_repro.config.switches import all_switches
-from pse_repro.evaluation.registry import EVALUATION_SWITCHES
+from pse_repro.evaluation.registry import EVALUATIONS
 from pse_repro.progress.stages import Progress
 from pse_repro.run.cell import CellRun
 from pse_repro.study.address import CellFiles, RunFiles
@@ -38,9 +38,7 @@ def turned(number: int) -> Cell:
 def test_a_switch_moves_what_it_touches_and_nothing_else(number: int) -> None:
     before, after = turned(0), turned(number)
     assert (CellFiles(RUN, after).model != CellFiles(RUN, before).model) == (number in MODEL)
-    moved = {
-        e for e in EVALUATION_SWITCHES if CellFiles(RUN, after).evaluation(e) != CellFiles(RUN, before).evaluation(e)
-    }
+    moved = {e for e in EVALUATIONS if CellFiles(RUN, after).evaluation(e) != CellFiles(RUN, before).evaluation(e)}
     assert moved == {name for name, numbers in MOVES.items() if number in numbers}
     assert CellFiles(RUN, after).folder != CellFiles(RUN, before).folder
 

@@ -1,8 +1,13 @@
 """A study's cells and the scope of its comparison."""
 
+import pytest
+
 from pse_repro.config.protocol import load_protocol
-from pse_repro.study.cells import expand, scope
+from pse_repro.config.study import Budget, Length, Model
+from pse_repro.errors import UsageError
+from pse_repro.study.cells import expand, length_of, scope
 from pse_repro.study.load import load_study
+from tests.support.tiny import protocol
 
 
 def test_full_is_the_seven_rows_and_covers_the_slides() -> None:
@@ -30,3 +35,30 @@ def test_scope_holds_the_folds_that_are_run() -> None:
     found = scope(expand(load_study("quick"), [load_protocol("as-released")], seeds=2))
     assert len(found) == 3 * (1 + 2 * 3)  # two models and an untrained one; two folds and an ensemble each
     assert set(found["fold"]) == {"", "1", "2", "ensemble"}
+
+
+def test_length_and_batch_follow_switches_6_and_14() -> None:
+    model = Model("cnn", "mse", epochs=116, batch_size=64)
+    assert length_of(model, protocol(), 200) == Length(116, 64)
+    assert length_of(model, protocol(switches={"pretrain_length": "equal"}), 200) == Length(200, 64)
+    assert length_of(model, protocol(switches={"pretrain_batch": "equal"}, batch_size=128), 200) == Length(116, 128)
+    assert length_of(Model("cnn", "mse"), protocol(), 5000) == Length(1000, 8)  # never beyond the protocol's limit
+
+
+@pytest.mark.parametrize(
+    ("budget", "length"),
+    [
+        (Budget(steps=60), Length(4, 8, steps=15)),
+        (Budget(images=500), Length(4, 8, steps=15)),  # 62 steps of 8: 15 in each of the 4 epochs
+        (Budget(seconds=10), Length(4, 8, seconds=2.5)),
+    ],
+)
+def test_a_budget_is_the_same_for_every_model(budget: Budget, length: Length) -> None:
+    for model in (Model("cnn", "pse", 3.0), Model("resnet", "mse", epochs=116, batch_size=64)):
+        assert length_of(model, protocol(), 4, budget) == length
+    assert length_of(Model("cnn", "random"), protocol(), 4, budget) == Length(1, 8)
+
+
+def test_a_budget_of_less_than_a_step_an_epoch_is_refused() -> None:
+    with pytest.raises(UsageError, match="the budget is 3 steps of 8 images; expected one at least for each of the 4"):
+        length_of(Model("cnn", "pse", 3.0), protocol(), 4, Budget(images=31))

@@ -8,10 +8,10 @@ import torch
 
 from pse_repro.config.protocol import Protocol, load_protocol
 from pse_repro.config.study import Budget, Model, Study
-from pse_repro.evaluation.registry import Evaluation
+from pse_repro.evaluation.cost import Costs
 from pse_repro.machine.device import Machine
 from pse_repro.study import estimate
-from pse_repro.study.estimate import Costs, estimate_seconds, measure
+from pse_repro.study.estimate import estimate_seconds, measure
 from pse_repro.study.load import load_study
 from tests.support.tiny import CPU
 
@@ -109,7 +109,7 @@ def test_what_gives_no_images_back_trains_its_encoder_at_least() -> None:
 def test_features_are_read_once_and_few_labels_take_a_fixed_number_of_steps() -> None:
     protocol = load_protocol("as-released")  # batches of 128, longer than the 1,000 steps
 
-    def judging(*evaluations: Evaluation) -> float:
+    def judging(*evaluations: str) -> float:
         study = replace(models_only("quick"), models=(Model("cnn", "mse"),), evaluations=evaluations, folds=2)
         return seconds(study, protocol, encode=1)
 

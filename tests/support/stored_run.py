@@ -12,8 +12,10 @@ import pandas as pd
 
 from pse_repro.compare.join import Comparison, compare
 from pse_repro.config.study import Model, Study
+from pse_repro.evaluation.registry import EVALUATIONS
 from pse_repro.expected import load_expected
 from pse_repro.files import write_bytes
+from pse_repro.objectives import OBJECTIVES
 from pse_repro.report.page import write_report
 from pse_repro.study import store
 from pse_repro.study.address import CellFiles, RunFiles
@@ -76,16 +78,23 @@ def store_cell(directory: Path, cell: Cell, number: int, data: dict[str, object]
     store.write_json(CellFiles(directory, cell).provenance, note)
     rows = [cell.key | {"evaluation": "pretrain", "fold": "", "metric": "validation_mse", "value": losses[-1]}]
     for evaluation in cell.evaluations:
-        if evaluation == "cluster":
-            measured = {"metrics": {"nmi": 0.2}, "seconds": 2.0}
-            store.write_json(CellFiles(directory, cell).measures(evaluation), measured)
-            rows.append(cell.key | {"evaluation": evaluation, "fold": "", "metric": "nmi", "value": 0.2})
+        judged = CellFiles(directory, cell).evaluation(evaluation)
+        if not EVALUATIONS[evaluation].has_folds:
+            metrics = {"accuracy": 0.3, "nmi": 0.2, "ari": 0.1, "two_domains_accuracy": 0.6}
+            store.write_json(judged / "measures.json", {"metrics": metrics, "points": IMAGES, "seconds": 2.0})
+            clusters = {"assigned": np.arange(IMAGES) % 10, "labels": np.arange(IMAGES) % 10}
+            store.write_npz(judged / "embedding.npz", embedding=random.normal(size=(IMAGES, 2)), **clusters)
+            if OBJECTIVES[cell.model.objective].kind.reconstructs:
+                curve = pd.DataFrame({"epoch": np.arange(EPOCHS), "error": losses, "accuracy": 0.3})
+                write_bytes(judged / "curve.csv", curve.to_csv(index=False).encode())
+            key = cell.key | {"evaluation": evaluation, "fold": ""}
+            rows += [key | {"metric": metric, "value": value} for metric, value in metrics.items()]
             continue
         for fold in [*map(str, range(1, cell.folds + 1)), "ensemble"]:
             if fold != "ensemble":
-                arrays = {"validation_losses": 2 - losses, "best_epoch": np.array(0)}
+                arrays = {"train_losses": 2 - losses, "validation_losses": 2 - losses, "best_epoch": np.array(0)}
                 arrays |= {"probabilities": random.dirichlet(np.ones(10), IMAGES), "labels": np.arange(IMAGES) % 10 + 1}
-                store.write_npz(CellFiles(directory, cell).fold(evaluation, fold), **arrays)
+                store.write_npz(judged / f"fold-{fold}.npz", **arrays, seconds=np.array(4.0))
             for metric, scale in (("top1", 50.0), ("top2", 70.0), ("top4", 90.0), ("loss", 1.4)):
                 key = {"evaluation": evaluation, "fold": fold, "metric": metric}
                 rows.append(cell.key | key | {"value": scale * (1 + random.normal() / 50)})

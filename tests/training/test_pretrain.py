@@ -8,9 +8,10 @@ import torch
 
 from pse_repro.config.study import Budget, Model
 from pse_repro.data.batches import Images
-from pse_repro.errors import CellError, NotFitError, UsageError
+from pse_repro.errors import CellError, NotFitError
 from pse_repro.study import store
-from pse_repro.training.pretrain import Length, Pretraining, State, optimizer_tensors, restore_optimizer
+from pse_repro.study.cells import length_of
+from pse_repro.training.pretrain import Pretraining, State, optimizer_tensors, restore_optimizer
 from tests.support.tiny import CPU, dataset, protocol
 
 pytestmark = pytest.mark.usefixtures("tiny_models")
@@ -21,7 +22,7 @@ def pretraining(
     model: Model = PSE_3, epochs: int = 4, unlabeled: int = 60, budget: Budget | None = None, **switches: object
 ) -> Pretraining:
     under = protocol(switches=switches)
-    length = Length.of(model, under, epochs, budget)
+    length = length_of(model, under, epochs, budget)
     return Pretraining("cell", model, under, length, 0, dataset(unlabeled, 10, 10), CPU)
 
 
@@ -59,33 +60,6 @@ def test_fewer_validation_images_than_a_batch_are_refused() -> None:
         NotFitError, match=r"40 unlabelled images leave 6 for validation; expected at least one batch of 8"
     ):
         pretraining(unlabeled=40)
-
-
-def test_length_and_batch_follow_switches_6_and_14() -> None:
-    model = Model("cnn", "mse", epochs=116, batch_size=64)
-    assert Length.of(model, protocol(), 200) == Length(116, 64)
-    assert Length.of(model, protocol(switches={"pretrain_length": "equal"}), 200) == Length(200, 64)
-    assert Length.of(model, protocol(switches={"pretrain_batch": "equal"}, batch_size=128), 200) == Length(116, 128)
-    assert Length.of(Model("cnn", "mse"), protocol(), 5000) == Length(1000, 8)  # never beyond the protocol's limit
-
-
-@pytest.mark.parametrize(
-    ("budget", "length"),
-    [
-        (Budget(steps=60), Length(4, 8, steps=15)),
-        (Budget(images=500), Length(4, 8, steps=15)),  # 62 steps of 8: 15 in each of the 4 epochs
-        (Budget(seconds=10), Length(4, 8, seconds=2.5)),
-    ],
-)
-def test_a_budget_is_the_same_for_every_model(budget: Budget, length: Length) -> None:
-    for model in (PSE_3, Model("resnet", "mse", epochs=116, batch_size=64)):
-        assert Length.of(model, protocol(), 4, budget) == length
-    assert Length.of(Model("cnn", "random"), protocol(), 4, budget) == Length(1, 8)
-
-
-def test_a_budget_of_less_than_a_step_an_epoch_is_refused() -> None:
-    with pytest.raises(UsageError, match="the budget is 3 steps of 8 images; expected one at least for each of the 4"):
-        Length.of(PSE_3, protocol(), 4, Budget(images=31))
 
 
 def test_under_a_budget_an_epoch_has_its_steps_however_many_passes_that_takes() -> None:

@@ -15,6 +15,7 @@ from pse_repro.config.protocol import Protocol, load_protocol
 from pse_repro.config.study import Subset
 from pse_repro.data.folds import folds
 from pse_repro.data.stl10 import Dataset
+from pse_repro.evaluation.base import Setup
 from pse_repro.evaluation.downstream import Downstream
 from pse_repro.machine.device import Machine
 from pse_repro.models import build_encoder
@@ -53,7 +54,7 @@ def _row(setting: Setting, encoder: str, protocol_name: str) -> Row:
 def our_folds(machine: Machine, data: Dataset, encoder_name: str, protocol: Protocol, count: int) -> Call:
     """The kit's first `count` folds, from an encoder that is not trained."""
     encoder = build_encoder(encoder_name).to(machine.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-    downstream = Downstream("bench", "finetune", encoder_name, protocol, data, machine)
+    downstream = Downstream(Setup("bench/finetune", encoder_name, protocol, data, machine), frozen=False)
     return lambda: run_folds(downstream, range(1, count + 1), lambda: copy.deepcopy(encoder))
 
 

@@ -12,6 +12,7 @@ from pse_repro.bench.rows import Call, Group, Row, Setting, ours, straightforwar
 from pse_repro.config.protocol import load_protocol
 from pse_repro.config.study import Subset
 from pse_repro.data.stl10 import Dataset
+from pse_repro.evaluation.base import Setup
 from pse_repro.evaluation.downstream import Downstream
 from pse_repro.machine.device import Machine
 from pse_repro.models import build_encoder
@@ -32,7 +33,7 @@ def _row(setting: Setting, encoder: str, count: int) -> Row:
 def _ours(machine: Machine, data: Dataset, encoder_name: str, size: int) -> Call:
     encoder = build_encoder(encoder_name).to(machine.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     protocol = load_protocol("as-released", {"batch_size": size})
-    downstream = Downstream("bench", "frozen", encoder_name, protocol, data, machine)
+    downstream = Downstream(Setup("bench/frozen", encoder_name, protocol, data, machine), frozen=True)
     return lambda: downstream.features(encoder.eval(), downstream.test_images)
 
 

@@ -16,6 +16,7 @@ from pse_repro.data.augment.steps import Augmentation
 from pse_repro.data.batches import Images
 from pse_repro.data.folds import folds
 from pse_repro.data.stl10 import Dataset
+from pse_repro.evaluation.base import Setup
 from pse_repro.evaluation.downstream import Downstream
 from pse_repro.machine.device import Machine
 from pse_repro.models import ENCODERS
@@ -27,7 +28,7 @@ class OnCachedFeatures(Downstream):
     """Our evaluation `frozen` on features that are there: of n images, the first n rows of `table_ND`."""
 
     def __init__(self, table_ND: Tensor, protocol: Protocol, data: Dataset, machine: Machine) -> None:
-        super().__init__("bench", "frozen", ENCODER, protocol, data, machine)
+        super().__init__(Setup("bench/frozen", ENCODER, protocol, data, machine), frozen=True)
         self.table_ND = table_ND.to(machine.device)
 
     def features(self, encoder: nn.Module, images: Images, augment: Augmentation | None = None) -> Tensor:

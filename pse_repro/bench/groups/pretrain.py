@@ -15,7 +15,8 @@ from pse_repro.data.stl10 import Dataset, Split
 from pse_repro.errors import NotFitError
 from pse_repro.machine.device import Machine
 from pse_repro.models import build_autoencoder
-from pse_repro.training.pretrain import Length, Pretraining
+from pse_repro.study.cells import length_of
+from pse_repro.training.pretrain import Pretraining
 
 SIGMA = 3
 NAMES = {"cnn": "CNN", "resnet": "ResNet"}
@@ -57,7 +58,7 @@ def our_epoch(
     protocol = load_protocol(protocol_name, {"batch_size": size, "validation_fraction": share})
     data = Dataset("bench", split, split, split, md5={})  # of which pre-training takes the unlabelled part
     model = Model(encoder, "pse", SIGMA)
-    training = Pretraining("bench", model, protocol, Length.of(model, protocol, 1), 0, data, machine)
+    training = Pretraining("bench", model, protocol, length_of(model, protocol, 1), 0, data, machine)
     epochs = itertools.count()
     return lambda: training.train_epoch(next(epochs), lambda _: None)
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from pse_repro.evaluation.registry import EVALUATIONS
+from pse_repro.evaluation.registry import EVALUATIONS, title_of
 from pse_repro.evaluation.scores import ensemble
 from pse_repro.report.pictures.picture import Group, Picture, Section, class_names, conditions, groups, paragraph
 from pse_repro.report.pictures.plots import Drawing, as_small_png, grid
@@ -24,7 +24,8 @@ _DARK = 55.0  # percent from which a number is white
 def section(run: Run) -> list[Section]:
     """A picture for each protocol and evaluation, a panel a model whose folds are complete."""
     pictures, words = [], []
-    for evaluation in (name for name in EVALUATIONS if name in run.study.evaluations):
+    of_study = run.study.evaluations
+    for evaluation in (name for name, row in EVALUATIONS.items() if row.on_slides and name in of_study):
         found, left_out = groups(
             run,
             lambda cell, name=evaluation: len(run.files(cell).stored_folds(name)) == cell.folds,  # type: ignore[misc]
@@ -66,7 +67,7 @@ def _picture(run: Run, group: Group, evaluation: str) -> Picture:
     models = {label(cell.model): _counts(run, cell, evaluation, len(names)) for cell in group.cells}
     images = int(next(iter(models.values())).sum())
     words = "; ".join(f"{name}: {_worst(found, names)}" for name, found in models.items())
-    title = EVALUATIONS.get(evaluation, evaluation)
+    title = title_of(evaluation)
     caption = f"{title}: what the ensemble takes each class for, in percent of the class; above, its top-1. "
     return Picture(
         f"confusion-{evaluation}-{group.file}.png",

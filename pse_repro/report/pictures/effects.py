@@ -7,7 +7,7 @@ from matplotlib.figure import Figure
 
 from pse_repro.compare.effects import BASE, Effect
 from pse_repro.compare.explain import EFFECTS_HEADER, effect_rows, turned_words
-from pse_repro.evaluation.registry import EVALUATIONS
+from pse_repro.evaluation.registry import title_of
 from pse_repro.report.pictures.picture import Picture, Section
 from pse_repro.report.pictures.plots import BACKGROUND, COLOURS, GRID, PRINT_DPI, Drawing, as_svg, legend
 from pse_repro.report.tables import Table
@@ -58,7 +58,7 @@ def effects_figure(effects: Sequence[Effect]) -> Drawing | None:
         axes = figure.add_subplot(1, len(by_evaluation), number, facecolor="white", sharey=first)
         first = first or axes
         _panel(axes, rows)
-        axes.set_title(EVALUATIONS.get(evaluation, evaluation), fontsize=10)
+        axes.set_title(title_of(evaluation), fontsize=10)
         axes.tick_params(axis="y", labelleft=number == 1, labelsize=8)
     handles, names = first.get_legend_handles_labels() if first else ([], [])
     legend(figure, dict(zip(names, handles, strict=True)))
@@ -68,7 +68,7 @@ def effects_figure(effects: Sequence[Effect]) -> Drawing | None:
 def effects_words(effects: Sequence[Effect]) -> str:
     """The figure in words."""
     rows = (
-        f"{EVALUATIONS.get(effect.evaluation, effect.evaluation)}, {effect.protocol}: PSE minus MSE "
+        f"{title_of(effect.evaluation)}, {effect.protocol}: PSE minus MSE "
         f"{effect.gap.estimate:+.2f}" + (f", MSE moved {effect.mse_change.estimate:+.2f}" if effect.mse_change else "")
         for effect in effects
     )

@@ -12,7 +12,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
-from pse_repro.evaluation.registry import EVALUATIONS
+from pse_repro.evaluation.registry import EVALUATIONS, title_of
 from pse_repro.expected import FOLDER
 from pse_repro.objectives import OBJECTIVES
 from pse_repro.objectives.shared.reconstruction import CURVE_SIGMA
@@ -83,7 +83,7 @@ def _curves_of(run: Run, reconstructs: bool) -> tuple[list[Group], str]:
 
 def _by_epochs(cell: Cell) -> list[str]:
     """The cell's evaluations whose classifiers are trained by epochs that a validation loss is known of."""
-    return [evaluation for evaluation in cell.evaluations if evaluation in EVALUATIONS]
+    return [evaluation for evaluation in cell.evaluations if EVALUATIONS[evaluation].on_slides]
 
 
 def pretraining_figure(models: Sequence[tuple[Panel, Panel]]) -> Drawing:
@@ -229,7 +229,7 @@ def _classifiers(run: Run, group: Group) -> Picture:
                 fold = store.read_npz(path)
                 if "validation_losses" in fold:
                     curve = Curve(fold["validation_losses"].astype(float), int(fold["best_epoch"]))
-                    name = EVALUATIONS.get(evaluation, evaluation)
+                    name = title_of(evaluation)
                     panels.setdefault(name, {}).setdefault(label(cell.model), []).append(curve)
     words = "; ".join(
         f"{name}: " + ", ".join(f"{model} {_lowest(curves):.4g}" for model, curves in by_model.items())

@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 
 from pse_repro.config.protocol import Protocol
 from pse_repro.config.study import Model
-from pse_repro.evaluation.registry import EVALUATIONS
+from pse_repro.evaluation.registry import EVALUATIONS, Column
 from pse_repro.report.pictures.picture import Picture, Section
 from pse_repro.report.pictures.plots import BACKGROUND, COLOURS, GRID, PRINT_DPI, Drawing, as_svg
 from pse_repro.report.tables import Table
@@ -21,24 +21,13 @@ from pse_repro.study.cells import key, label
 from pse_repro.study.record import Run
 from pse_repro.text import NONE, duration
 
-TOP1 = "top1"
-# evaluation, metric, heading, and by what its values become percent
-COLUMNS = (
-    ("linear", TOP1, "linear %", 1),
-    ("knn", TOP1, "kNN %", 1),
-    ("low-label-1", TOP1, "1 % of labels: %", 1),
-    ("low-label-10", TOP1, "10 %: %", 1),
-    ("low-label-100", TOP1, "100 %: %", 1),
-    ("cluster", "accuracy", "clusters %", 100),
-    ("cluster", "nmi", "NMI %", 100),
-    ("cluster", "two_domains_accuracy", "animals or vehicles %", 100),
-)
+(LINEAR,) = EVALUATIONS["linear"].columns  # which the baselines on pixels have, too
 STUDY = ("mse", "pse")
 
 
 @dataclass(frozen=True)
 class Row:
-    """One model under one protocol: a value a seed for each of COLUMNS, in percent; seconds of its pre-training."""
+    """One model under one protocol: a value a seed for each column, in percent; seconds of its pre-training."""
 
     model: Model
     values: dict[str, list[float]]
@@ -50,13 +39,18 @@ class Row:
         return next((fmean(values) for values in self.values.values() if values), float("-inf"))
 
 
+def columns() -> list[tuple[str, Column]]:
+    """Return every evaluation's columns, each with the evaluation's name."""
+    return [(name, column) for name, evaluation in EVALUATIONS.items() for column in evaluation.columns]
+
+
 def rows(run: Run, protocol: Protocol) -> list[Row]:
     """The models that were judged, the best first."""
     found = []
     part = run.results[run.results["protocol"] == protocol.name]
     for model in run.models:
         own = part[(part[list(key(model))] == pd.Series(key(model))).all(axis=1)]
-        values = {heading: _values(own, evaluation, metric, by) for evaluation, metric, heading, by in COLUMNS}
+        values = {column.heading: _values(own, evaluation, column) for evaluation, column in columns()}
         cells = [cell for cell in run.cells if cell.model == model and cell.protocol.name == protocol.name]
         seconds = [float(note["seconds"]) for cell in cells if (note := run.pretraining(cell))]
         if any(values.values()):
@@ -64,9 +58,9 @@ def rows(run: Run, protocol: Protocol) -> list[Row]:
     return sorted(found, key=lambda row: row.rank, reverse=True)
 
 
-def _values(own: pd.DataFrame, evaluation: str, metric: str, by: float) -> list[float]:
-    of = own[own["evaluation"].eq(evaluation) & own["metric"].eq(metric) & own["fold"].isin(["ensemble", ""])]
-    return [by * value for value in of.sort_values("seed")["value"]]
+def _values(own: pd.DataFrame, evaluation: str, column: Column) -> list[float]:
+    of = own[own["evaluation"].eq(evaluation) & own["metric"].eq(column.metric) & own["fold"].isin(["ensemble", ""])]
+    return [column.scale * value for value in of.sort_values("seed")["value"]]
 
 
 def peers_tables(run: Run) -> list[Table]:
@@ -74,7 +68,7 @@ def peers_tables(run: Run) -> list[Table]:
     tables = []
     for protocol in run.protocols if _judges_peers(run) else ():
         found = rows(run, protocol)
-        used = [heading for _, _, heading, _ in COLUMNS if any(row.values[heading] for row in found)]
+        used = [column.heading for _, column in columns() if any(row.values[column.heading] for row in found)]
         body = [
             [label(row.model), str(len(row.seconds)), *(_shown(row.values[heading]) for heading in used), _time(row)]
             for row in found
@@ -99,7 +93,7 @@ def section(run: Run) -> list[Section]:
 def _picture(run: Run, protocol: Protocol) -> list[Picture]:
     """The models in the first evaluation that they were judged in; none before there is one."""
     found = rows(run, protocol)
-    heading = next((heading for _, _, heading, _ in COLUMNS if found and found[0].values[heading]), None)
+    heading = next((column.heading for _, column in columns() if found and found[0].values[column.heading]), None)
     if heading is None:
         return []
     named = {label(row.model): row.values[heading] for row in found if row.values[heading]}
@@ -109,7 +103,7 @@ def _picture(run: Run, protocol: Protocol) -> list[Picture]:
         f"The study's objectives are squares. n = {' to '.join(map(str, counts[:1] + counts[1:][-1:]))} "
         f"seed{'s' * (counts[-1] > 1)}; {_budget(run)}; protocol {protocol.name}; data: {run.data['name']}."
     )
-    levels = _baselines(run, protocol) if heading == COLUMNS[0][2] else {}
+    levels = _baselines(run, protocol) if heading == LINEAR.heading else {}
     marked = {label(row.model) for row in found if row.model.objective in STUDY}
     words = ", ".join(f"{name} {fmean(values):.2f}" for name, values in named.items())
     alt = f"{heading} of every model: {words}." + "".join(f" {name} {value:.2f}." for name, value in levels.items())
@@ -152,12 +146,12 @@ def _baselines(run: Run, protocol: Protocol) -> dict[str, float]:
     """Logistic regression on pixels and on their components, on the same labels."""
     linear = run.results[run.results["objective"].eq("none") & run.results["protocol"].eq(protocol.name)]
     names = {"pixels": "raw pixels", "pca": "256 components"}
-    found = {name: _values(linear[linear["encoder"].eq(encoder)], "linear", TOP1, 1) for encoder, name in names.items()}
+    found = {name: _values(linear[linear["encoder"].eq(encoder)], "linear", LINEAR) for encoder, name in names.items()}
     return {name: fmean(values) for name, values in found.items() if values}
 
 
 def _judges_peers(run: Run) -> bool:
-    return any(evaluation not in EVALUATIONS for evaluation in run.study.evaluations)
+    return any(not EVALUATIONS[evaluation].on_slides for evaluation in run.study.evaluations)
 
 
 def _shown(values: Sequence[float]) -> str:

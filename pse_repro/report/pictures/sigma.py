@@ -13,7 +13,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 
 from pse_repro.config.study import Model
-from pse_repro.evaluation.registry import EVALUATIONS
+from pse_repro.evaluation.registry import EVALUATIONS, title_of
 from pse_repro.expected import load_expected
 from pse_repro.report.pictures.picture import Picture, Section, not_pictured, paragraph
 from pse_repro.report.pictures.plots import COLOURS, GRID, MARKS, Drawing, as_svg, grid, legend
@@ -63,12 +63,13 @@ def accuracies(run: Run) -> tuple[dict[str, list[Accuracy]], int]:
     """By evaluation and protocol, for the models whose folds are complete; and the number of test images."""
     stored, images = Predictions(run), 0
     found: dict[str, list[Accuracy]] = {}
+    of_study = run.study.evaluations
     for protocol in run.protocols[:MOST_PROTOCOLS]:
-        for evaluation in (name for name in EVALUATIONS if name in run.study.evaluations):
+        for evaluation in (name for name, row in EVALUATIONS.items() if row.on_slides and name in of_study):
             for model in run.models:
                 correct_SN = _correct(stored, protocol.name, model.name, evaluation)
                 if len(correct_SN):
-                    name, images = f"{EVALUATIONS[evaluation]}, {protocol.name}", correct_SN.shape[1]
+                    name, images = f"{title_of(evaluation)}, {protocol.name}", correct_SN.shape[1]
                     point = _accuracy(run.results, protocol.name, model, evaluation, correct_SN)
                     found.setdefault(name, []).append(point)
     return found, images

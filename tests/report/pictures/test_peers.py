@@ -8,15 +8,14 @@ import pandas as pd
 import pytest
 
 from pse_repro.config.study import Budget, Model, Study
-from pse_repro.evaluation.registry import Evaluation
-from pse_repro.report.pictures.peers import COLUMNS, peers_figure, peers_tables, section
+from pse_repro.report.pictures.peers import columns, peers_figure, peers_tables, section
 from pse_repro.study.cells import Cell
 from pse_repro.study.record import Run
 from pse_repro.tables import write_table
 from tests.support.panels import assert_not_blank, drawn
 from tests.support.stored_run import report, store_run, study
 
-JUDGED: tuple[Evaluation, ...] = ("linear", "knn", "low-label-1", "cluster")
+JUDGED = ("linear", "knn", "low-label-1", "cluster")
 MODELS = (Model("cnn", "mse"), Model("cnn", "simclr"), Model("cnn", "pse", 3.0), Model("cnn", "random"))
 # linear, knn, low-label-1 (percent); accuracy, nmi, two domains of the clusters (shares): a value a seed
 REACHED = {
@@ -25,7 +24,7 @@ REACHED = {
     "pse": ([41.0, 45.0], [33.0, 35.0], [24.0, 24.0], [0.25, 0.25], [0.15, 0.15], [0.70, 0.70]),
     "random": ([25.0, 25.5], [26.0, 27.0], [], [], [], []),
 }
-PLACES = [(evaluation, metric) for evaluation, metric, *_ in COLUMNS if evaluation in JUDGED]
+PLACES = [(evaluation, column.metric) for evaluation, column in columns() if evaluation in JUDGED]
 
 
 def judged(**changes: object) -> Study:
