@@ -18,7 +18,7 @@ from pse_repro.bench.result import Measured, Place, Ratio, Result, load, save
 from pse_repro.bench.rows import Setting
 from pse_repro.bench.sizes import CPU, GPU, QUICK
 from pse_repro.data.choose import find_data
-from pse_repro.data.stl10 import SPLITS, Dataset
+from pse_repro.data.stl10 import SPLITS
 from pse_repro.machine.device import Machine, choose_machine
 from pse_repro.machine.provenance import provenance
 from pse_repro.machine.system import read_cpu
@@ -55,7 +55,7 @@ def bench(options: Options, format: str, directory: Path | None) -> str:
             found = _group(name, setting, 1 if options.quick else options.rounds, rates, progress)
             rows += found[0]
             quotients += found[1]
-        result = _result(options, place, data, machines, rates, rows, quotients)
+        result = replace(_result(options, place, setting, rates), rows=tuple(rows), ratios=tuple(quotients))
         if directory:
             progress.say(f"saved: {save(result, directory)}")
     return render(result, format)
@@ -89,16 +89,10 @@ def _place(machine: Machine) -> Place:
     )
 
 
-def _result(
-    options: Options,
-    place: Place,
-    data: Dataset,
-    machines: tuple[Machine, ...],
-    rates: dict[str, float],
-    rows: list[Measured],
-    quotients: list[Ratio],
-) -> Result:
-    origin = provenance(data.description, machines[0])
+def _result(options: Options, place: Place, setting: Setting, rates: dict[str, float]) -> Result:
+    """A result without rows."""
+    data = setting.data
+    origin = provenance(data.description, setting.machines[0])
     return Result(
         date=time.strftime("%Y-%m-%d"),
         place=place,
@@ -110,6 +104,6 @@ def _result(
         images={split: len(getattr(data, split)) for split in SPLITS},
         matrix_rates=rates,
         memory_means=MEANING[place.device],
-        rows=tuple(rows),
-        ratios=tuple(quotients),
+        rows=(),
+        ratios=(),
     )

@@ -4,6 +4,7 @@ import re
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from pse_repro.config.protocol import Protocol
 from pse_repro.config.toml import positive
 from pse_repro.errors import UsageError
 
@@ -66,6 +67,17 @@ class Length:
     batch_size: int
     steps: int | None = None
     seconds: float | None = None
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """All that one pre-training depends on besides the images; its random numbers derive from `name`."""
+
+    name: str
+    model: Model
+    protocol: Protocol
+    length: Length
+    seed: int
 
 
 @dataclass(frozen=True)

@@ -115,7 +115,8 @@ def check_data_folder(facts: Facts) -> Check:
     if not left:
         return Check("data folder", "good", f"{folder.path}: nothing is to be written there")
     why = f"{amount(left)} to fetch and unpack STL-10"
-    return _check_folder(facts, "data folder", folder, left, why, "--data (or PSE_REPRO_DATA)", REAL_IMAGES)
+    use = _Use("data folder", why, "--data (or PSE_REPRO_DATA)", REAL_IMAGES)
+    return _check_folder(facts, folder, left, use)
 
 
 def check_run_folder(facts: Facts) -> Check:
@@ -126,8 +127,8 @@ def check_run_folder(facts: Facts) -> Check:
     why = f"{amount(needs['full'])} for full" + also
     total = {study: need + (beside if study in REAL_IMAGES else 0) for study, need in needs.items()}
     blocked = tuple(study for study in STUDIES if total[study] > facts.runs.free)
-    option = "--out (or PSE_REPRO_OUT)"
-    return _check_folder(facts, "run folder", facts.runs, total["full"], why, option, STUDIES, blocked)
+    use = _Use("run folder", why, "--out (or PSE_REPRO_OUT)", STUDIES)
+    return _check_folder(facts, facts.runs, total["full"], use, blocked)
 
 
 def check_cache_folder(facts: Facts) -> Check:
@@ -135,7 +136,8 @@ def check_cache_folder(facts: Facts) -> Check:
     if facts.sample:
         return Check("cache folder", "good", f"{facts.cache.path}: the embedded sample is there")
     why = f"{amount(SAMPLE_BYTES)} for the embedded sample, which smoke draws once"
-    return _check_folder(facts, "cache folder", facts.cache, SAMPLE_BYTES, why, "XDG_CACHE_HOME", ("smoke",))
+    use = _Use("cache folder", why, "XDG_CACHE_HOME", ("smoke",))
+    return _check_folder(facts, facts.cache, SAMPLE_BYTES, use)
 
 
 def check_volumes(facts: Facts) -> Check | None:
@@ -154,22 +156,31 @@ def fetch_bytes(facts: Facts) -> int:
     return max(0, ARCHIVE_BYTES - facts.images.archive_bytes) + FILES_BYTES
 
 
-def _check_folder(
-    facts: Facts, name: str, folder: Folder, need: int, why: str, option: str, uses: tuple[str, ...],
-    blocked: tuple[str, ...] = (),
-) -> Check:  # fmt: skip
-    """`uses` are the studies that write there, `blocked` those whose need is not met (all of them, if not given)."""
+@dataclass(frozen=True)
+class _Use:
+    """What a folder is used for: the need in words, the option that names another one, the studies that write there."""
+
+    name: str
+    why: str
+    option: str
+    studies: tuple[str, ...]
+
+
+def _check_folder(facts: Facts, folder: Folder, need: int, use: _Use, blocked: tuple[str, ...] = ()) -> Check:
+    """Check permission and room; `blocked` are the studies whose need is not met (all of them, if not given)."""
     what = "" if folder.exists else ", yet to be made"
     found = f"{folder.path}{what}: {amount(folder.free)} free"
     if not folder.writable:
-        remedy = _permission(facts, folder) or f"name another folder with {option}, or get permission for this one"
-        return Check(name, "bad", f"{folder.path}{what}: this user may not write there", why, remedy, uses)
+        remedy = _permission(facts, folder) or f"name another folder with {use.option}, or get permission for this one"
+        return Check(
+            use.name, "bad", f"{folder.path}{what}: this user may not write there", use.why, remedy, use.studies
+        )
     if folder.free < need:
-        named = f"name a folder on another disk with {option}"
+        named = f"name a folder on another disk with {use.option}"
         larger = mount_option(folder.path) if folder.path in facts.lost else named
         remedy = f"free {amount(need - folder.free)}, or {larger}"
-        return Check(name, "bad", found, why, remedy, blocked or uses)
-    return Check(name, "good", found, why)
+        return Check(use.name, "bad", found, use.why, remedy, blocked or use.studies)
+    return Check(use.name, "good", found, use.why)
 
 
 def _permission(facts: Facts, folder: Folder) -> str:

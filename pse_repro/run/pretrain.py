@@ -37,8 +37,7 @@ class PretrainRun:
     def rows(self) -> list[dict[str, Any]]:
         """Pre-train, or take up what is there; rows of evaluation "pretrain"."""
         if not self.files.pretraining.exists():
-            cell, name = self.cell, self.cell.pretraining_id
-            training = Pretraining(name, cell.model, cell.protocol, cell.length, cell.seed, self.data, self.machine)
+            training = Pretraining(self.cell.recipe, self.data, self.machine)
             self._take_up(training)
             self._train(training)
             self._finish(training)
@@ -142,9 +141,8 @@ class PretrainRun:
         """The pre-trained encoder, as its checkpoint has it; NotFitError where the checkpoint was altered."""
         record = store.read_json(self.files.pretraining)
         tensors, _ = store.read_tensors(self.files.checkpoint, record["checkpoint_sha256"])
-        cell, device = self.cell, self.machine.device
-        objective = build_objective(cell.pretraining_id, cell.model, cell.protocol, cell.length, self.data, device)
-        network = objective.network()
+        device = self.machine.device
+        network = build_objective(self.cell.recipe, self.data, device).network()
         network.load_state_dict(tensors)
         return encoder_of(network).to(device, memory_format=torch.channels_last)  # type: ignore[call-overload, no-any-return]
 

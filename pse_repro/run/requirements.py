@@ -23,7 +23,7 @@ def check_images(study: Study, cells: list[Cell], data: Dataset, evaluations: tu
     """
     for cell in {(cell.protocol.name, cell.model.name): cell for cell in cells}.values():
         check_split(len(data.unlabeled), cell.protocol.settings.validation_fraction, cell.length.batch_size)
-        build_objective(cell.pretraining_id, cell.model, cell.protocol, cell.length, data, torch.device("cpu"))
+        build_objective(cell.recipe, data, torch.device("cpu"))
     wanted = [EVALUATIONS[name] for name in (study.evaluations if evaluations is None else evaluations)]
     on_pixels = evaluations is None and any(name != "random" for name in study.baselines)
     if wanted:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import pandas as pd
 
 from pse_repro.config.protocol import Protocol
-from pse_repro.config.study import Budget, Length, Model, Study
+from pse_repro.config.study import Budget, Length, Model, Recipe, Study
 from pse_repro.errors import UsageError
 from pse_repro.evaluation.registry import PRETRAIN, has_folds
 from pse_repro.objectives import OBJECTIVES
@@ -38,6 +38,11 @@ class Cell:
     def length(self) -> Length:
         """How long it is pre-trained."""
         return length_of(self.model, self.protocol, self.epochs, self.budget)
+
+    @property
+    def recipe(self) -> Recipe:
+        """How the cell's model is pre-trained."""
+        return Recipe(self.pretraining_id, self.model, self.protocol, self.length, self.seed)
 
     @property
     def key(self) -> dict[str, object]:

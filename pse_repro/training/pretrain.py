@@ -13,8 +13,7 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor, nn
 
-from pse_repro.config.protocol import Protocol
-from pse_repro.config.study import Length, Model
+from pse_repro.config.study import Recipe
 from pse_repro.data.augment.steps import pretrain_augmentation
 from pse_repro.data.batches import Images, batches
 from pse_repro.data.stl10 import Dataset
@@ -42,16 +41,14 @@ class State:
 class Pretraining:
     """The pre-training of one model; `run` goes through its epochs, from wherever `state` stands."""
 
-    def __init__(
-        self, name: str, model: Model, protocol: Protocol, length: Length, seed: int, data: Dataset, machine: Machine
-    ) -> None:
-        self.name, self.machine, self.length = name, machine, length
-        self.switches, self.settings = protocol.switches, protocol.settings
+    def __init__(self, recipe: Recipe, data: Dataset, machine: Machine) -> None:
+        self.name, self.length, self.machine = recipe.name, recipe.length, machine
+        self.switches, self.settings = recipe.protocol.switches, recipe.protocol.settings
         self.augment = pretrain_augmentation(self.switches.pretrain_augmentation)
-        train, validation = self._split(len(data.unlabeled), seed)
+        train, validation = self._split(len(data.unlabeled), recipe.seed)
         self.train = Images(data.unlabeled, machine.device, train.numpy())
         self.validation = Images(data.unlabeled, machine.device, validation.numpy())
-        self.objective = build_objective(name, model, protocol, length, data, machine.device)
+        self.objective = build_objective(recipe, data, machine.device)
         self.state = self._fresh_state()
 
     def _split(self, count: int, seed: int) -> tuple[Tensor, Tensor]:
@@ -181,25 +178,23 @@ def check_split(count: int, fraction: float, batch_size: int) -> None:
         )
 
 
-def build_objective(
-    name: str, model: Model, protocol: Protocol, length: Length, data: Dataset, device: torch.device
-) -> Objective:
+def build_objective(recipe: Recipe, data: Dataset, device: torch.device) -> Objective:
     """The model's objective under the protocol.
 
     ValueError for a sigma that the protocol's switches cannot have, NotFitError for too few images.
     """
-    count = len(data.unlabeled)
+    count, protocol = len(data.unlabeled), recipe.protocol
     setup = Setup(
-        name=name,
-        encoder=model.encoder,
-        sigma=model.sigma,
+        name=recipe.name,
+        encoder=recipe.model.encoder,
+        sigma=recipe.model.sigma,
         switches=protocol.switches,
         data=data,
         device=device,
         train_images=count - held_out_images(count, protocol.settings.validation_fraction),
-        batch_size=length.batch_size,
+        batch_size=recipe.length.batch_size,
     )
-    return OBJECTIVES[model.objective].build(setup)
+    return OBJECTIVES[recipe.model.objective].build(setup)
 
 
 def optimizer_tensors(optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:

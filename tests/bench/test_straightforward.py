@@ -13,7 +13,7 @@ from pse_repro.bench import straightforward as plain
 from pse_repro.bench.groups.downstream import plain_fold, run_folds
 from pse_repro.bench.groups.heads import OnCachedFeatures
 from pse_repro.config.protocol import Protocol
-from pse_repro.config.study import Model
+from pse_repro.config.study import Model, Recipe
 from pse_repro.data.batches import Images
 from pse_repro.data.stl10 import Dataset
 from pse_repro.evaluation.base import Setup
@@ -50,7 +50,7 @@ def test_its_augmentations_keep_size_and_range(data: Dataset, transforms: tuple[
 def test_a_step_of_pre_training_has_the_kit_s_loss_and_gives_its_weights(data: Dataset, encoder: str) -> None:
     under = protocol(batch_size=6, validation_fraction=0.5)  # one batch: its order changes nothing
     model = Model(encoder, "pse", 3.0)
-    training = Pretraining("step", model, under, length_of(model, under, 1), 0, data, CPU)
+    training = Pretraining(Recipe("step", model, under, length_of(model, under, 1), 0), data, CPU)
     autoencoder = copy.deepcopy(training.state.network).to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]
     optimizer = torch.optim.Adam(autoencoder.parameters(), lr=under.settings.learning_rate)
     batches = plain.loader(plain.Pictures(data.unlabeled, indices=training.train.indices.tolist()), 6)

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from pse_repro.config.study import Model
+from pse_repro.config.study import Model, Recipe
 from pse_repro.machine.device import choose_machine
 from pse_repro.study.cells import length_of
 from pse_repro.training.pretrain import Pretraining
@@ -18,7 +18,7 @@ from tests.support.tiny import dataset, protocol
 @pytest.mark.usefixtures("tiny_models")
 def test_no_step_of_an_epoch_waits_for_the_gpu() -> None:
     machine, under, model = choose_machine("cuda", "bf16"), protocol("as-described"), Model("cnn", "pse", 3.0)
-    training = Pretraining("cell", model, under, length_of(model, under, 1), 0, dataset(), machine)
+    training = Pretraining(Recipe("cell", model, under, length_of(model, under, 1), 0), dataset(), machine)
     training.train_epoch(0, lambda _: None)  # a first time may wait: kernels are loaded, memory is taken
     steps, last = 0, len(training.train) // training.length.batch_size
 

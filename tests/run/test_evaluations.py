@@ -16,20 +16,19 @@ from pse_repro.evaluation.base import AfterEpoch, FoldEvaluation, FoldResult
 from pse_repro.evaluation.cost import Costs
 from pse_repro.evaluation.registry import EVALUATIONS, Column, Evaluation
 from pse_repro.expected import load_expected
-from pse_repro.progress.stages import Progress
 from pse_repro.report.pictures.peers import peers_tables
 from pse_repro.report.tables import cells_table
 from pse_repro.run.runner import run_study
 from pse_repro.study import store
-from pse_repro.study.address import evaluation_folder
+from pse_repro.study.address import CellFiles
 from pse_repro.study.cells import Cell
 from pse_repro.study.estimate import STL10_IMAGES, estimate_seconds
 from pse_repro.study.load import build_study
-from pse_repro.study.record import Run, read_results
+from pse_repro.study.record import Run
 from pse_repro.study.status import read_status
 from pse_repro.training.classifier import Fitted
 from tests.support.stored_run import store_run
-from tests.support.tiny import CPU, dataset, protocol
+from tests.support.tiny import CPU, context, dataset, protocol
 
 pytestmark = pytest.mark.usefixtures("tiny_models")
 TINY = Study("tiny", "reduced", "paper", 1, (Model("cnn", "mse"),), folds=2)
@@ -38,8 +37,8 @@ TINY = Study("tiny", "reduced", "paper", 1, (Model("cnn", "mse"),), folds=2)
 def run(directory: Path, *evaluations: str) -> Run:
     """A finished run of TINY with these evaluations."""
     study, under = replace(TINY, evaluations=evaluations), protocol(downstream_max_epochs=1)
-    assert run_study(study, [under], 1, dataset(), CPU, directory, Progress(quiet=True)) == {}
-    return Run.read(directory)
+    assert run_study(study, [under], 1, context(directory)) == {}
+    return Run.open(directory)
 
 
 def states(of: Run) -> list[str]:
@@ -73,7 +72,7 @@ def test_a_new_evaluation_is_a_class_and_a_row(tmp_path: Path, monkeypatch: pyte
     assert estimate_seconds(study, [load_protocol("as-released")], 1, CPU, {"cnn": free}) == read
 
     of = run(tmp_path, "always-one")
-    results = read_results(tmp_path)
+    results = Run.open(tmp_path).results
     found = results[results["evaluation"] == "always-one"]
     assert set(found["fold"]) == {"1", "2", "ensemble"}
     labels = dataset().test.labels
@@ -106,13 +105,13 @@ def contents(directory: Path, cell: Cell) -> dict[str, set[str]]:
     return {
         f"{evaluation}/{path.name}": set(readers[path.suffix](path))
         for evaluation in cell.evaluations
-        for path in evaluation_folder(directory, cell, evaluation).iterdir()
+        for path in CellFiles(directory, cell).evaluation(evaluation).iterdir()
     }
 
 
 def test_the_tests_stored_run_has_the_files_of_a_real_one(tmp_path: Path) -> None:
     of = run(tmp_path / "real", "frozen", "knn", "low-label-1", "cluster")
     (cell,) = of.cells
-    store_run(tmp_path / "stored", replace(of.record.study, overrides={}))
-    (stored,) = Run.read(tmp_path / "stored").cells
+    store_run(tmp_path / "stored", replace(of.study, overrides={}))
+    (stored,) = Run.open(tmp_path / "stored").cells
     assert contents(tmp_path / "stored", stored) == contents(tmp_path / "real", cell)

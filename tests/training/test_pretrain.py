@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from pse_repro.config.study import Budget, Model
+from pse_repro.config.study import Budget, Model, Recipe
 from pse_repro.data.batches import Images
 from pse_repro.errors import CellError, NotFitError
 from pse_repro.study import store
@@ -23,7 +23,7 @@ def pretraining(
 ) -> Pretraining:
     under = protocol(switches=switches)
     length = length_of(model, under, epochs, budget)
-    return Pretraining("cell", model, under, length, 0, dataset(unlabeled, 10, 10), CPU)
+    return Pretraining(Recipe("cell", model, under, length, 0), dataset(unlabeled, 10, 10), CPU)
 
 
 def nothing(_: object) -> None:

@@ -10,7 +10,7 @@ from pse_repro.bench import straightforward as plain
 from pse_repro.bench.arithmetic import autoencoder_flops
 from pse_repro.bench.rows import Call, Group, Row, Setting, ours, straightforward
 from pse_repro.config.protocol import load_protocol
-from pse_repro.config.study import Model
+from pse_repro.config.study import Model, Recipe
 from pse_repro.data.stl10 import Dataset, Split
 from pse_repro.errors import NotFitError
 from pse_repro.machine.device import Machine
@@ -58,7 +58,7 @@ def our_epoch(
     protocol = load_protocol(protocol_name, {"batch_size": size, "validation_fraction": share})
     data = Dataset("bench", split, split, split, md5={})  # of which pre-training takes the unlabelled part
     model = Model(encoder, "pse", SIGMA)
-    training = Pretraining("bench", model, protocol, length_of(model, protocol, 1), 0, data, machine)
+    training = Pretraining(Recipe("bench", model, protocol, length_of(model, protocol, 1), 0), data, machine)
     epochs = itertools.count()
     return lambda: training.train_epoch(next(epochs), lambda _: None)
 
