@@ -70,7 +70,7 @@ def _group(
     name: str, setting: Setting, rounds: int, rates: dict[str, float], progress: Progress
 ) -> tuple[list[Measured], list[Ratio]]:
     group, machine = GROUPS[name](setting), setting.machines[0]
-    with progress.stage(name, call_count(group, rounds), "calls") as stage, seeded("bench", name):
+    with progress.stage(name, call_count(group, rounds), unit="calls") as stage, seeded("bench", name):
         taken = time_group(group, machine, rounds, stage.advance)
     return measured(name, taken, rates), ratios(name, group, taken)
 

@@ -6,11 +6,10 @@ from pathlib import Path
 
 from rich.console import Console
 from rich.live import Live
-from rich.text import Text
 
 from pse_repro.errors import UsageError
 from pse_repro.study.status import read_status
-from pse_repro.study.status_text import Status, render_status
+from pse_repro.study.status_text import Status, render_status, status_view
 from pse_repro.study.store import newest_run
 
 REFRESH_SECONDS = 5.0  # reading a run of 64 cells takes 0.1 s of a processor
@@ -28,8 +27,7 @@ def watch(run_directory: Path | None, format: str) -> None:
     directory = run_directory or newest_run()
     with Live(console=Console(highlight=False), auto_refresh=False) as live:
         for found in _until_it_ends(directory):
-            text = Text(render_status(found, format), no_wrap=True, overflow="ellipsis")
-            live.update(text, refresh=True)
+            live.update(status_view(found), refresh=True)
 
 
 def _until_it_ends(directory: Path) -> Iterator[Status]:

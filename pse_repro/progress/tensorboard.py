@@ -10,14 +10,15 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from pse_repro.errors import UsageError
+from pse_repro.progress.facts import Epoch
+from pse_repro.progress.listener import Listener, Stage
 
 TENSORBOARD = "tensorboard"
 PARAMETERS = "hyper-parameters"
 FLUSH_SECONDS = 10  # what a process that is killed loses at most
-NOT_CURVES = ("epoch", "steps")
 
 
-class TensorBoard:
+class TensorBoard(Listener):
     """Scalars by epoch, and the hyper-parameters as a table, in the folder of a cell.
 
     A point that the folder has is not written again: a run that was killed does some epochs twice. Nothing is written
@@ -32,18 +33,19 @@ class TensorBoard:
         self._writer: SummaryWriter | None = None
         self._points: defaultdict[str, set[int]] = defaultdict(set)
 
-    def add(self, phase: str, epoch: int, values: Mapping[str, float]) -> None:
-        """An epoch's values by name. Of `phase`, what stands before a comma counts: "finetune, 2 folds"."""
+    def measured(self, stage: Stage, epoch: Epoch) -> None:
         if self._writer is None:
             self._points = stored_points(self._folder)
             self._writer = self._open(str(self._folder), flush_secs=FLUSH_SECONDS)
             if not self._points:
                 self._writer.add_text(PARAMETERS, _table(self._parameters), 0)
-        for name, value in values.items():
-            tag = f"{phase.split(',')[0]}/{name}"
-            if name not in NOT_CURVES and epoch not in self._points[tag]:
-                self._points[tag].add(epoch)
-                self._writer.add_scalar(tag, value, epoch)
+        group = stage.phase if epoch.fold is None else f"{stage.phase}/fold-{epoch.fold}"
+        losses = {"train_loss": epoch.train_loss, "validation_loss": epoch.validation_loss}
+        for name, value in {**losses, **epoch.metrics}.items():
+            tag = f"{group}/{name}"
+            if value is not None and epoch.number not in self._points[tag]:
+                self._points[tag].add(epoch.number)
+                self._writer.add_scalar(tag, value, epoch.number)
 
     def close(self) -> None:
         if self._writer is not None:

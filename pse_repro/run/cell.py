@@ -1,6 +1,5 @@
 """One cell, from images to rows of the results table: pre-train, then evaluate; everything done before is taken up."""
 
-import math
 import time
 from pathlib import Path
 from typing import Any
@@ -14,6 +13,7 @@ from pse_repro.evaluation.registry import WITHOUT_FOLDS, fold_evaluation
 from pse_repro.evaluation.scores import ensemble, scores
 from pse_repro.machine.device import Machine
 from pse_repro.machine.provenance import provenance
+from pse_repro.progress.facts import Epoch
 from pse_repro.progress.stages import Progress
 from pse_repro.run.cluster import ClusterRun
 from pse_repro.run.pretrain import PretrainRun
@@ -85,17 +85,17 @@ class CellRun:
         if judged.note:
             self.progress.say(f"{self.cell.name}: {judged.note}")
         total = len(missing) * judged.most_epochs * judged.images_per_epoch
-        which = f"fold {missing[0]}" if len(missing) == 1 else f"{len(missing)} folds"
-        with self.progress.stage(f"{self.cell.name} {evaluation}, {which}", total) as stage:
+        with self.progress.stage(evaluation, total, cell=self.cell.name, folds=missing) as stage:
 
             def after_epoch(number: int, epoch: int, loss: float) -> None:
                 stage.advance(judged.images_per_epoch)
-                stage.note(f"fold {number}, epoch {epoch + 1}" + (f", loss {loss:.4f}" if math.isfinite(loss) else ""))
                 self.pretraining.energy.joules()  # its counters must be read now and then
-                stage.measure(epoch, {judged.loss: loss} if judged.loss else {}, judged.loss, number)
+                losses = {judged.loss: loss} if judged.loss else {}
+                stage.measure(Epoch(epoch, losses.get("train_loss"), losses.get("validation_loss"), number))
 
             for number, result in judged.run(missing, self.pretraining.encoder, after_epoch):
                 store.write_npz(self._fold_path(evaluation, number), **_arrays(result, self.data, result.seconds))
+                stage.end_fold(number)
 
     def _record(self) -> None:
         """Provenance: where the cell's work lies, and the seconds that went into each part, also over several goes."""

@@ -13,9 +13,9 @@ from pse_repro.config.protocol import Protocol
 from pse_repro.config.study import Study
 from pse_repro.data.stl10 import Dataset
 from pse_repro.machine.device import Machine
-from pse_repro.progress.live import Outlook
-from pse_repro.progress.now import kept_while_running
+from pse_repro.progress.facts import StudyStatus
 from pse_repro.progress.stages import Progress
+from pse_repro.progress.status_file import kept_while_running
 from pse_repro.run.baselines import baseline_is_there, baseline_rows
 from pse_repro.run.requirements import check_images
 from pse_repro.run.task import Outcome, Task, run_cell, run_task, sharing_a_checkpoint
@@ -24,7 +24,7 @@ from pse_repro.study import store
 from pse_repro.study.cells import Cell, expand
 from pse_repro.study.load import evaluations_of
 from pse_repro.study.record import open_record
-from pse_repro.study.survey import modified, survey
+from pse_repro.study.survey import modified, survey_cells
 from pse_repro.tables import write_table
 
 
@@ -45,8 +45,8 @@ def run_study(
 
     `evaluations` limits what is judged now, () to nothing. `jobs` processes run cells side by side; results.csv is
     written whenever cells are done, and is the same however many processes of one thread there are. `log_to` is where
-    the epochs' values go as well (training/scalars.py). Errors other than a cell's own end the run; what was done is
-    kept.
+    the epochs' values go as well (progress/tensorboard.py). Errors other than a cell's own end the run; what was done
+    is kept.
     """
     whole, data = data, data.subset(study.subset)
     check_images(study, expand(study, protocols, seeds=1), data, evaluations)
@@ -61,10 +61,10 @@ def run_study(
         baselines = _baselines(study, protocols, data, directory, progress, begin=False)
         began = modified(directory / "run.json")
 
-        def outlook() -> Outlook:
-            return survey(directory, cells, began, evaluations).outlook
+        def estimate() -> StudyStatus:
+            return survey_cells(directory, cells, began, evaluations).status
 
-        with kept_while_running(directory), progress.study(directory, outlook):
+        with kept_while_running(directory), progress.study(directory, estimate):
             if jobs == 1:
                 outcomes = _here(cells, data, machine, directory, progress, evaluations, log_to)
             else:
@@ -146,8 +146,8 @@ def _side_by_side(
 
 
 def _left(progress: Progress) -> str:
-    outlook = progress.outlook(anew=True)
-    return f"; for the study {outlook.left}" if outlook else ""
+    status = progress.study_status(refresh=True)
+    return f"; for the study {status.left}" if status else ""
 
 
 def _settings(study: Study, protocols: list[Protocol], data: Dataset, machine: Machine) -> dict[str, Any]:

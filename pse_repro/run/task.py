@@ -60,7 +60,7 @@ def run_cell(
     evaluations: tuple[str, ...] | None,
     log_to: str | None = None,
 ) -> Outcome:
-    """One cell, to its rows; why it could not go on also goes into its folder. `log_to`: training/scalars.py."""
+    """One cell, to its rows; why it could not go on also goes into its folder. `log_to`: progress/tensorboard.py."""
     try:
         with (
             open_scalars(log_to, directory, cell.name, _parameters(cell)) as scalars,

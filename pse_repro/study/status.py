@@ -1,7 +1,7 @@
 """What a run is doing, read from its directory by another process, which writes nothing there.
 
 A run leaves a file for each part of its work, so what is done is exact. For what is in progress its processes report in
-files of their own (pse_repro.progress.now) how far it is; without those it is known by the epoch (as of the last saved
+files of their own (progress/status_file.py) how far it is; without those it is known by the epoch (as of the last saved
 state) or the fold.
 """
 
@@ -9,12 +9,12 @@ import time
 from pathlib import Path
 
 from pse_repro.errors import UsageError
-from pse_repro.progress.now import Now, now_folder, read_nows
+from pse_repro.progress.status_file import ProcessStatus, read_statuses, status_folder
 from pse_repro.study.cells import Cell, expand
 from pse_repro.study.record import open_record, read_results
 from pse_repro.study.status_text import MOST_LATEST, Result, Status, Working, render_status
 from pse_repro.study.store import asked_seeds
-from pse_repro.study.survey import Part, Survey, baseline_folds_to_go, modified, survey
+from pse_repro.study.survey import Part, Survey, baseline_folds_to_go, modified, survey_cells
 
 __all__ = ["Result", "Status", "Working", "is_held", "read_status", "render_status"]
 
@@ -25,8 +25,8 @@ def read_status(directory: Path) -> Status:
     seeds = asked_seeds(directory)
     cells = {cell.name: cell for cell in expand(record.study, record.protocols, seeds)}
     began = modified(directory / "run.json")  # written again whenever the run is continued
-    found = survey(directory, cells.values(), began if running else None)
-    nows = {now.cell: now for now in read_nows(now_folder(directory))} if running else {}
+    found = survey_cells(directory, cells.values(), began if running else None)
+    processes = {each.cell: each for each in read_statuses(status_folder(directory))} if running else {}
     baseline_folds = baseline_folds_to_go(directory, record.study, record.protocols)
     return Status(
         run=str(directory),
@@ -39,7 +39,7 @@ def read_status(directory: Path) -> Status:
         cells=len(cells),
         done=len(found.done),
         failed=found.failed,
-        working=_working(found, nows, began) if running else [],
+        working=_working(found, processes, began) if running else [],
         baseline_folds=baseline_folds,
         left=found.left,
         results=_results(directory, cells, found.ended),
@@ -73,10 +73,10 @@ def _rest(to_go: bool, failed: bool, running: bool | None) -> str:
     return "failed" if failed else "complete"
 
 
-def _working(found: Survey, nows: dict[str, Now], began: float) -> list[Working]:
+def _working(found: Survey, processes: dict[str, ProcessStatus], began: float) -> list[Working]:
     """The cells in progress, in the study's order: as their processes say or, where none does, as their files do."""
-    named = [name for name in found.parts if name in nows] or _written_last(found, began)
-    return [_current(name, found.parts[name], nows.get(name)) for name in named]
+    named = [name for name in found.parts if name in processes] or _written_last(found, began)
+    return [_current(name, found.parts[name], processes.get(name)) for name in named]
 
 
 def _written_last(found: Survey, began: float) -> list[str]:
@@ -103,13 +103,13 @@ def _written_last(found: Survey, began: float) -> list[str]:
     return [name for group, name in first.items() if latest[group] > began] if several else to_go[:1]
 
 
-def _current(name: str, parts: list[Part], now: Now | None) -> Working:
+def _current(name: str, parts: list[Part], live: ProcessStatus | None) -> Working:
     """The phase of a cell's first part that is not complete."""
     phase = next((part.phase for part in parts if not part.complete), "finish")
     of_phase = [part for part in parts if part.phase == phase]
     done, seconds = sum(part.done for part in of_phase), sum(part.seconds for part in of_phase)
     total = sum(part.total for part in of_phase)
-    return Working(name, phase, done, total, seconds / done if done and seconds else None, now)
+    return Working(name, phase, done, total, seconds / done if done and seconds else None, live)
 
 
 def _results(directory: Path, cells: dict[str, Cell], ended: dict[str, float]) -> list[Result]:

@@ -19,7 +19,7 @@ from pse_repro.config.study import Study
 from pse_repro.errors import NotFitError
 from pse_repro.evaluation.registry import WITHOUT_FOLDS
 from pse_repro.objectives import OBJECTIVES
-from pse_repro.progress.live import Outlook
+from pse_repro.progress.facts import StudyStatus, TimeLeft
 from pse_repro.study import store
 from pse_repro.study.address import cell_folder, evaluation_folder, model_folder
 from pse_repro.study.cells import Cell
@@ -50,15 +50,6 @@ class Part:
 
 
 @dataclass(frozen=True)
-class TimeLeft:
-    """An estimate; `seconds` is None where some `unknown` kind of work was never done yet, `at_least` is without it."""
-
-    seconds: float | None
-    at_least: float
-    unknown: tuple[str, ...]
-
-
-@dataclass(frozen=True)
 class Survey:
     """What there is of each cell, by its name; `ended` is a time in seconds (0.0: not yet), `failed` says why."""
 
@@ -70,11 +61,11 @@ class Survey:
     left: TimeLeft
 
     @property
-    def outlook(self) -> Outlook:
-        return Outlook(len(self.parts), len(self.done), len(self.failed), self.left.seconds, self.left.at_least)
+    def status(self) -> StudyStatus:
+        return StudyStatus(len(self.parts), len(self.done), len(self.failed), self.left)
 
 
-def survey(
+def survey_cells(
     directory: Path, cells: Iterable[Cell], since: float | None, evaluations: tuple[str, ...] | None = None
 ) -> Survey:
     """Look through a run; `since` is when the process that runs now began (None: there is none), `evaluations` (None:
