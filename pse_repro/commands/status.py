@@ -1,4 +1,4 @@
-"""What the commands on stored runs do: export, status."""
+"""The command status, once or until the run ends."""
 
 import time
 from collections.abc import Iterator
@@ -16,12 +16,12 @@ REFRESH_SECONDS = 5.0  # reading a run of 64 cells takes 0.1 s of a processor
 
 
 def status(run_directory: Path | None, format: str) -> str:
-    """What a run is doing, as text."""
+    """Render a run's status as text."""
     return render_status(read_status(run_directory or newest_run()), format)
 
 
 def watch(run_directory: Path | None, format: str) -> None:
-    """Show a run's status again and again until no process runs it; Ctrl-C ends the showing alone."""
+    """Refresh a run's status until the run ends; Ctrl-C ends only the watching."""
     if format != "table":
         raise UsageError(f"--watch is for people and --format {format} for programs; leave one of them out")
     directory = run_directory or newest_run()

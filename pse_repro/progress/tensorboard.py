@@ -1,4 +1,4 @@
-"""Where the values of each epoch go beside the run's own files: TensorBoard, if it is asked for and installed.
+"""TensorBoard, if it is asked for and installed: the values of each epoch, beside the run's own files.
 
 Under RUN/tensorboard/CELL, scalars are named by phase, fold and curve: pre-train/train_loss,
 finetune/fold-2/validation_loss; their step is the epoch, from 0.
@@ -53,7 +53,7 @@ class TensorBoard(Listener):
 
 
 def require(log_to: str | None) -> None:
-    """UsageError where TensorBoard is asked for and not installed."""
+    """Raise UsageError if TensorBoard is asked for and not installed."""
     if log_to == TENSORBOARD:
         try:
             import torch.utils.tensorboard  # noqa: F401
@@ -68,7 +68,7 @@ def require(log_to: str | None) -> None:
 def open_scalars(
     log_to: str | None, run_directory: Path, cell: str, parameters: Mapping[str, object]
 ) -> Iterator[TensorBoard | None]:
-    """Where the cell's values go: "tensorboard", or nowhere (None).
+    """Open the cell's log: "tensorboard", or none (None).
 
     Raises:
         UsageError: TensorBoard is not installed.
@@ -85,7 +85,7 @@ def open_scalars(
 
 
 def stored_points(folder: Path) -> defaultdict[str, set[int]]:
-    """The steps of each scalar in a folder of event files; a torn one counts as far as it goes."""
+    """Return the steps of each scalar in a folder of event files; a torn file is read up to the tear."""
     from tensorboard.backend.event_processing.event_accumulator import SCALARS, EventAccumulator
 
     found: defaultdict[str, set[int]] = defaultdict(set)

@@ -1,4 +1,4 @@
-"""What a run is doing, read from its directory by another process, which writes nothing there.
+"""The status of a run, read from its directory by another process, which writes nothing there.
 
 A run leaves a file for each part of its work, so what is done is exact. For what is in progress its processes report in
 files of their own (progress/status_file.py) how far it is; without those it is known by the epoch (as of the last saved
@@ -12,7 +12,7 @@ from pse_repro.errors import UsageError
 from pse_repro.progress.status_file import ProcessStatus, read_statuses, status_folder
 from pse_repro.study.cells import Cell, expand
 from pse_repro.study.record import open_record, read_results
-from pse_repro.study.status_text import MOST_LATEST, Result, Status, Working, render_status
+from pse_repro.study.status_text import MAX_LATEST, Result, Status, Working, render_status
 from pse_repro.study.store import asked_seeds
 from pse_repro.study.survey import Part, Survey, baseline_folds_to_go, modified, survey_cells
 
@@ -20,7 +20,7 @@ __all__ = ["Result", "Status", "Working", "is_held", "read_status", "render_stat
 
 
 def read_status(directory: Path) -> Status:
-    """What the run does at this moment; UsageError where the directory is not a run, NotFitError for a damaged file."""
+    """Read the run's status; UsageError if the directory is not a run, NotFitError for a damaged file."""
     record, running = open_record(directory), is_held(directory)
     seeds = asked_seeds(directory)
     cells = {cell.name: cell for cell in expand(record.study, record.protocols, seeds)}
@@ -47,9 +47,9 @@ def read_status(directory: Path) -> Status:
 
 
 def is_held(directory: Path) -> bool | None:
-    """Whether a process holds the run's lock; None where this system cannot tell.
+    """Return True if a process holds the run's lock; None if this system cannot tell.
 
-    A shared lock is tried and let go of at once, without writing: of a run that is held it gets nothing.
+    A shared lock is tried and released at once, without writing; a held lock is not affected.
     """
     try:
         import fcntl
@@ -67,20 +67,20 @@ def is_held(directory: Path) -> bool | None:
 
 
 def _rest(to_go: bool, failed: bool, running: bool | None) -> str:
-    """The state of a run that no process is known to hold."""
+    """Name the state of a run that no process is known to hold."""
     if to_go:
         return "unknown" if running is None else "stopped"
     return "failed" if failed else "complete"
 
 
 def _working(found: Survey, processes: dict[str, ProcessStatus], began: float) -> list[Working]:
-    """The cells in progress, in the study's order: as their processes say or, where none does, as their files do."""
+    """List the cells in progress in the study's order, by their processes' reports or, without one, by their files."""
     named = [name for name in found.parts if name in processes] or _written_last(found, began)
     return [_current(name, found.parts[name], processes.get(name)) for name in named]
 
 
 def _written_last(found: Survey, began: float) -> list[str]:
-    """The first cell to go; where several processes run cells, those that are known to be run.
+    """Name the first cell to go or, if several processes run cells, those that are known to be run.
 
     Cells that share a pre-training are run one after another by one process. There are several processes if something
     was written that is of cells behind the first to go alone.
@@ -104,7 +104,7 @@ def _written_last(found: Survey, began: float) -> list[str]:
 
 
 def _current(name: str, parts: list[Part], live: ProcessStatus | None) -> Working:
-    """The phase of a cell's first part that is not complete."""
+    """Describe the phase of a cell's first part that is not complete."""
     phase = next((part.phase for part in parts if not part.complete), "finish")
     of_phase = [part for part in parts if part.phase == phase]
     done, seconds = sum(part.done for part in of_phase), sum(part.seconds for part in of_phase)
@@ -113,7 +113,7 @@ def _current(name: str, parts: list[Part], live: ProcessStatus | None) -> Workin
 
 
 def _results(directory: Path, cells: dict[str, Cell], ended: dict[str, float]) -> list[Result]:
-    """The cells of the results table that ended last, the last first."""
+    """Return the cells of the results table that ended last, the last first."""
     try:
         table = read_results(directory)
     except UsageError:  # none yet
@@ -125,4 +125,4 @@ def _results(directory: Path, cells: dict[str, Cell], ended: dict[str, float]) -
         top1.setdefault(key, {})[row["evaluation"]] = row["value"]
     keys = {name: tuple(map(str, cell.key.values())) for name, cell in cells.items()}
     found = sorted((name for name in cells if keys[name] in top1), key=lambda name: ended[name], reverse=True)
-    return [Result(name, top1[keys[name]], ended[name]) for name in found[:MOST_LATEST]]
+    return [Result(name, top1[keys[name]], ended[name]) for name in found[:MAX_LATEST]]

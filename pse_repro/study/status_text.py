@@ -14,9 +14,9 @@ from pse_repro.study.survey import PRETRAIN
 from pse_repro.text import duration, to_json
 
 COLUMNS = 80  # of the terminal that it fits
-MOST_LATEST = 4
-_MOST_LINES = {"now": 6, "failed": 3, "latest": MOST_LATEST}
-_MOST_WHOLE = 2  # processes at work that have several lines each
+MAX_LATEST = 4
+_MAX_LINES = {"now": 6, "failed": 3, "latest": MAX_LATEST}
+_MAX_WHOLE = 2  # processes at work that have several lines each
 _MARGIN = 9  # columns, for titles
 _BAR = 40  # columns
 
@@ -25,7 +25,7 @@ _BAR = 40  # columns
 class Working:
     """A cell in progress: `done` of `total` epochs (phase pretrain) or folds; `seconds_each` of those, if recorded.
 
-    `live` is what the process that is at it says, if it says something.
+    `live` is the report of its process, if there is one.
     """
 
     cell: str
@@ -69,7 +69,7 @@ class Status:
 
 
 def render_status(status: Status, format: str) -> str:
-    """`format` is table, for one screen of a terminal, or json (schemas/status.schema.json)."""
+    """Render as `format`: table, for one screen of a terminal, or json (schemas/status.schema.json)."""
     if format == "json":
         return to_json(asdict(status))
     return as_text(status_view(status), COLUMNS)
@@ -97,12 +97,12 @@ def _rows(status: Status) -> Iterator[tuple[str, str | RenderableType]]:
         yield "left", _left(status)
     if status.baseline_folds:
         yield "", f"and the baselines on pixels: {status.baseline_folds} folds to go"
-    short = len(status.working) > _MOST_WHOLE
+    short = len(status.working) > _MAX_WHOLE
     working = [each for process in status.working for each in _working(process, short)]
     results = [f"{_clock(result)} {result.cell}: {_scores(result)}" for result in status.results]
     failed = [f"{name}: {error}" for name, error in status.failed.items()]
     for title, lines in (("now", working), ("failed", failed), ("latest", results)):
-        shown = lines[: _MOST_LINES[title]]
+        shown = lines[: _MAX_LINES[title]]
         yield from zip([title, *[""] * len(shown)], shown, strict=False)
         if len(lines) > len(shown):
             yield "", f"and {len(lines) - len(shown)} more"
