@@ -4,7 +4,7 @@ import os
 import platform
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
@@ -70,7 +70,7 @@ def _group(
     name: str, setting: Setting, rounds: int, rates: dict[str, float], progress: Progress
 ) -> tuple[list[Measured], list[Ratio]]:
     group, machine = GROUPS[name](setting), setting.machines[0]
-    with progress.stage(name, call_count(group, rounds), "calls") as stage, seeded("bench", name):
+    with progress.stage(name, call_count(group, rounds), unit="calls") as stage, seeded("bench", name):
         taken = time_group(group, machine, rounds, stage.advance)
     return measured(name, taken, rates), ratios(name, group, taken)
 

@@ -1,4 +1,4 @@
-"""What the commands on stored runs do: export, status."""
+"""The command status, once or until the run ends."""
 
 import time
 from collections.abc import Iterator
@@ -6,30 +6,28 @@ from pathlib import Path
 
 from rich.console import Console
 from rich.live import Live
-from rich.text import Text
 
 from pse_repro.errors import UsageError
 from pse_repro.study.status import read_status
-from pse_repro.study.status_text import Status, render_status
+from pse_repro.study.status_text import Status, render_status, status_view
 from pse_repro.study.store import newest_run
 
 REFRESH_SECONDS = 5.0  # reading a run of 64 cells takes 0.1 s of a processor
 
 
 def status(run_directory: Path | None, format: str) -> str:
-    """What a run is doing, as text."""
+    """Render a run's status as text."""
     return render_status(read_status(run_directory or newest_run()), format)
 
 
 def watch(run_directory: Path | None, format: str) -> None:
-    """Show a run's status again and again until no process runs it; Ctrl-C ends the showing alone."""
+    """Refresh a run's status until the run ends; Ctrl-C ends only the watching."""
     if format != "table":
         raise UsageError(f"--watch is for people and --format {format} for programs; leave one of them out")
     directory = run_directory or newest_run()
     with Live(console=Console(highlight=False), auto_refresh=False) as live:
         for found in _until_it_ends(directory):
-            text = Text(render_status(found, format), no_wrap=True, overflow="ellipsis")
-            live.update(text, refresh=True)
+            live.update(status_view(found), refresh=True)
 
 
 def _until_it_ends(directory: Path) -> Iterator[Status]:

@@ -1,6 +1,7 @@
 """Judgement of everything but the GPU: functions of facts alone, each giving one line."""
 
 from collections.abc import Callable
+from dataclasses import dataclass
 
 from pse_repro.data.sample.embedded import SAMPLE_COUNTS
 from pse_repro.data.stl10 import IMAGE_BYTES

@@ -1,1 +1,1 @@
-"""How far a run is: on the terminal, in a status file, in TensorBoard."""
+"""A run's progress: on the terminal, in a status file, in TensorBoard."""

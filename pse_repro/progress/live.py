@@ -1,12 +1,18 @@
-"""How a run is going, as lines of text for a terminal: data in, text out."""
+"""The progress of processes and of a study as lines for a terminal: data in, rich's renderables out, no clock."""
 
+import io
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 
+from rich.console import Console, Group, RenderableType
+from rich.padding import Padding
+from rich.progress_bar import ProgressBar
+from rich.table import Table
 from rich.text import Text
 
-from pse_repro.progress.now import Now
+from pse_repro.progress.facts import StudyStatus
+from pse_repro.progress.status_file import ProcessStatus, thinned
+from pse_repro.progress.wording import loss_words
 from pse_repro.text import duration, rate
 
 BLOCKS = "▁▂▃▄▅▆▇█"
@@ -14,40 +20,8 @@ BAR = 20  # columns
 SPARKLINE = 40  # columns at most
 
 
-@dataclass(frozen=True)
-class Outlook:
-    """Of a whole study: its cells, and how long it still takes (`seconds`: None while unknown, then `at_least`)."""
-
-    cells: int
-    done: int
-    failed: int
-    seconds: float | None
-    at_least: float
-
-    def __str__(self) -> str:
-        failed = f", {self.failed} failed" if self.failed else ""
-        return f"{self.done} of {self.cells} cells done{failed}, {self.left}"
-
-    @property
-    def left(self) -> str:
-        if self.seconds is not None:
-            return f"about {duration(self.seconds)} left"
-        return "time left unknown" + (f", at least {duration(self.at_least)}" if self.at_least else "")
-
-
-def thinned(values: Sequence[float | None], count: int) -> list[float | None]:
-    """At most `count` values, each the mean of its share; None (and for None) what is not finite."""
-    count = min(count, len(values))
-    shares = [values[index * len(values) // count : (index + 1) * len(values) // count] for index in range(count)]
-    return [_mean([value for value in share if value is not None and math.isfinite(value)]) for share in shares]
-
-
-def _mean(values: list[float]) -> float | None:
-    return sum(value / len(values) for value in values) if values else None
-
-
 def sparkline(values: Sequence[float | None], width: int = SPARKLINE) -> str:
-    """Values as blocks from the lowest to the highest, by their logarithms where all are positive; None as a gap."""
+    """Draw values as blocks from the lowest to the highest, by logarithms if all are positive; None as a gap."""
     means = thinned(values, width)
     known = [value for value in means if value is not None]
     if not known:
@@ -58,68 +32,86 @@ def sparkline(values: Sequence[float | None], width: int = SPARKLINE) -> str:
     return "".join(" " if value is None else BLOCKS[round((scale(value) - low) / step)] for value in means)
 
 
-def bar(share: float, width: int = BAR) -> str:
-    filled = round(width * min(max(share, 0.0), 1.0))
-    return "━" * filled + "─" * (width - filled)
+def line(*parts: str | tuple[str, str]) -> Text:
+    """Make one line of strings or (string, style) pairs, whose end is cut if there is no room."""
+    return Text.assemble(*parts, no_wrap=True, overflow="ellipsis")
 
 
-def now_lines(now: Now, width: int, short: bool = False) -> list[str]:
-    """Cell, phase and epoch; how far and how fast; the loss so far. `short`: in one line, without rate and loss."""
-    share = f"{now.done / now.total:.0%}" if now.total else ""
-    left = "" if now.seconds_left is None else f"at most {duration(now.seconds_left)} left"
-    what = [part for part in (now.phase, _epoch(now)) if part]
+def name_line(name: str, end: str = "") -> RenderableType:
+    """Make one line of a path-like name and an end; if there is no room the folder is cut first, then the end."""
+    folder, slash, last = name.rpartition("/")
+    if not folder:
+        return line(name + end)
+    grid = Table.grid()
+    grid.add_column()
+    grid.add_column(no_wrap=True)  # rich shrinks the other first
+    grid.add_row(line(folder), line(slash + last + end))
+    return grid
+
+
+def bar_line(done: float, total: float, words: str, width: int = BAR) -> RenderableType:
+    """Draw a bar and words on one line."""
+    grid = Table.grid(padding=(0, 2, 0, 0))
+    grid.add_column(no_wrap=True)
+    grid.add_column()
+    bar = ProgressBar(total, done, width, complete_style="cyan", finished_style="cyan")
+    grid.add_row(bar, line(words))
+    return grid
+
+
+def process_lines(status: ProcessStatus, short: bool = False) -> list[RenderableType]:
+    """Lines for cell, phase and epoch; bar, rate and time left; losses. `short`: one line without rate and losses."""
+    share = f"{status.done / status.total:.0%}" if status.total else ""
+    left = "" if status.seconds_left is None else f"at most {duration(status.seconds_left)} left"
+    title = [part for part in (status.phase, _epoch(status)) if part]
     if short:
-        return [_titled(now.cell, [*what, *filter(None, (share, left))], width)]
-    lines = [_titled(now.cell, what, width)]
-    if now.total:
-        speed = rate(now.per_second, now.unit) if now.done else ""
-        lines.append("  " + "  ".join(part for part in (bar(now.done / now.total), share, speed, left) if part))
-    if now.losses:
-        last = now.losses[-1]
-        lines.append(f"  {sparkline(now.losses)} {now.loss} {'not finite' if last is None else f'{last:.4g}'}")
-    elif now.note:
-        lines.append(f"  {now.note}")
-    return [cut(line, width) for line in lines]
+        return [_titled(status.cell, [*title, *filter(None, (share, left))])]
+    lines = [_titled(status.cell, title)]
+    if status.total:
+        speed = rate(status.per_second, status.unit) if status.done else ""
+        words = "  ".join(part for part in (share, speed, left) if part)
+        lines.append(Padding.indent(bar_line(status.done, status.total, words), 2))
+    if status.losses:
+        lines.append(line("  ", (sparkline(status.losses), "green"), " ", loss_words(status.loss, status.losses[-1])))
+    elif status.note:
+        lines.append(line(f"  {status.note}"))
+    return lines
 
 
-def _epoch(now: Now) -> str:
-    """The epoch that is being done, from 1."""
-    if now.epochs_done is None:
+def _epoch(status: ProcessStatus) -> str:
+    """Name the epoch in progress, counted from 1."""
+    if status.epochs_done is None:
         return ""
-    if now.epochs is None:
-        return f"epoch {now.epochs_done + 1}"
-    return f"epoch {min(now.epochs_done + 1, now.epochs)} of {now.epochs}"
+    if status.epochs is None:
+        return f"epoch {status.epochs_done + 1}"
+    return f"epoch {min(status.epochs_done + 1, status.epochs)} of {status.epochs}"
 
 
-def _titled(title: str, words: list[str], width: int) -> str:
-    """TITLE: WORDS in `width` columns; of a long title the end is kept, which names the model."""
+def _titled(cell: str, words: list[str]) -> RenderableType:
+    """Make the line CELL: WORDS, which keeps the end of the cell's name, its model."""
     rest = ", ".join(words)
-    if not title:
-        return cut(rest, width)
-    room = width - len(rest) - 2 * bool(rest)
-    if len(title) > room > 1:
-        title = "…" + title[1 - room :]
-    return cut(f"{title}: {rest}" if rest else title, width)
+    if not cell:
+        return line(rest)
+    return name_line(cell, f": {rest}" if rest else "")
 
 
-def cut(line: str, width: int) -> str:
-    return line if len(line) <= width else line[: max(width - 1, 0)] + "…"
-
-
-def view(outlook: Outlook | None, nows: Sequence[Now], width: int, height: int) -> Text:
-    """A block for each process, of a line each where `height` has no room for more; the whole study above them."""
-    head = [] if outlook is None else [_study(outlook, width)]
+def view(study: StudyStatus | None, statuses: Sequence[ProcessStatus], height: int) -> Group:
+    """Stack a block for each process, of one line each if `height` has no room for more, below the whole study."""
+    head = [] if study is None else [bar_line(study.done, max(study.cells, 1), str(study))]
     room = height - len(head) - 1  # the cursor's line
-    blocks = [now_lines(now, width) for now in nows]
+    blocks = [process_lines(status) for status in statuses]
     if sum(map(len, blocks)) > room:
-        blocks = [now_lines(now, width, short=True) for now in nows]
+        blocks = [process_lines(status, short=True) for status in statuses]
     if len(blocks) > room:
-        blocks = [*blocks[: max(room - 1, 0)], [f"and {len(blocks) - max(room - 1, 0)} more"]]
-    text = Text("\n".join([*head, *(line for block in blocks for line in block)]), no_wrap=True, overflow="ellipsis")
-    text.highlight_regex(r"━+", "cyan")
-    text.highlight_regex(rf"[{BLOCKS}]+", "green")
-    return text
+        blocks = [*blocks[: max(room - 1, 0)], [line(f"and {len(blocks) - max(room - 1, 0)} more")]]
+    return Group(*head, *(each for block in blocks for each in block))
 
 
-def _study(outlook: Outlook, width: int) -> str:
-    return cut(f"{bar(outlook.done / max(outlook.cells, 1))} {outlook}", width)
+def as_text(renderable: RenderableType, width: int) -> str:
+    """Render as plain lines of at most `width` columns."""
+    console = Console(
+        file=io.StringIO(), width=width, height=1000, color_system=None, force_terminal=False, legacy_windows=False
+    )
+    with console.capture() as capture:
+        console.print(Group(renderable))  # a bare Text would be wrapped
+    return "\n".join(each.rstrip() for each in capture.get().splitlines())

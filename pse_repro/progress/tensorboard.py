@@ -1,4 +1,4 @@
-"""Where the values of each epoch go beside the run's own files: TensorBoard, if it is asked for and installed.
+"""TensorBoard, if it is asked for and installed: the values of each epoch, beside the run's own files.
 
 Under RUN/tensorboard/CELL, scalars are named by phase, fold and curve: pre-train/train_loss,
 finetune/fold-2/validation_loss; their step is the epoch, from 0.
@@ -10,14 +10,15 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from pse_repro.errors import UsageError
+from pse_repro.progress.facts import Epoch
+from pse_repro.progress.listener import Listener, Stage
 
 TENSORBOARD = "tensorboard"
 PARAMETERS = "hyper-parameters"
 FLUSH_SECONDS = 10  # what a process that is killed loses at most
-NOT_CURVES = ("epoch", "steps")
 
 
-class TensorBoard:
+class TensorBoard(Listener):
     """Scalars by epoch, and the hyper-parameters as a table, in the folder of a cell.
 
     A point that the folder has is not written again: a run that was killed does some epochs twice. Nothing is written
@@ -32,18 +33,19 @@ class TensorBoard:
         self._writer: SummaryWriter | None = None
         self._points: defaultdict[str, set[int]] = defaultdict(set)
 
-    def add(self, phase: str, epoch: int, values: Mapping[str, float]) -> None:
-        """An epoch's values by name. Of `phase`, what stands before a comma counts: "finetune, 2 folds"."""
+    def measured(self, stage: Stage, epoch: Epoch) -> None:
         if self._writer is None:
             self._points = stored_points(self._folder)
             self._writer = self._open(str(self._folder), flush_secs=FLUSH_SECONDS)
             if not self._points:
                 self._writer.add_text(PARAMETERS, _table(self._parameters), 0)
-        for name, value in values.items():
-            tag = f"{phase.split(',')[0]}/{name}"
-            if name not in NOT_CURVES and epoch not in self._points[tag]:
-                self._points[tag].add(epoch)
-                self._writer.add_scalar(tag, value, epoch)
+        group = stage.phase if epoch.fold is None else f"{stage.phase}/fold-{epoch.fold}"
+        losses = {"train_loss": epoch.train_loss, "validation_loss": epoch.validation_loss}
+        for name, value in {**losses, **epoch.metrics}.items():
+            tag = f"{group}/{name}"
+            if value is not None and epoch.number not in self._points[tag]:
+                self._points[tag].add(epoch.number)
+                self._writer.add_scalar(tag, value, epoch.number)
 
     def close(self) -> None:
         if self._writer is not None:
@@ -51,7 +53,7 @@ class TensorBoard:
 
 
 def require(log_to: str | None) -> None:
-    """UsageError where TensorBoard is asked for and not installed."""
+    """Raise UsageError if TensorBoard is asked for and not installed."""
     if log_to == TENSORBOARD:
         try:
             import torch.utils.tensorboard  # noqa: F401
@@ -63,10 +65,8 @@ def require(log_to: str | None) -> None:
 
 
 @contextmanager
-def open_scalars(
-    log_to: str | None, run_directory: Path, cell: str, parameters: Mapping[str, object]
-) -> Iterator[TensorBoard | None]:
-    """Where the cell's values go: "tensorboard", or nowhere (None).
+def open_scalars(log_to: str | None, folder: Path, parameters: Mapping[str, object]) -> Iterator[TensorBoard | None]:
+    """Open the cell's log: "tensorboard", or none (None).
 
     Raises:
         UsageError: TensorBoard is not installed.
@@ -75,7 +75,7 @@ def open_scalars(
         yield None
         return
     require(log_to)
-    scalars = TensorBoard(run_directory / TENSORBOARD / cell, parameters)
+    scalars = TensorBoard(folder, parameters)
     try:
         yield scalars
     finally:
@@ -83,7 +83,7 @@ def open_scalars(
 
 
 def stored_points(folder: Path) -> defaultdict[str, set[int]]:
-    """The steps of each scalar in a folder of event files; a torn one counts as far as it goes."""
+    """Return the steps of each scalar in a folder of event files; a torn file is read up to the tear."""
     from tensorboard.backend.event_processing.event_accumulator import SCALARS, EventAccumulator
 
     found: defaultdict[str, set[int]] = defaultdict(set)

@@ -1,6 +1,5 @@
 """One cell, from images to rows of the results table: pre-train, then evaluate; everything done before is taken up."""
 
-import math
 import time
 from typing import Any
 
@@ -12,6 +11,7 @@ from pse_repro.evaluation.base import FoldEvaluation, FoldResult, Setup
 from pse_repro.evaluation.registry import EVALUATIONS
 from pse_repro.evaluation.scores import ensemble, scores
 from pse_repro.machine.provenance import provenance
+from pse_repro.progress.facts import Epoch
 from pse_repro.run.cluster import ClusterRun
 from pse_repro.run.context import RunContext
 from pse_repro.run.pretrain import PretrainRun
@@ -78,17 +78,17 @@ class CellRun:
         if judged.note:
             self.context.progress.say(f"{self.cell.name}: {evaluation}: {judged.note}")
         total = len(missing) * judged.max_epochs * judged.images_per_epoch
-        which = f"fold {missing[0]}" if len(missing) == 1 else f"{len(missing)} folds"
-        with self.context.progress.stage(f"{self.cell.name} {evaluation}, {which}", total) as stage:
+        with self.context.progress.stage(evaluation, total, cell=self.cell.name, folds=missing) as stage:
 
             def after_epoch(number: int, epoch: int, loss: float) -> None:
                 stage.advance(judged.images_per_epoch)
-                stage.note(f"fold {number}, epoch {epoch + 1}" + (f", loss {loss:.4f}" if math.isfinite(loss) else ""))
                 self.pretraining.energy.joules()  # its counters must be read now and then
-                stage.measure(epoch, {judged.loss: loss} if judged.loss else {}, judged.loss, number)
+                losses = {judged.loss: loss} if judged.loss else {}
+                stage.measure(Epoch(epoch, losses.get("train_loss"), losses.get("validation_loss"), number))
 
             for number, result in judged.run(missing, self.pretraining.encoder, after_epoch):
                 store.write_npz(self.files.fold(evaluation, number), **_arrays(result, self.context.data))
+                stage.end_fold(number)
 
     def _record(self) -> None:
         """Provenance: where the cell's work lies, and the seconds that went into each part, also over several goes."""

@@ -50,7 +50,7 @@ class ClusterRun:
     def rows(self) -> list[dict[str, Any]]:
         """Rows of evaluation "cluster"; measured, or taken up."""
         if not self.complete:
-            with self.pretraining.progress.stage(f"{self.cell.name} cluster", POINTS) as stage:
+            with self.pretraining.progress.stage("cluster", POINTS, cell=self.cell.name) as stage:
                 self._measure()
                 stage.advance(POINTS)
         metrics = store.read_json(self.measures)["metrics"]

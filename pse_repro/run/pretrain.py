@@ -15,6 +15,7 @@ from pse_repro.evaluation.registry import EVALUATIONS
 from pse_repro.files import write_bytes
 from pse_repro.machine.energy import EnergyMeter
 from pse_repro.models import encoder_of
+from pse_repro.progress.facts import Epoch
 from pse_repro.run.context import RunContext
 from pse_repro.run.model_summary import write_summary
 from pse_repro.study import store
@@ -23,6 +24,7 @@ from pse_repro.study.cells import Cell
 from pse_repro.training.pretrain import Pretraining, State, build_objective, optimizer_tensors, restore_optimizer
 
 SAVE_SHARE = 0.05  # of the time that saving the state of a pre-training may take
+_NO_METRICS = ("epoch", "steps", "train_loss", "validation_loss")
 EPOCH_POINTS = 500  # test images, evenly spaced, whose features are kept after every epoch, where they are clustered
 
 
@@ -73,12 +75,10 @@ class PretrainRun:
 
         def after_epoch(state: State) -> None:
             nonlocal saved_at, save_seconds
-            row = state.curves[-1]
-            stage.measure(state.epoch - 1, row, "validation_loss")
+            stage.measure(_measured(state.epoch - 1, state.curves[-1]))
             self.energy.joules()  # its counters must be read now and then
             if keeps_features:
                 self._keep_features(state)
-            stage.note(f"epoch {state.epoch}/{training.length.epochs}, validation {row['validation_loss']:.5f}")
             if (time.monotonic() - saved_at) * SAVE_SHARE > save_seconds:
                 started = time.monotonic()
                 self._save(state)
@@ -87,9 +87,9 @@ class PretrainRun:
 
         epochs = training.length.epochs
         total = (epochs - training.state.epoch) * training.images_per_epoch
-        with self.progress.stage(f"{self.cell.name} pre-train", total, epochs=epochs) as stage:
-            for epoch, row in enumerate(training.state.curves):  # of an earlier go
-                stage.measure(epoch, row, "validation_loss")
+        with self.progress.stage("pre-train", total, cell=self.cell.name, epochs=epochs) as stage:
+            for epoch, row in enumerate(training.state.curves):  # of an earlier session
+                stage.measure(_measured(epoch, row))
             training.run(after_epoch, stage.advance)
 
     def _keep_features(self, state: State) -> None:
@@ -149,3 +149,9 @@ class PretrainRun:
 
 def _with_prefix(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
     return {name.removeprefix(prefix): value for name, value in tensors.items() if name.startswith(prefix)}
+
+
+def _measured(epoch: int, row: dict[str, float]) -> Epoch:
+    """Return a row of the curves as the facts that progress reports."""
+    others = {name: value for name, value in row.items() if name not in _NO_METRICS}
+    return Epoch(epoch, row.get("train_loss"), row["validation_loss"], metrics=others)

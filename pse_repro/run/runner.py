@@ -11,9 +11,9 @@ import pandas as pd
 from pse_repro import __version__
 from pse_repro.config.protocol import Protocol
 from pse_repro.config.study import Study
-from pse_repro.progress.live import Outlook
-from pse_repro.progress.now import kept_while_running
+from pse_repro.progress.facts import StudyStatus
 from pse_repro.progress.stages import Progress
+from pse_repro.progress.status_file import kept_while_running
 from pse_repro.run.baselines import BaselineRun
 from pse_repro.run.context import RunContext
 from pse_repro.run.requirements import check_images
@@ -24,7 +24,7 @@ from pse_repro.study.address import RunFiles
 from pse_repro.study.cells import Cell, expand
 from pse_repro.study.load import evaluations_of
 from pse_repro.study.record import Run
-from pse_repro.study.survey import modified, survey
+from pse_repro.study.survey import modified, survey_cells
 from pse_repro.tables import write_table
 
 
@@ -46,12 +46,12 @@ def run_study(
         place = str(context.data.place or "")
         store.write_json(context.run_files.requested, {"seeds": seeds, "jobs": jobs, "images": place})
         cells = expand(study, protocols, seeds)
-        began = modified(context.run_files.record)
+        began, statuses = modified(context.run_files.record), context.run_files.statuses
 
-        def outlook() -> Outlook:
-            return survey(context.directory, cells, began, context.evaluations).outlook
+        def estimate() -> StudyStatus:
+            return survey_cells(context.directory, cells, began, context.evaluations).status
 
-        with kept_while_running(context.directory), context.progress.study(context.directory, outlook):
+        with kept_while_running(statuses), context.progress.study(statuses, estimate):
             outcomes = _here(cells, context) if jobs == 1 else _side_by_side(cells, study, whole, jobs)
             return _collect(outcomes, cells, study, protocols, context)
 
@@ -121,8 +121,8 @@ def _side_by_side(cells: list[Cell], study: Study, context: RunContext, jobs: in
 
 
 def _left(progress: Progress) -> str:
-    outlook = progress.outlook(anew=True)
-    return f"; for the study {outlook.left}" if outlook else ""
+    status = progress.study_status(refresh=True)
+    return f"; for the study {status.left}" if status else ""
 
 
 def _settings(study: Study, protocols: list[Protocol], context: RunContext) -> dict[str, Any]:

@@ -34,7 +34,7 @@ class Task:
 def run_task(task: Task) -> list[Outcome]:
     """Run the task's cells in order; errors other than a cell's own are raised."""
     context = task.context.open()
-    with context.progress.study(context.directory):
+    with context.progress.study(context.run_files.statuses):
         return [run_cell(cell, context) for cell in task.cells]
 
 
@@ -43,7 +43,7 @@ def run_cell(cell: Cell, context: RunContext) -> Outcome:
     files, progress = context.files(cell), context.progress
     try:
         with (
-            open_scalars(context.log_to, context.directory, cell.name, _parameters(cell)) as scalars,
+            open_scalars(context.log_to, context.run_files.scalars / cell.name, _parameters(cell)) as scalars,
             progress.cell(cell.name, scalars),
         ):
             return Outcome(cell, CellRun(cell, context).run())

@@ -1,30 +1,30 @@
-"""What a run is doing, read from its directory by another process, which writes nothing there.
+"""The status of a run, read from its directory by another process, which writes nothing there.
 
 A run leaves a file for each part of its work, so what is done is exact. For what is in progress its processes report in
-files of their own (pse_repro.progress.now) how far it is; without those it is known by the epoch (as of the last saved
+files of their own (progress/status_file.py) how far it is; without those it is known by the epoch (as of the last saved
 state) or the fold.
 """
 
 import time
 from pathlib import Path
 
-from pse_repro.progress.now import Now, now_folder, read_nows
+from pse_repro.progress.status_file import ProcessStatus, read_statuses
 from pse_repro.study.address import RunFiles
 from pse_repro.study.cells import Cell
 from pse_repro.study.record import Run
-from pse_repro.study.status_text import MOST_LATEST, Result, Status, Working, render_status
-from pse_repro.study.survey import Part, Survey, baseline_folds_to_go, modified, survey
+from pse_repro.study.status_text import MAX_LATEST, Result, Status, Working, render_status
+from pse_repro.study.survey import Part, Survey, baseline_folds_to_go, modified, survey_cells
 
 __all__ = ["Result", "Status", "Working", "is_held", "read_status", "render_status"]
 
 
 def read_status(directory: Path) -> Status:
-    """What the run does at this moment; UsageError where the directory is not a run, NotFitError for a damaged file."""
+    """Read the run's status; UsageError if the directory is not a run, NotFitError for a damaged file."""
     run, running = Run.open(directory), is_held(directory)
     cells = {cell.name: cell for cell in run.expanded(run.requested_seeds)}
-    began = modified(run.run_files.record)  # written again whenever the run is continued
-    found = survey(directory, cells.values(), began if running else None)
-    nows = {now.cell: now for now in read_nows(now_folder(directory))} if running else {}
+    began = modified(run.run_files.record)  # written again whenever the run is resumed
+    found = survey_cells(directory, cells.values(), began if running else None)
+    processes = {each.cell: each for each in read_statuses(run.run_files.statuses)} if running else {}
     baseline_folds = baseline_folds_to_go(directory, run.study, run.protocols)
     return Status(
         run=str(directory),
@@ -37,7 +37,7 @@ def read_status(directory: Path) -> Status:
         cells=len(cells),
         done=len(found.done),
         failed=found.failed,
-        working=_working(found, nows, began) if running else [],
+        working=_working(found, processes, began) if running else [],
         baseline_folds=baseline_folds,
         left=found.left,
         results=_results(run, cells, found.ended),
@@ -45,9 +45,9 @@ def read_status(directory: Path) -> Status:
 
 
 def is_held(directory: Path) -> bool | None:
-    """Whether a process holds the run's lock; None where this system cannot tell.
+    """Return True if a process holds the run's lock; None if this system cannot tell.
 
-    A shared lock is tried and let go of at once, without writing: of a run that is held it gets nothing.
+    A shared lock is tried and released at once, without writing; a held lock is not affected.
     """
     try:
         import fcntl
@@ -65,20 +65,20 @@ def is_held(directory: Path) -> bool | None:
 
 
 def _rest(to_go: bool, failed: bool, running: bool | None) -> str:
-    """The state of a run that no process is known to hold."""
+    """Name the state of a run that no process is known to hold."""
     if to_go:
         return "unknown" if running is None else "stopped"
     return "failed" if failed else "complete"
 
 
-def _working(found: Survey, nows: dict[str, Now], began: float) -> list[Working]:
-    """The cells in progress, in the study's order: as their processes say or, where none does, as their files do."""
-    named = [name for name in found.parts if name in nows] or _written_last(found, began)
-    return [_current(name, found.parts[name], nows.get(name)) for name in named]
+def _working(found: Survey, processes: dict[str, ProcessStatus], began: float) -> list[Working]:
+    """List the cells in progress in the study's order, by their processes' reports or, without one, by their files."""
+    named = [name for name in found.parts if name in processes] or _written_last(found, began)
+    return [_current(name, found.parts[name], processes.get(name)) for name in named]
 
 
 def _written_last(found: Survey, began: float) -> list[str]:
-    """The first cell to go; where several processes run cells, those that are known to be run.
+    """Name the first cell to go or, if several processes run cells, those that are known to be run.
 
     Cells that share a pre-training are run one after another by one process. There are several processes if something
     was written that is of cells behind the first to go alone.
@@ -101,17 +101,17 @@ def _written_last(found: Survey, began: float) -> list[str]:
     return [name for group, name in first.items() if latest[group] > began] if several else to_go[:1]
 
 
-def _current(name: str, parts: list[Part], now: Now | None) -> Working:
-    """The phase of a cell's first part that is not complete."""
+def _current(name: str, parts: list[Part], live: ProcessStatus | None) -> Working:
+    """Describe the phase of a cell's first part that is not complete."""
     phase = next((part.phase for part in parts if not part.complete), "finish")
     of_phase = [part for part in parts if part.phase == phase]
     done, seconds = sum(part.done for part in of_phase), sum(part.seconds for part in of_phase)
     total = sum(part.total for part in of_phase)
-    return Working(name, phase, done, total, seconds / done if done and seconds else None, now)
+    return Working(name, phase, done, total, seconds / done if done and seconds else None, live)
 
 
 def _results(run: Run, cells: dict[str, Cell], ended: dict[str, float]) -> list[Result]:
-    """The cells of the results table that ended last, the last first."""
+    """Return the cells of the results table that ended last, the last first."""
     if not run.has_results:
         return []
     table = run.results
@@ -122,4 +122,4 @@ def _results(run: Run, cells: dict[str, Cell], ended: dict[str, float]) -> list[
         top1.setdefault(key, {})[row["evaluation"]] = row["value"]
     keys = {name: tuple(map(str, cell.key.values())) for name, cell in cells.items()}
     found = sorted((name for name in cells if keys[name] in top1), key=lambda name: ended[name], reverse=True)
-    return [Result(name, top1[keys[name]], ended[name]) for name in found[:MOST_LATEST]]
+    return [Result(name, top1[keys[name]], ended[name]) for name in found[:MAX_LATEST]]

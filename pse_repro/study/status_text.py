@@ -1,19 +1,22 @@
-"""What a run is doing: what there is to say of it, and how that is said on one screen, or to a program."""
+"""A run's status, as one screen of a terminal or as JSON."""
 
 import time
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 
+from rich.console import RenderableType
+from rich.table import Table
+
 from pse_repro.evaluation.registry import PRETRAIN
-from pse_repro.progress.live import cut, now_lines
-from pse_repro.progress.now import Now
-from pse_repro.study.survey import TimeLeft
+from pse_repro.progress.facts import TimeLeft
+from pse_repro.progress.live import as_text, bar_line, line, name_line, process_lines
+from pse_repro.progress.status_file import ProcessStatus
 from pse_repro.text import duration, to_json
 
 COLUMNS = 80  # of the terminal that it fits
-MOST_LATEST = 4
-_MOST_LINES = {"now": 6, "failed": 3, "latest": MOST_LATEST}
-_MOST_WHOLE = 2  # processes at work that have several lines each
+MAX_LATEST = 4
+_MAX_LINES = {"now": 6, "failed": 3, "latest": MAX_LATEST}
+_MAX_WHOLE = 2  # processes at work that have several lines each
 _MARGIN = 9  # columns, for titles
 _BAR = 40  # columns
 
@@ -22,7 +25,7 @@ _BAR = 40  # columns
 class Working:
     """A cell in progress: `done` of `total` epochs (phase pretrain) or folds; `seconds_each` of those, if recorded.
 
-    `live` is what the process that is at it says, if it says something.
+    `live` is the report of its process, if there is one.
     """
 
     cell: str
@@ -30,7 +33,7 @@ class Working:
     done: int
     total: int
     seconds_each: float | None
-    live: Now | None = None
+    live: ProcessStatus | None = None
 
 
 @dataclass(frozen=True)
@@ -66,33 +69,43 @@ class Status:
 
 
 def render_status(status: Status, format: str) -> str:
-    """`format` is table, for one screen of a terminal, or json (schemas/status.schema.json)."""
+    """Render as `format`: table, for one screen of a terminal, or json (schemas/status.schema.json)."""
     if format == "json":
         return to_json(asdict(status))
-    return "\n".join(cut(line, COLUMNS) for line in _lines(status))
+    return as_text(status_view(status), COLUMNS)
 
 
-def _lines(status: Status) -> Iterator[str]:
-    share = status.done / status.cells
-    yield f"run      {_cut(status.run)}"
-    yield f"study    {status.study}, {status.conditions}"
-    yield f"state    {_state(status)}"
+def status_view(status: Status) -> Table:
+    """Lay out a status: lines, most of them below a title."""
+    grid = Table.grid()
+    grid.add_column(width=_MARGIN)
+    grid.add_column()
+    for title, content in _rows(status):
+        grid.add_row(title, line(content) if isinstance(content, str) else content)
+    return grid
+
+
+def _rows(status: Status) -> Iterator[tuple[str, str | RenderableType]]:
+    yield "run", name_line(status.run)
+    yield "study", f"{status.study}, {status.conditions}"
+    yield "state", _state(status)
     to_go = status.cells - status.done - len(status.failed)
     counts = f"{status.done} done, {len(status.failed)} failed, {to_go} to go"
-    yield f"cells    {counts}; seeds: {status.seeds}"
-    yield f"         {'#' * round(_BAR * share):.<{_BAR}} {share:.0%}"
+    yield "cells", f"{counts}; seeds: {status.seeds}"
+    yield "", bar_line(status.done, status.cells, f"{status.done / status.cells:.0%}", _BAR)
     if to_go:
-        yield f"left     {_left(status)}"
+        yield "left", _left(status)
     if status.baseline_folds:
-        yield f"         and the baselines on pixels: {status.baseline_folds} folds to go"
-    working = [line for each in status.working for line in _working(each, short=len(status.working) > _MOST_WHOLE)]
+        yield "", f"and the baselines on pixels: {status.baseline_folds} folds to go"
+    short = len(status.working) > _MAX_WHOLE
+    working = [each for process in status.working for each in _working(process, short)]
     results = [f"{_clock(result)} {result.cell}: {_scores(result)}" for result in status.results]
     failed = [f"{name}: {error}" for name, error in status.failed.items()]
     for title, lines in (("now", working), ("failed", failed), ("latest", results)):
-        for number, line in enumerate(lines[: _MOST_LINES[title]]):
-            yield f"{'' if number else title:<{_MARGIN}}{line}"
-        if len(lines) > _MOST_LINES[title]:
-            yield f"         and {len(lines) - _MOST_LINES[title]} more"
+        shown = lines[: _MAX_LINES[title]]
+        yield from zip([title, *[""] * len(shown)], shown, strict=False)
+        if len(lines) > len(shown):
+            yield "", f"and {len(lines) - len(shown)} more"
 
 
 def _state(status: Status) -> str:
@@ -114,10 +127,10 @@ def _left(status: Status) -> str:
     return f"unknown{least}; not done once yet: {', '.join(left.unknown)}"
 
 
-def _working(working: Working, short: bool) -> list[str]:
+def _working(working: Working, short: bool) -> list[RenderableType]:
     if working.live is not None and working.live.phase:
-        return now_lines(working.live, COLUMNS - _MARGIN, short)
-    return [f"{working.cell}: {_phase(working)}"]
+        return process_lines(working.live, short)
+    return [name_line(working.cell, f": {_phase(working)}")]
 
 
 def _phase(working: Working) -> str:
@@ -134,9 +147,3 @@ def _clock(result: Result) -> str:
 
 def _scores(result: Result) -> str:
     return ", ".join(f"{evaluation} {value:.2f} %" for evaluation, value in result.top1.items()) or "not judged"
-
-
-def _cut(path: str) -> str:
-    """The end of a long path says more than its beginning."""
-    room = COLUMNS - _MARGIN
-    return path if len(path) <= room else "…" + path[1 - room :]

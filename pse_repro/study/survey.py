@@ -1,7 +1,7 @@
 """A cell's work in parts, each of which leaves a file: what is done, how long it took, how long the rest may take.
 
-A run that is being written is read as it is: a file is whole or not there yet, and may vanish meanwhile. Of a state its
-header is read alone, of a fold its seconds.
+A run that is being written is read as it is: a file is whole or not there yet, and may vanish meanwhile. Only the
+header of a saved state and the seconds of a fold are read.
 """
 
 import json
@@ -19,12 +19,12 @@ from pse_repro.config.study import Study
 from pse_repro.errors import NotFitError
 from pse_repro.evaluation.registry import EVALUATIONS, PRETRAIN
 from pse_repro.objectives import OBJECTIVES
-from pse_repro.progress.live import Outlook
+from pse_repro.progress.facts import StudyStatus, TimeLeft
 from pse_repro.study import store
 from pse_repro.study.address import CellFiles, RunFiles
 from pse_repro.study.cells import Cell
 
-_MOST_HEADER = 100_000_000  # bytes: safetensors' own limit
+_MAX_HEADER = 100_000_000  # bytes: safetensors' own limit
 
 
 @dataclass(frozen=True)
@@ -49,17 +49,8 @@ class Part:
 
 
 @dataclass(frozen=True)
-class TimeLeft:
-    """An estimate; `seconds` is None where some `unknown` kind of work was never done yet, `at_least` is without it."""
-
-    seconds: float | None
-    at_least: float
-    unknown: tuple[str, ...]
-
-
-@dataclass(frozen=True)
 class Survey:
-    """What there is of each cell, by its name; `ended` is a time in seconds (0.0: not yet), `failed` says why."""
+    """The parts of each cell, by its name; `ended` is a time in seconds (0.0: not yet), `failed` holds the errors."""
 
     parts: dict[str, list[Part]]
     ended: dict[str, float]
@@ -69,15 +60,16 @@ class Survey:
     left: TimeLeft
 
     @property
-    def outlook(self) -> Outlook:
-        return Outlook(len(self.parts), len(self.done), len(self.failed), self.left.seconds, self.left.at_least)
+    def status(self) -> StudyStatus:
+        return StudyStatus(len(self.parts), len(self.done), len(self.failed), self.left)
 
 
-def survey(
+def survey_cells(
     directory: Path, cells: Iterable[Cell], since: float | None, evaluations: tuple[str, ...] | None = None
 ) -> Survey:
-    """Look through a run; `since` is when the process that runs now began (None: there is none), `evaluations` (None:
-    all) are those that it is to do.
+    """Survey the cells of a run.
+
+    `since` is when the process that runs now began (None: there is none), `evaluations` (None: all) are its work.
 
     Raises:
         NotFitError: a file is damaged.
@@ -98,7 +90,7 @@ def survey(
 
 
 def cell_parts(directory: Path, cell: Cell) -> list[Part]:
-    """The cell's parts in the order in which they are done.
+    """List the cell's parts in the order in which they are done.
 
     Raises:
         NotFitError: a file is damaged.
@@ -117,7 +109,7 @@ def cell_parts(directory: Path, cell: Cell) -> list[Part]:
 
 
 def baseline_folds_to_go(directory: Path, study: Study, protocols: list[Protocol]) -> int:
-    """Folds to go of the baselines on pixels; protocols of the same folds share them (baseline_run.py)."""
+    """Count the folds to go of the baselines on pixels, which protocols of the same folds share (run/baselines.py)."""
     paths = {
         path
         for name in study.baselines
@@ -129,7 +121,7 @@ def baseline_folds_to_go(directory: Path, study: Study, protocols: list[Protocol
 
 
 def time_left(parts: Iterable[Part], wanted: Iterable[Part], since: float | None) -> TimeLeft:
-    """How long the `wanted` parts take: what remains of them, at the mean cost of their kind in `parts`.
+    """Estimate the time that the `wanted` parts still take, at the mean cost of their kind in `parts`.
 
     `since` is when the process that runs now began (None: one part after another is assumed): how many recorded seconds
     it gets done in a second then counts, be it because parts are done side by side or because of what goes unrecorded.
@@ -151,7 +143,7 @@ def time_left(parts: Iterable[Part], wanted: Iterable[Part], since: float | None
 def _pace(parts: Iterable[Part], since: float) -> float:
     """Recorded seconds a second, from `since` to the last part written; 1.0 where nothing is recorded since."""
     recent = [part for part in parts if part.written > since and part.seconds > 0]
-    recorded = sum(min(part.seconds, part.written - since) for part in recent)  # the rest was in an earlier go
+    recorded = sum(min(part.seconds, part.written - since) for part in recent)  # the rest was in an earlier session
     return recorded / (max(part.written for part in recent) - since) if recent else 1.0
 
 
@@ -181,7 +173,7 @@ def _fold(path: Path, evaluation: str, kind: str) -> Part:
 
 @cache
 def _fold_seconds(path: Path, written: float) -> float:
-    """The seconds that a fold took; 0.0 where it does not say. Read once for each time it was written."""
+    """Read the seconds that a fold took; 0.0 if they are not recorded. Cached by the time of writing."""
     try:
         with np.load(path, allow_pickle=False) as arrays:
             return float(arrays["seconds"]) if "seconds" in arrays else 0.0
@@ -192,11 +184,11 @@ def _fold_seconds(path: Path, written: float) -> float:
 
 
 def _note(path: Path) -> dict[str, Any] | None:
-    """The note in the header of a state; None where there is none."""
+    """Read the note in the header of a state; None if there is no state."""
     try:
         with path.open("rb") as file:
             length = int.from_bytes(file.read(8), "little")
-            header = json.loads(file.read(min(length, _MOST_HEADER)))
+            header = json.loads(file.read(min(length, _MAX_HEADER)))
             return dict(json.loads(header["__metadata__"]["note"]))
     except FileNotFoundError:
         return None
@@ -205,7 +197,7 @@ def _note(path: Path) -> dict[str, Any] | None:
 
 
 def modified(path: Path) -> float:
-    """When a file was written, a time in seconds; 0.0 where there is none."""
+    """Return when a file was written, a time in seconds; 0.0 if there is none."""
     try:
         return path.stat().st_mtime
     except FileNotFoundError:

@@ -2,7 +2,6 @@
 
 import json
 import math
-import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,11 +11,15 @@ import pytest
 import torch
 
 from pse_repro.errors import CellError, NotFitError
-from pse_repro.progress.live import now_lines
+from pse_repro.evaluation.linear import linear_probe
+from pse_repro.progress.facts import Epoch
+from pse_repro.progress.listener import Listener, Stage
+from pse_repro.progress.live import as_text, view
 from pse_repro.progress.stages import Progress
+from pse_repro.progress.status_file import read_statuses
 from pse_repro.run.cell import CellRun
 from pse_repro.study import store
-from pse_repro.study.address import CellFiles
+from pse_repro.study.address import CellFiles, RunFiles
 from pse_repro.study.cells import Cell
 from tests.support.tiny import cell, context, protocol
 
@@ -113,8 +116,25 @@ def test_seeds_and_models_draw_numbers_of_their_own(tmp_path: Path) -> None:
     assert len(set(losses)) == 3
 
 
+def epochs_shown(folder: Path, evaluation: str, monkeypatch: pytest.MonkeyPatch) -> list[tuple[Epoch, str]]:
+    """Run a cell; return each epoch of the evaluation with the live view's text, made from the status file."""
+    monkeypatch.setattr("pse_repro.progress.status_file.FILE_SECONDS", -1.0)
+    found: list[tuple[Epoch, str]] = []
+
+    class Look(Listener):
+        def measured(self, stage: Stage, epoch: Epoch) -> None:
+            if stage.phase == evaluation:
+                found.append((epoch, as_text(view(None, read_statuses(RunFiles(folder).statuses), 24), 100)))
+
+    of, progress = replace(cell(), evaluations=(evaluation,)), Progress(quiet=True)
+    folder.mkdir(exist_ok=True)
+    with progress.study(RunFiles(folder).statuses), progress.cell(of.name, Look()):
+        CellRun(of, context(folder, progress=progress)).run()
+    return found
+
+
 @pytest.mark.parametrize(
-    ("evaluation", "loss"),
+    ("evaluation", "name"),
     [
         ("finetune", "validation loss"),
         ("frozen", "validation loss"),
@@ -124,36 +144,34 @@ def test_seeds_and_models_draw_numbers_of_their_own(tmp_path: Path) -> None:
     ],
 )
 def test_every_evaluation_shows_the_loss_that_it_has(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, evaluation: str, loss: str | None
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, evaluation: str, name: str | None
 ) -> None:
-    """Through the real caller: what the live view and `status` show of each epoch."""
-    shown: list[str] = []
-    publish = Progress.publish
+    found = epochs_shown(tmp_path, evaluation, monkeypatch)
+    assert {epoch.fold for epoch, _ in found} == {1, 2}
+    of_fold: dict[int | None, dict[int, float]] = {}  # losses by epoch
+    for epoch, text in found:
+        title, *_, last = text.splitlines()
+        assert title.startswith(f"{cell().name}: {evaluation}, 2 folds, epoch ")
+        if name is None:
+            assert (epoch.loss, last) == (None, f"  fold {epoch.fold}, epoch 1")
+            continue
+        assert epoch.loss is not None
+        assert (epoch.train_loss is None) == (name == "validation loss")
+        of_fold.setdefault(epoch.fold, {})[epoch.number] = epoch.loss
+        losses = [of_fold[epoch.fold][epoch.number]]
+        if evaluation in ("finetune", "frozen"):  # as released, the folds are trained together
+            losses = [each[epoch.number] for each in of_fold.values() if epoch.number in each]
+        assert last.endswith(f" {name} {sum(losses) / len(losses):.4g}")
 
-    def look(progress: Progress, at_once: bool = False) -> None:
-        publish(progress, at_once)
-        now = progress._now()
-        if now.phase.startswith(evaluation) and now.epochs_done:
-            shown.extend(now_lines(now, 100))
 
-    monkeypatch.setattr(Progress, "publish", look)
-    of = replace(cell(), evaluations=(evaluation,))
-    logged: dict[str, float] = {}
+def test_a_loss_that_is_nan_is_shown_as_not_finite(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def probe(*arguments: np.ndarray) -> object:
+        return replace(linear_probe(*arguments), validation_loss=math.nan)
 
-    class Log:
-        def add(self, phase: str, epoch: int, values: dict[str, float]) -> None:
-            logged.update(values if phase.startswith(evaluation) else {})
-
-    progress = Progress(quiet=True)
-    with progress.cell(of.name, Log()):
-        CellRun(of, context(tmp_path, progress=progress)).run()
-    assert any(f"{evaluation}, 2 folds, epoch" in line for line in shown)
-    assert not any("not finite" in line for line in shown)
-    losses = [match[1] for line in shown if (match := re.search(r"([a-z]+ loss) [0-9.]+$", line))]
-    assert set(losses) == ({loss} if loss else set())
-    names = {f"fold-{number}/{loss.replace(' ', '_')}" for number in (1, 2)} if loss else set()
-    assert set(logged) == names
-    assert all(map(math.isfinite, logged.values()))
+    monkeypatch.setattr("pse_repro.evaluation.on_features.linear_probe", probe)
+    found = epochs_shown(tmp_path, "linear", monkeypatch)
+    assert len(found) == 2
+    assert all(text.endswith(" validation loss not finite") for _, text in found)
 
 
 def test_a_diverging_cell_says_so(tmp_path: Path) -> None:

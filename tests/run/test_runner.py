@@ -10,9 +10,11 @@ from pse_repro.config.protocol import Protocol
 from pse_repro.config.study import Budget, Model, Study
 from pse_repro.errors import UsageError
 from pse_repro.objectives.pse import PSE
-from pse_repro.progress.now import now_folder, read_nows
+from pse_repro.progress.listener import Listener, Stage
 from pse_repro.progress.stages import Progress
+from pse_repro.progress.status_file import read_statuses
 from pse_repro.run.runner import run_study
+from pse_repro.study.address import RunFiles
 from pse_repro.study.record import Run
 from tests.support.tiny import context, protocol
 
@@ -37,23 +39,19 @@ def test_results_carry_their_conditions_and_the_record_comes_back(tmp_path: Path
     assert record.protocols == [protocol(downstream_max_epochs=1)]
 
 
-def test_while_it_runs_others_can_see_it_and_afterwards_nothing_is_left(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    seen: list[tuple[str, str]] = []
-    publish = Progress.publish
+def test_while_it_runs_others_can_see_it_and_afterwards_nothing_is_left(tmp_path: Path) -> None:
+    seen: set[tuple[str, str]] = set()
+    progress = Progress(quiet=True)
 
-    def look(progress: Progress, at_once: bool = False) -> None:
-        publish(progress, at_once)
-        outlook = progress.outlook(anew=True)
-        said = [now.cell for now in read_nows(now_folder(tmp_path))]
-        seen.append((said[0] if said else "", f"{outlook.done} of {outlook.cells}" if outlook else ""))
+    class Look(Listener):
+        def began(self, stage: Stage) -> None:
+            (process,), study = read_statuses(RunFiles(tmp_path).statuses), progress.study_status(refresh=True)
+            seen.add((process.cell, f"{study.done} of {study.cells}" if study else ""))
 
-    monkeypatch.setattr(Progress, "publish", look)
-    run(tmp_path)
-    names = ("as-released/cnn-mse-seed0", "as-released/cnn-pse-3-seed0")
-    assert {(name, done) for name, done in seen if name} == {(names[0], "0 of 2"), (names[1], "1 of 2")}
-    assert not now_folder(tmp_path).exists()
+    progress.listeners.append(Look())
+    run_study(STUDY, [protocol(downstream_max_epochs=1)], 1, context(tmp_path, progress=progress))
+    assert seen == {("as-released/cnn-mse-seed0", "0 of 2"), ("as-released/cnn-pse-3-seed0", "1 of 2")}
+    assert not RunFiles(tmp_path).statuses.exists()
 
 
 def test_seeds_can_be_added_to_a_run_and_keep_the_first_ones(tmp_path: Path) -> None:

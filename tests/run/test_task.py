@@ -1,18 +1,27 @@
 """Cells as tasks for other processes."""
 
+import importlib.util
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 
 from pse_repro.config.study import Subset
 from pse_repro.data.stl10 import open_dataset
 from pse_repro.errors import CellError
+from pse_repro.progress.facts import Epoch
+from pse_repro.progress.listener import Listener, Stage
 from pse_repro.run.context import RunContext
+from pse_repro.run.pretrain import PretrainRun
 from pse_repro.run.task import Task, run_cell, run_task, sharing_a_checkpoint
+from pse_repro.study import store
+from pse_repro.study.address import RunFiles
 from pse_repro.study.cells import Cell
+from pse_repro.training.pretrain import State
 from tests.support.tiny import cell, context, protocol, write_images
 
 pytestmark = pytest.mark.usefixtures("tiny_models")
@@ -30,19 +39,19 @@ def test_a_cell_s_epochs_go_to_its_log_with_what_it_is_trained_with(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     opened: list[tuple[object, ...]] = []
-    logged: list[tuple[str, int, object]] = []
+    logged: list[tuple[str, Epoch]] = []
 
-    class Log:
-        def add(self, phase: str, epoch: int, values: object) -> None:
-            logged.append((phase, epoch, values))
+    class Log(Listener):
+        def measured(self, stage: Stage, epoch: Epoch) -> None:
+            logged.append((stage.phase, epoch))
 
     class Measured:
         def __init__(self, chosen: Cell, context: RunContext) -> None:
             self.progress = context.progress
 
         def run(self) -> pd.DataFrame:
-            with self.progress.stage(f"{cell().name} pre-train", 10) as stage:
-                stage.measure(0, {"train_loss": 1.0})
+            with self.progress.stage("pre-train", 10, cell=cell().name) as stage:
+                stage.measure(Epoch(0, 1.0))
             return pd.DataFrame()
 
     @contextmanager
@@ -53,12 +62,54 @@ def test_a_cell_s_epochs_go_to_its_log_with_what_it_is_trained_with(
     monkeypatch.setattr("pse_repro.run.task.CellRun", Measured)
     monkeypatch.setattr("pse_repro.run.task.open_scalars", open_log)
     run_cell(cell(), context(tmp_path, log_to="tensorboard"))
-    assert logged == [("pre-train", 0, {"train_loss": 1.0})]
-    ((log_to, directory, name, parameters),) = opened
-    assert (log_to, directory, name) == ("tensorboard", tmp_path, cell().name)
+    assert logged == [("pre-train", Epoch(0, 1.0))]
+    ((log_to, folder, parameters),) = opened
+    assert (log_to, folder) == ("tensorboard", RunFiles(tmp_path).scalars / cell().name)
     assert isinstance(parameters, dict)
     expected = {"model.objective": "mse", "pretrain.epochs": 2, "settings.batch_size": 8, "seed": 0}
     assert expected.items() <= parameters.items()
+
+
+@pytest.mark.skipif(importlib.util.find_spec("tensorboard") is None, reason="the extra is not installed")
+def test_epochs_of_a_cell_that_is_resumed_are_logged_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Killed after the first epoch, which is saved, and at the end of the second fold, which is then fitted again."""
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    of = replace(cell(under=protocol("as-described", stopping_patience=9)), evaluations=("finetune",))
+
+    def run() -> None:
+        run_cell(of, context(tmp_path, log_to="tensorboard"))
+
+    class KilledError(Exception):
+        pass
+
+    save, write = PretrainRun._save, store.write_npz
+
+    def save_and_stop(pretraining: PretrainRun, state: State) -> None:
+        save(pretraining, state)
+        raise KilledError
+
+    def write_or_stop(path: Path, **arrays: np.ndarray) -> None:
+        if path.name == "fold-2.npz":
+            raise KilledError
+        write(path, **arrays)
+
+    for owner, name, stop in ((PretrainRun, "_save", save_and_stop), (store, "write_npz", write_or_stop)):
+        with monkeypatch.context() as patched:
+            patched.setattr(owner, name, stop)
+            with pytest.raises(KilledError):
+                run()
+    run()
+    stored = EventAccumulator(str(tmp_path / "tensorboard" / of.name), size_guidance={"scalars": 0}).Reload()
+    steps = {tag: [event.step for event in stored.Scalars(tag)] for tag in stored.Tags()["scalars"]}
+    losses = {tag: found for tag, found in steps.items() if tag.endswith("/validation_loss")}
+    assert losses == {
+        "pre-train/validation_loss": [0, 1],
+        "finetune/fold-1/validation_loss": [0, 1, 2],
+        "finetune/fold-2/validation_loss": [0, 1, 2],
+    }
+    assert {"pre-train/train_loss", "pre-train/validation_mse", "pre-train/seconds"} < set(steps)
+    assert steps["pre-train/train_loss"] == [0, 1]
 
 
 def test_a_task_opens_the_same_images_and_gives_the_cells_in_order(

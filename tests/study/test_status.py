@@ -9,15 +9,14 @@ import numpy as np
 import pytest
 
 from pse_repro.errors import UsageError
-from pse_repro.progress.now import Now, now_folder
+from pse_repro.progress.facts import TimeLeft
+from pse_repro.progress.status_file import ProcessStatus
 from pse_repro.study import store
-from pse_repro.study.address import CellFiles
+from pse_repro.study.address import CellFiles, RunFiles
 from pse_repro.study.record import Run
 from pse_repro.study.status import is_held, read_status
-from pse_repro.study.survey import TimeLeft
-from tests.progress.test_now import dead_process, written_by
-from tests.study.test_survey import write_state
-from tests.support.finished_run import LONG_AGO, stored, text, undo, working
+from tests.support.finished_run import LONG_AGO, stored, text, undo, working, write_state
+from tests.support.processes import dead_process, written_by
 
 
 @pytest.fixture
@@ -152,8 +151,8 @@ def test_one_after_another_a_pre_training_that_waits_for_its_second_cell_is_not_
 def test_dead_processes_and_torn_files_say_nothing(run: Path) -> None:
     first, second = stored(run, epochs=9)
     undo(run, first, second)
-    written_by(now_folder(run), dead_process(), Now(second.name, "pre-train", 1, 2))
-    (now_folder(run) / "1.json").write_text('{"pid": 1, "mach')
+    written_by(RunFiles(run).statuses, dead_process(), ProcessStatus(second.name, "pre-train", 1, 2))
+    (RunFiles(run).statuses / "1.json").write_text('{"pid": 1, "mach')
     assert working(run) == [(first.name, "pretrain", 0, 9)]
     with store.locked(run):
         assert read_status(run).working[0].live is None

@@ -2,21 +2,20 @@
 
 import json
 import os
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from importlib.resources import files
 from pathlib import Path
 
 import jsonschema
 import pytest
 
-from pse_repro.progress.now import Now, now_folder
+from pse_repro.progress.status_file import ProcessStatus
 from pse_repro.study import store
-from pse_repro.study.address import CellFiles
+from pse_repro.study.address import CellFiles, RunFiles
 from pse_repro.study.status import read_status
 from pse_repro.study.status_text import render_status
-from tests.progress.test_now import written_by
-from tests.study.test_survey import write_state
-from tests.support.finished_run import stored, text, undo, working
+from tests.support.finished_run import stored, text, undo, working, write_state
+from tests.support.processes import written_by
 
 SCHEMA = json.loads((files("pse_repro") / "schemas" / "status.schema.json").read_text(encoding="utf-8"))
 
@@ -31,14 +30,14 @@ def test_what_processes_say_of_themselves_counts_more_than_what_they_wrote(run: 
     first, second = stored(run, epochs=9)
     undo(run, first, second)
     for pid, cell, losses in ((os.getpid(), second, (0.4, 0.2)), (os.getppid(), first, ())):
-        said = Now(cell.name, "pre-train", 300, 900, "images", 10.0, len(losses), 9, losses, "", "validation loss")
-        written_by(now_folder(run), pid, said)
+        status = ProcessStatus(cell.name, "pre-train", 300, 900, "images", 10.0, len(losses), 9, losses)
+        written_by(RunFiles(run).statuses, pid, replace(status, loss="validation loss"))
     assert [(name, phase) for name, phase, *_ in working(run)] == [(first.name, "pretrain"), (second.name, "pretrain")]
     with store.locked(run):
         lines = text(run).splitlines()
         jsonschema.validate(json.loads(render_status(read_status(run), "json")), SCHEMA)
     at = lines.index(f"now      {first.name}: pre-train, epoch 1 of 9")
-    assert lines[at + 1] == "           ━━━━━━━─────────────  33%  30 images/s  at most 20 s left"
+    assert lines[at + 1] == "           ━━━━━━╸               33%  30 images/s  at most 20 s left"
     assert lines[at + 2 : at + 5 : 2] == [
         f"         {second.name}: pre-train, epoch 3 of 9",
         "           █▁ validation loss 0.2",
@@ -51,7 +50,8 @@ def test_many_processes_have_a_line_each(run: Path) -> None:
     undo(run, *cells)
     store.write_json(run / "asked.json", {"seeds": 3})
     for number, cell in enumerate(cells[:5]):
-        path = written_by(now_folder(run), os.getpid(), Now(cell.name, "pre-train", 300, 900, "images", 10.0, 1, 9))
+        status = ProcessStatus(cell.name, "pre-train", 300, 900, "images", 10.0, 1, 9)
+        path = written_by(RunFiles(run).statuses, os.getpid(), status)
         path.rename(path.with_name(f"{number}.json"))
     with store.locked(run):
         lines = text(run).splitlines()

@@ -5,7 +5,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -14,18 +13,13 @@ from pse_repro.errors import NotFitError
 from pse_repro.study import store
 from pse_repro.study.address import CellFiles
 from pse_repro.study.cells import Cell, expand
-from pse_repro.study.survey import Part, cell_parts, modified, survey, time_left
+from pse_repro.study.survey import Part, cell_parts, modified, survey_cells, time_left
+from tests.support.finished_run import write_state
 from tests.support.stored_run import store_cell, study
 
 DATA: dict[str, object] = {"name": "stl10", "md5": {}}
 A_STUDY = study(protocols=("as-released", "as-described"))
 CELL, _, DESCRIBED, _ = expand(replace(A_STUDY, epochs=8), [load_protocol(name) for name in A_STUDY.protocols], 1)
-
-
-def write_state(directory: Path, cell: Cell, seconds: list[float]) -> Path:
-    path = CellFiles(directory, cell).state
-    store.write_tensors(path, {"x": torch.zeros(9)}, {"best_epoch": 0, "curves": [{"seconds": s} for s in seconds]})
-    return path
 
 
 def write_fold(directory: Path, cell: Cell, evaluation: str, number: int, seconds: float) -> Path:
@@ -116,12 +110,12 @@ def test_a_survey_counts_only_the_evaluations_that_are_to_be_done(tmp_path: Path
     store.write_json(CellFiles(tmp_path, CELL).pretraining, {"metrics": {}, "seconds": 80.0})
     store.write_json(CellFiles(tmp_path, CELL).provenance, {})
     for evaluations, done in (((), 1), (("frozen",), 0), (None, 0)):
-        found = survey(tmp_path, [CELL, DESCRIBED], None, evaluations)
-        assert (found.outlook.cells, found.outlook.done, found.outlook.failed) == (2, done, 0)
+        found = survey_cells(tmp_path, [CELL, DESCRIBED], None, evaluations)
+        assert (found.status.cells, found.status.done, found.status.failed) == (2, done, 0)
     store.write_json(CellFiles(tmp_path, DESCRIBED).failed, {"error": "diverged"})
-    found = survey(tmp_path, [CELL, DESCRIBED], None, ())
+    found = survey_cells(tmp_path, [CELL, DESCRIBED], None, ())
     assert (found.failed, found.to_go) == ({DESCRIBED.name: "diverged"}, [])
-    assert (found.outlook.seconds, found.outlook.failed) == (0.0, 1)
+    assert (found.status.left.seconds, found.status.failed) == (0.0, 1)
 
 
 def part(name: str, kind: str, total: int, done: int, seconds: float, written: float = 0.0) -> Part:

@@ -4,6 +4,8 @@ import os
 import shutil
 from pathlib import Path
 
+import torch
+
 from pse_repro.study import store
 from pse_repro.study.address import CellFiles
 from pse_repro.study.cells import Cell
@@ -28,6 +30,13 @@ def undo(run: Path, *cells: Cell) -> None:
     for cell in cells:
         shutil.rmtree(CellFiles(run, cell).folder)
         shutil.rmtree(CellFiles(run, cell).model, ignore_errors=True)
+
+
+def write_state(directory: Path, cell: Cell, seconds: list[float]) -> Path:
+    """Write the state of a pre-training whose epochs took these seconds."""
+    path = CellFiles(directory, cell).state
+    store.write_tensors(path, {"x": torch.zeros(9)}, {"best_epoch": 0, "curves": [{"seconds": s} for s in seconds]})
+    return path
 
 
 def text(run: Path) -> str:

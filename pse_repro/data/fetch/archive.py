@@ -21,7 +21,7 @@ import numpy as np
 
 from pse_repro.data.stl10 import IMAGE_BYTES, OFFICIAL_MD5, SIDE, SPLITS, labelled, open_split
 from pse_repro.errors import NotFitError
-from pse_repro.progress.stages import Stage
+from pse_repro.progress.listener import Stage
 from pse_repro.text import amount_of
 
 FOLDER = "stl10_binary"

@@ -11,7 +11,8 @@ from pse_repro.data.fetch.archive import STL10, Archive
 from pse_repro.data.fetch.stream import ChangedError, Identity, ResumingStream, shown
 from pse_repro.errors import NotFitError
 from pse_repro.files import write_bytes
-from pse_repro.progress.stages import Progress, Stage
+from pse_repro.progress.listener import Stage
+from pse_repro.progress.stages import Progress
 from pse_repro.text import amount_of
 
 UNPACKED = 1.2  # bytes of the files for a byte of the archive: 3.14 GB for 2.64 GB

@@ -18,7 +18,8 @@ import numpy as np
 from pse_repro.data.classes import class_names, mapped_folder
 from pse_repro.data.folds import folds
 from pse_repro.data.stl10 import SPLITS, Dataset, Split
-from pse_repro.progress.stages import Progress, Stage
+from pse_repro.progress.listener import Stage
+from pse_repro.progress.stages import Progress
 
 GREY_THOUSANDTHS = (299, 587, 114)  # of R, G, B in a grey value: ITU-R BT.601, as integers so that sums are exact
 _BLOCK = 64  # images at once: their integers fit a processor's cache

@@ -11,7 +11,8 @@ import pytest
 
 from pse_repro.data.fetch import get
 from pse_repro.data.fetch.archive import Archive
-from pse_repro.progress.stages import Progress, Stage
+from pse_repro.progress.listener import Stage
+from pse_repro.progress.stages import Progress
 from tests.support.getting import FILES, GOOD, MD5, OTHER, PART, QUIET, begun, left, refused, written
 from tests.support.server import Answer, Server, archive, binaries, md5
 
@@ -23,9 +24,9 @@ class Interrupted(Progress):
         super().__init__(quiet=True)
         self.name, self.after = stage, after
 
-    def stage(self, name: str, total: int, unit: str = "images"):  # type: ignore[no-untyped-def]
-        found = super().stage(name, total, unit)
-        return _Cut(found, self) if name.startswith(self.name) else found
+    def stage(self, phase, total, **facts):  # type: ignore[no-untyped-def]
+        found = super().stage(phase, total, **facts)
+        return _Cut(found, self) if phase.startswith(self.name) else found
 
 
 class _Cut:

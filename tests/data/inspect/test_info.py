@@ -249,7 +249,7 @@ def test_memory_does_not_grow_with_the_images() -> None:
 def test_progress_counts_every_image(capsys: pytest.CaptureFixture[str]) -> None:
     with Progress() as progress, progress.stage("info", 50) as stage:
         statistics(tiny.dataset().train, stage)
-        assert stage._done == 50
+        assert stage.done == 50
     assert "info: done" in capsys.readouterr().err
 
 

@@ -49,7 +49,7 @@ def test_compressed_bytes_are_counted(tmp_path: Path) -> None:
         (tmp_path / "x").mkdir()
         extract(counted, tmp_path / "x", {}, "the archive")
         assert len(GOOD) - 64 < counted.done <= len(GOOD)
-        assert stage._done == counted.done
+        assert stage.done == counted.done
 
 
 def test_a_file_with_another_md5_is_refused(tmp_path: Path) -> None:

@@ -1,8 +1,6 @@
 """A folder is proved to hold STL-10: sizes, MD5s, classes, folds."""
 
 import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import jsonschema
@@ -13,7 +11,8 @@ from pse_repro.data.inspect import verify as verify_module
 from pse_repro.data.inspect.render import render_verification
 from pse_repro.data.inspect.verify import OFFICIAL_IMAGES, STATES, FileCheck, verify
 from pse_repro.errors import UsageError
-from pse_repro.progress.stages import Progress, Stage
+from pse_repro.progress.listener import Listener, Stage
+from pse_repro.progress.stages import Progress
 from tests.support.checking import NAMES, SCHEMA, checked, states
 
 
@@ -67,19 +66,17 @@ def test_folds_of_another_scikit_learn_are_told_apart(official: Path, monkeypatc
 
 
 def test_progress_counts_every_byte(folder: Path) -> None:
-    class Recorder(Progress):
-        stages: list[Stage]
+    stages: list[Stage] = []
 
-        @contextmanager
-        def stage(self, name: str, total: int, unit: str = "images") -> Iterator[Stage]:
-            with super().stage(name, total, unit) as stage:
-                self.stages = [stage]
-                yield stage
+    class Recorder(Listener):
+        def began(self, stage: Stage) -> None:
+            stages.append(stage)
 
-    progress = Recorder(quiet=True)
+    progress = Progress(quiet=True)
+    progress.listeners.append(Recorder())
     verify(folder, progress)
-    (stage,) = progress.stages
-    assert stage.total == stage._done == sum((folder / name).stat().st_size for name in NAMES)
+    (stage,) = stages
+    assert stage.total == stage.done == sum((folder / name).stat().st_size for name in NAMES)
     assert stage.unit == "bytes"
 
 

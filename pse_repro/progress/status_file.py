@@ -1,0 +1,182 @@
+"""Per-process status files, RUN/now/PID.json: the current stage of a process, for the view and `pse-repro status`.
+
+A file is replaced as a whole, at most once a second, and holds nothing that a run needs: what cannot be written is left
+out, what cannot be read is skipped.
+"""
+
+import json
+import math
+import os
+import platform
+import shutil
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from pse_repro.progress.facts import Epoch
+from pse_repro.progress.listener import Listener, Stage
+from pse_repro.progress.wording import last_epoch, loss_name, phase_words
+
+FILE_SECONDS = 1.0  # between two updates of a file within a stage
+KEPT_LOSSES = 120
+
+
+@dataclass(frozen=True)
+class ProcessStatus:
+    """The stage of a cell in one process: `done` of at most `total` images or bytes in `seconds`.
+
+    `epochs_done` of `epochs`, if known. `losses` are those so far of the kind that `loss` names (the mean of folds that
+    are trained together), thinned out; None if not finite. There are none if nothing is measured by epoch.
+    """
+
+    cell: str = ""
+    phase: str = ""
+    done: int = 0
+    total: int = 0
+    unit: str = "images"
+    seconds: float = 0.0
+    epochs_done: int | None = None
+    epochs: int | None = None
+    losses: tuple[float | None, ...] = ()
+    note: str = ""
+    loss: str = "loss"
+
+    @property
+    def per_second(self) -> float:
+        return self.done / self.seconds if self.seconds > 0 else 0.0
+
+    @property
+    def seconds_left(self) -> float | None:
+        """An upper bound, as training may stop early; None before anything was measured."""
+        return (self.total - self.done) / self.per_second if self.per_second else None
+
+
+def process_status(stage: Stage) -> ProcessStatus:
+    """Summarise a stage as it stands."""
+    epochs = stage.current_epochs()
+    means = _mean_losses(epochs)
+    done = max((epoch.number + 1 for epoch in epochs), default=None if stage.epochs is None else 0)
+    return ProcessStatus(
+        cell=stage.cell,
+        phase=phase_words(stage),
+        done=stage.done,
+        total=stage.total,
+        unit=stage.unit,
+        seconds=stage.seconds,
+        epochs_done=done,
+        epochs=stage.epochs,
+        losses=tuple(thinned(means, KEPT_LOSSES)),
+        note=last_epoch(stage),
+        loss=loss_name(epochs[-1]) if means else "loss",
+    )
+
+
+def _mean_losses(epochs: Sequence[Epoch]) -> list[float]:
+    """Return the mean over the folds for each epoch that has a loss."""
+    losses: dict[int, list[float]] = {}
+    for epoch in epochs:
+        if epoch.loss is not None:
+            losses.setdefault(epoch.number, []).append(epoch.loss)
+    return [sum(values) / len(values) for values in losses.values()]
+
+
+def thinned(values: Sequence[float | None], count: int) -> list[float | None]:
+    """Return at most `count` values, each the mean of its share; None for a share without a finite value."""
+    count = min(count, len(values))
+    shares = [values[index * len(values) // count : (index + 1) * len(values) // count] for index in range(count)]
+    return [_mean([value for value in share if value is not None and math.isfinite(value)]) for share in shares]
+
+
+def _mean(values: list[float]) -> float | None:
+    return sum(value / len(values) for value in values) if values else None
+
+
+class StatusFile(Listener):
+    """This process's file, from the beginning to the end of its work on one cell."""
+
+    def __init__(self, folder: Path, cell: str) -> None:
+        self._folder, self._cell = folder, cell
+        self._write(ProcessStatus(cell))
+
+    def _write(self, status: ProcessStatus) -> None:
+        self._written = time.monotonic()
+        write_status(self._folder, status)
+
+    def began(self, stage: Stage) -> None:
+        self._write(process_status(stage))
+
+    def advanced(self, stage: Stage) -> None:
+        if time.monotonic() - self._written > FILE_SECONDS:
+            self._write(process_status(stage))
+
+    def measured(self, stage: Stage, epoch: Epoch) -> None:
+        self.advanced(stage)
+
+    def ended(self, stage: Stage, completed: bool) -> None:
+        self._write(ProcessStatus(self._cell))
+
+    def remove(self) -> None:
+        remove_status(self._folder)
+
+
+@contextmanager
+def kept_while_running(folder: Path) -> Iterator[None]:
+    """For the process that holds the run: remove the files of killed processes at the beginning, all at the end."""
+    shutil.rmtree(folder, ignore_errors=True)
+    try:
+        yield
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def write_status(folder: Path, status: ProcessStatus) -> None:
+    """Replace this process's file; not synchronised to the disk, as it is worth nothing after a crash."""
+    path = _own(folder)
+    temporary = path.with_suffix(".part")
+    with suppress(OSError):  # a full disk or a vanished folder is for the run itself to find
+        folder.mkdir(exist_ok=True)
+        content = {"pid": os.getpid(), "machine": platform.node(), "now": asdict(status)}
+        temporary.write_text(json.dumps(content), encoding="utf-8")
+        os.replace(temporary, path)
+
+
+def remove_status(folder: Path) -> None:
+    """Remove this process's file."""
+    with suppress(OSError):
+        _own(folder).unlink(missing_ok=True)
+
+
+def read_statuses(folder: Path, remove_stale: bool = False) -> list[ProcessStatus]:
+    """Read the files of living processes, in the order of their cells' names; those of dead ones can be removed."""
+    found = []
+    for path in folder.glob("*.json"):
+        try:
+            content = json.loads(path.read_text(encoding="utf-8"))
+            status = ProcessStatus(**(content["now"] | {"losses": tuple(content["now"]["losses"])}))
+            alive = content["machine"] != platform.node() or _is_alive(int(content["pid"]))
+        except (OSError, ValueError, KeyError, TypeError):
+            continue
+        if alive:
+            found.append(status)
+        elif remove_stale:
+            with suppress(OSError):
+                path.unlink(missing_ok=True)
+    return sorted(found, key=lambda status: status.cell)
+
+
+def _own(folder: Path) -> Path:
+    return folder / f"{os.getpid()}.json"
+
+
+def _is_alive(pid: int) -> bool:
+    if os.name == "nt":  # there signal 0 is not a question but Ctrl-C
+        return True
+    try:
+        os.kill(pid, 0)
+    except PermissionError:  # another user's
+        return True
+    except (OSError, OverflowError):
+        return False
+    return True

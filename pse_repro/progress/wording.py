@@ -1,0 +1,34 @@
+"""The words for a stage's facts: its phase, its last epoch and loss."""
+
+import math
+
+from pse_repro.progress.facts import Epoch
+from pse_repro.progress.listener import Stage
+
+
+def phase_words(stage: Stage) -> str:
+    """Name the phase and its folds: "finetune, 5 folds", "finetune, fold 3", "pre-train"."""
+    if not stage.folds:
+        return stage.phase
+    return f"{stage.phase}, " + (f"fold {stage.folds[0]}" if len(stage.folds) == 1 else f"{len(stage.folds)} folds")
+
+
+def loss_name(epoch: Epoch) -> str:
+    return "train loss" if epoch.validation_loss is None else "validation loss"
+
+
+def loss_words(name: str, value: float | None) -> str:
+    """Name a loss and its value; None, as JSON has it, is not finite."""
+    return f"{name} {'not finite' if value is None or not math.isfinite(value) else f'{value:.4g}'}"
+
+
+def last_epoch(stage: Stage) -> str:
+    """Describe the epoch measured last: "fold 3, epoch 5, validation loss 1.234"; empty before the first."""
+    if not stage.history:
+        return ""
+    epoch = stage.history[-1]
+    parts = [] if epoch.fold is None else [f"fold {epoch.fold}"]
+    parts.append(f"epoch {epoch.number + 1}" + (f"/{stage.epochs}" if stage.epochs else ""))
+    if epoch.loss is not None:
+        parts.append(loss_words(loss_name(epoch), epoch.loss))
+    return ", ".join(parts)
