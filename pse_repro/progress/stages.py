@@ -70,7 +70,7 @@ class Progress:
 
     @contextmanager
     def study(self, status_folder: Path, estimate: Callable[[], StudyStatus] | None = None) -> Iterator[None]:
-        """Announce a study whose processes report in that folder; `estimate`, which may take a moment, gives its status."""
+        """Announce a study whose processes report there; `estimate`, which may take a moment, gives its status."""
         self._study = StudyWatch(status_folder, estimate)
         try:
             yield

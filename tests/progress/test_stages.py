@@ -57,7 +57,7 @@ def test_lines_say_what_how_far_how_fast_and_how_long(
 def test_lines_of_a_study_come_every_ten_seconds_and_say_how_far_it_is(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], clock: list[float]
 ) -> None:
-    with Progress() as shown, shown.study(tmp_path, lambda: STUDY), shown.stage("pre-train", 100) as stage:
+    with Progress() as shown, shown.study(RunFiles(tmp_path).statuses, lambda: STUDY), shown.stage("pre-train", 100) as stage:
         for second in range(1, 22):
             clock.append(1000.0 + second)
             stage.advance(1)
@@ -77,7 +77,7 @@ def test_quiet_says_nothing(capsys: pytest.CaptureFixture[str]) -> None:
 def test_on_a_terminal_the_view_shows_the_study_and_every_process(
     tmp_path: Path, terminal: io.StringIO, clock: list[float]
 ) -> None:
-    with Progress() as shown, shown.study(tmp_path, lambda: STUDY), shown.cell(CELL):
+    with Progress() as shown, shown.study(RunFiles(tmp_path).statuses, lambda: STUDY), shown.cell(CELL):
         with shown.stage("pre-train", 1000, cell=CELL, epochs=4) as stage:
             clock.append(1005.0)
             stage.advance(250)
@@ -114,7 +114,7 @@ def test_no_view_where_none_is_wanted(terminal: io.StringIO, options: dict[str, 
 def test_a_cell_is_visible_to_others_from_its_begin_to_its_end(tmp_path: Path, clock: list[float]) -> None:
     folder = RunFiles(tmp_path).statuses
     shown = Progress(quiet=True)
-    with shown.study(tmp_path):
+    with shown.study(RunFiles(tmp_path).statuses):
         with shown.cell(CELL):
             assert read_statuses(folder) == [ProcessStatus(CELL)]
             with shown.stage("frozen", 100, cell=CELL, folds=(1, 2)) as stage:
@@ -132,7 +132,7 @@ def test_a_cell_is_visible_to_others_from_its_begin_to_its_end(tmp_path: Path, c
 
 def test_a_cell_that_ends_with_an_error_leaves_no_file(tmp_path: Path) -> None:
     shown = Progress(quiet=True)
-    with pytest.raises(NotFitError), shown.study(tmp_path), shown.cell(CELL), shown.stage("x", 1):
+    with pytest.raises(NotFitError), shown.study(RunFiles(tmp_path).statuses), shown.cell(CELL), shown.stage("x", 1):
         raise NotFitError("no")
     assert list(RunFiles(tmp_path).statuses.iterdir()) == []
 
@@ -186,7 +186,7 @@ def test_the_study_s_status_is_asked_for_now_and_then_and_its_errors_pass(tmp_pa
 
     shown = Progress(quiet=True)
     assert shown.study_status() is None
-    with shown.study(tmp_path, estimate):
+    with shown.study(RunFiles(tmp_path).statuses, estimate):
         for time in (1000.0, 1001.0, 1016.0, 1017.0):
             clock.append(time)
             assert shown.study_status() == STUDY
@@ -197,7 +197,7 @@ def test_the_study_s_status_is_asked_for_now_and_then_and_its_errors_pass(tmp_pa
 
 def test_the_view_passes_over_other_processes_files_that_are_torn(tmp_path: Path, terminal: io.StringIO) -> None:
     write_status(RunFiles(tmp_path / "gone").statuses, ProcessStatus(CELL))  # the folder is not there: no error
-    with Progress() as shown, shown.study(tmp_path):
+    with Progress() as shown, shown.study(RunFiles(tmp_path).statuses):
         RunFiles(tmp_path).statuses.mkdir()
         (RunFiles(tmp_path).statuses / "1.json").write_text('{"pid": 1, "now": {')
         write_status(RunFiles(tmp_path).statuses, ProcessStatus(CELL, "frozen"))
