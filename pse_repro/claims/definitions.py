@@ -17,8 +17,9 @@ import tomllib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import combinations
-from typing import Any, Literal
+from typing import Literal
 
+from pse_repro.config.toml import build
 from pse_repro.expected import FOLDER
 from pse_repro.tables import model_name
 
@@ -135,10 +136,7 @@ class Claim:
 def load_claims(group: Literal["study", "peers"] = "study") -> list[Claim]:
     """The claims of that group which come with the kit, by their numbers."""
     table = tomllib.loads((FOLDER / "claims.toml").read_text(encoding="utf-8"))
-    claims = []
-    for name, entry in table.items():
-        statements = [Statement(**{key: _frozen(value) for key, value in each.items()}) for each in entry["statements"]]
-        claims.append(Claim(**entry | {"id": name, "statements": tuple(statements)}))
+    claims = [build(Claim, entry | {"id": name}, f"claims.toml, {name}") for name, entry in table.items()]
     return [claim for claim in claims if claim.group == group]
 
 
@@ -146,7 +144,3 @@ def shown(model: str) -> str:
     """`cnn-pse-3` as the slides name it: CNN-PSE-3."""
     encoder, _, objective = model.partition("-")
     return model_name(encoder, objective, "")
-
-
-def _frozen(value: Any) -> Any:
-    return tuple(map(_frozen, value)) if isinstance(value, list) else value
