@@ -1,16 +1,14 @@
 """Claims as data (`expected/claims.toml`), the study's and its peers', expanded into the contrasts that are tested.
 
-A claim is a conjunction: it holds when all its parts hold. Its statements are of six kinds:
+A claim is a conjunction: it holds when all its parts hold. Its statements are of five kinds:
 
-    difference    a minus b, under each evaluation
-    gain          the gain of a over b under the first evaluation minus that under the second
-    ensemble      a model's ensemble minus the mean of its members
-    equivalence   every two models, within a margin
-    value         a metric of each model by itself
-    permutations  a stored set of permutations, against a published table
+    difference   a minus b, under each evaluation
+    gain         the gain of a over b under the first evaluation minus that under the second
+    ensemble     a model's ensemble minus the mean of its members
+    equivalence  every two models, within a margin
+    value        a metric of each model by itself
 
-Each part is a contrast: terms that are added and terms that are subtracted, on the same test images and seeds. Parts of
-kind "permutations" have no terms: what they say is counted, for the models that are trained with such sets.
+Each part is a contrast: terms that are added and terms that are subtracted, on the same test images and seeds.
 """
 
 import tomllib
@@ -42,16 +40,15 @@ class Statement:
     """What is compared with what, and when the difference counts.
 
     A difference goes beyond `threshold` in the claimed direction, by `minimum` (>= 0) or more; or it lies within
-    `margin` (equivalence, permutations). They are in percentage points for top1, else in the metric's unit; `why` is
-    their reason. `published` are the published effects, in the order of the parts.
+    `margin` (equivalence). They are in percentage points for top1, else in the metric's unit; `why` is their reason.
+    `published` are the published effects, in the order of the parts.
     """
 
-    kind: Literal["difference", "gain", "ensemble", "equivalence", "value", "permutations"]
+    kind: Literal["difference", "gain", "ensemble", "equivalence", "value"]
     why: str
     evaluations: tuple[str, ...] = ()
     pairs: tuple[tuple[str, str], ...] = ()
     models: tuple[str, ...] = ()
-    sets: tuple[str, ...] = ()
     metric: str = TOP1
     direction: Literal["greater", "less"] = "greater"
     threshold: float = 0.0
@@ -78,8 +75,6 @@ class Statement:
                 plus, minus = (Term(a, larger), Term(b, smaller)), (Term(b, larger), Term(a, smaller))
                 yield f"{shown(a)} - {shown(b)}, {larger} - {smaller}", plus, minus
             return
-        for name in self.sets:
-            yield f"permutations {name}, {self.metric} distance", (), ()
         for evaluation in self.evaluations:
             if self.kind == "value":
                 for model in self.models:
@@ -97,14 +92,13 @@ class Statement:
 
 @dataclass(frozen=True)
 class Part:
-    """One contrast of a claim, with the published effect, if any; `set` names that of kind "permutations"."""
+    """One contrast of a claim, with the published effect, if any."""
 
     name: str
     statement: Statement
     plus: tuple[Term, ...]
     minus: tuple[Term, ...]
     published: float | None
-    set: str = ""
 
 
 @dataclass(frozen=True)
@@ -128,8 +122,7 @@ class Claim:
         for statement in self.statements:
             for place, (name, plus, minus) in enumerate(statement.contrasts()):
                 published = statement.published[place] if statement.published else None
-                of_set = statement.sets[place] if statement.sets else ""
-                found.append(Part(name, statement, plus, minus, published, of_set))
+                found.append(Part(name, statement, plus, minus, published))
         return found
 
 
