@@ -128,5 +128,4 @@ def load(path: Path) -> Result:
         raise UsageError(f"{path} cannot be read: {error.strerror}") from error
     except ValueError as error:
         raise UsageError(f"{path} is not JSON; expected what `pse-repro bench --save` wrote") from error
-    result: Result = build(Result, document, str(path))
-    return result
+    return build(Result, document, str(path))

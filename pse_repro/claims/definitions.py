@@ -1,24 +1,23 @@
 """Claims as data (`expected/claims.toml`), the study's and its peers', expanded into the contrasts that are tested.
 
-A claim is a conjunction: it holds when all its parts hold. Its statements are of six kinds:
+A claim is a conjunction: it holds when all its parts hold. Its statements are of five kinds:
 
-    difference    a minus b, under each evaluation
-    gain          the gain of a over b under the first evaluation minus that under the second
-    ensemble      a model's ensemble minus the mean of its members
-    equivalence   every two models, within a margin
-    value         a metric of each model by itself
-    permutations  a stored set of permutations, against a published table
+    difference   a minus b, under each evaluation
+    gain         the gain of a over b under the first evaluation minus that under the second
+    ensemble     a model's ensemble minus the mean of its members
+    equivalence  every two models, within a margin
+    value        a metric of each model by itself
 
-Each part is a contrast: terms that are added and terms that are subtracted, on the same test images and seeds. Parts of
-kind "permutations" have no terms: what they say is counted, for the models that are trained with such sets.
+Each part is a contrast: terms that are added and terms that are subtracted, on the same test images and seeds.
 """
 
 import tomllib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import combinations
-from typing import Any, Literal
+from typing import Literal
 
+from pse_repro.config.toml import build
 from pse_repro.expected import FOLDER
 from pse_repro.tables import model_name
 
@@ -41,16 +40,15 @@ class Statement:
     """What is compared with what, and when the difference counts.
 
     A difference goes beyond `threshold` in the claimed direction, by `minimum` (>= 0) or more; or it lies within
-    `margin` (equivalence, permutations). They are in percentage points for top1, else in the metric's unit; `why` is
-    their reason. `published` are the published effects, in the order of the parts.
+    `margin` (equivalence). They are in percentage points for top1, else in the metric's unit; `why` is their reason.
+    `published` are the published effects, in the order of the parts.
     """
 
-    kind: Literal["difference", "gain", "ensemble", "equivalence", "value", "permutations"]
+    kind: Literal["difference", "gain", "ensemble", "equivalence", "value"]
     why: str
     evaluations: tuple[str, ...] = ()
     pairs: tuple[tuple[str, str], ...] = ()
     models: tuple[str, ...] = ()
-    sets: tuple[str, ...] = ()
     metric: str = TOP1
     direction: Literal["greater", "less"] = "greater"
     threshold: float = 0.0
@@ -77,8 +75,6 @@ class Statement:
                 plus, minus = (Term(a, larger), Term(b, smaller)), (Term(b, larger), Term(a, smaller))
                 yield f"{shown(a)} - {shown(b)}, {larger} - {smaller}", plus, minus
             return
-        for name in self.sets:
-            yield f"permutations {name}, {self.metric} distance", (), ()
         for evaluation in self.evaluations:
             if self.kind == "value":
                 for model in self.models:
@@ -96,14 +92,13 @@ class Statement:
 
 @dataclass(frozen=True)
 class Part:
-    """One contrast of a claim, with the published effect, if any; `set` names that of kind "permutations"."""
+    """One contrast of a claim, with the published effect, if any."""
 
     name: str
     statement: Statement
     plus: tuple[Term, ...]
     minus: tuple[Term, ...]
     published: float | None
-    set: str = ""
 
 
 @dataclass(frozen=True)
@@ -127,18 +122,14 @@ class Claim:
         for statement in self.statements:
             for place, (name, plus, minus) in enumerate(statement.contrasts()):
                 published = statement.published[place] if statement.published else None
-                of_set = statement.sets[place] if statement.sets else ""
-                found.append(Part(name, statement, plus, minus, published, of_set))
+                found.append(Part(name, statement, plus, minus, published))
         return found
 
 
 def load_claims(group: Literal["study", "peers"] = "study") -> list[Claim]:
     """The claims of that group which come with the kit, by their numbers."""
     table = tomllib.loads((FOLDER / "claims.toml").read_text(encoding="utf-8"))
-    claims = []
-    for name, entry in table.items():
-        statements = [Statement(**{key: _frozen(value) for key, value in each.items()}) for each in entry["statements"]]
-        claims.append(Claim(**entry | {"id": name, "statements": tuple(statements)}))
+    claims = [build(Claim, entry | {"id": name}, f"claims.toml, {name}") for name, entry in table.items()]
     return [claim for claim in claims if claim.group == group]
 
 
@@ -146,7 +137,3 @@ def shown(model: str) -> str:
     """`cnn-pse-3` as the slides name it: CNN-PSE-3."""
     encoder, _, objective = model.partition("-")
     return model_name(encoder, objective, "")
-
-
-def _frozen(value: Any) -> Any:
-    return tuple(map(_frozen, value)) if isinstance(value, list) else value

@@ -4,8 +4,7 @@ A claim of several parts holds when all its parts do, and is inconclusive while 
 is the largest of theirs, which needs no adjustment for their number (Berger 1982). Holm adjusts over the claims that
 have a p-value under one protocol. A claim fails when one of its parts does, after Holm over the parts, since one of
 many may lie below the claim by chance. Else, and always with one seed, it is inconclusive. What "holds" shows of a
-difference is its direction; that it reaches the minimum is said of the estimate. What is counted rather than estimated,
-the sets of permutations, holds or fails with any number of seeds. Sources: pse_repro/statistics/verdicts.py.
+difference is its direction; that it reaches the minimum is said of the estimate. Sources: pse_repro/stats/verdicts.py.
 """
 
 from collections.abc import Sequence
@@ -148,8 +147,6 @@ def _verdict(found: _Tested, parts: tuple[PartResult, ...], adjusted_p: float, a
 def _part_verdict(measured: Measured, p_value: float, against: float, parts: int, alpha: float) -> ClaimVerdict:
     """`p_value` is the part's own or the adjusted one of its claim, `against` adjusted over the claim's `parts`."""
     statement, difference = measured.part.statement, measured.difference
-    if measured.part.set:
-        return _counted_verdict(measured)
     if statement.margin is not None:
         verdict = equivalence_claim([difference], p_value, margin=statement.margin, alpha=alpha)
     else:
@@ -168,16 +165,6 @@ def _beyond_threshold(statement: Statement, difference: Interval, p_value: float
     )
     verdict = superiority_claim(rest, p_value, minimum=statement.minimum, direction=statement.direction, alpha=alpha)
     return verdict if start == 0 else replace(verdict, reason=f"against {start:g}: {verdict.reason}")
-
-
-def _counted_verdict(measured: Measured) -> ClaimVerdict:
-    part = measured.part
-    wanted = f"at least {part.published:g}"
-    if part.statement.margin is not None:
-        wanted = f"{part.published:g} within {part.statement.margin:g}"
-    holds = measured.p_value == 0
-    reason = f"{part.statement.metric} {measured.difference.estimate:.4g}, expected {wanted}"
-    return ClaimVerdict("holds" if holds else "fails", reason)
 
 
 def _weakest(parts: Sequence[PartResult]) -> PartResult:

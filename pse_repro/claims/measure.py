@@ -4,13 +4,10 @@ Shapes: S seeds, N test images, K folds.
 """
 
 from dataclasses import dataclass
-from functools import cache
 
 import numpy as np
 
 from pse_repro.claims.definitions import TOP1, Part, Term
-from pse_repro.evaluation.registry import PRETRAIN
-from pse_repro.objectives.shared import permutations
 from pse_repro.seeding import derive
 from pse_repro.stats import Interval, McNemar, equivalence_p_value, mcnemar, mean_interval, paired_difference
 from pse_repro.study.predictions import Correct, Predictions
@@ -50,17 +47,12 @@ class Measured:
 
 def in_run(part: Part, predictions: Predictions) -> bool:
     """Does the run set out to train and judge what the part is about."""
-    if part.set:
-        return any(predictions.covers(model, PRETRAIN) for model in part.statement.models)
     return all(predictions.covers(term.model, term.evaluation) for term in (*part.plus, *part.minus))
 
 
 def complete_seeds(part: Part, protocol: str, predictions: Predictions) -> list[int]:
-    """The seeds for which everything that the part compares is there; for permutations, a model with such sets."""
+    """Return the seeds for which everything that the part compares is there."""
     terms, metric = (*part.plus, *part.minus), part.statement.metric
-    if part.set:
-        models = part.statement.models
-        return [s for s in predictions.seeds if any(predictions.complete(protocol, m, PRETRAIN, s) for m in models)]
     return [
         seed
         for seed in predictions.seeds
@@ -74,31 +66,11 @@ def complete_seeds(part: Part, protocol: str, predictions: Predictions) -> list[
 
 def measure(part: Part, protocol: str, predictions: Predictions, seeds: list[int], alpha: float) -> Measured:
     """The part over `seeds` (at least one); its interval has confidence 1 - alpha."""
-    if part.set:
-        return _counted(part, seeds, 1 - alpha)
     if part.statement.metric == TOP1:
         difference, by_seed = _top1(part, protocol, predictions, seeds, 1 - alpha)
     else:
         difference, by_seed = _scalar(part, protocol, predictions, seeds, 1 - alpha)
     return Measured(part, difference, _p_value(part, difference), _p_against(part, difference), tuple(by_seed))
-
-
-@cache
-def stored_sets() -> dict[str, permutations.Measured]:
-    """What the stored sets of permutations reach, by name."""
-    return {found.name: found for found in permutations.report_table()}
-
-
-def _counted(part: Part, seeds: list[int], confidence: float) -> Measured:
-    """A property of a stored set, which every seed shares: known exactly, with p-values of 0 and 1."""
-    margin, published = part.statement.margin, part.published
-    assert published is not None  # every entry of that table is
-    value = float(getattr(stored_sets()[part.set], part.statement.metric))
-    as_claimed = value >= published if margin is None else abs(value - published) <= margin
-    by_seed = tuple(OfSeed(seed, value) for seed in seeds)
-    return Measured(
-        part, Interval(value, value, value, confidence, len(seeds)), float(not as_claimed), float(as_claimed), by_seed
-    )
 
 
 def _scalar(

@@ -170,14 +170,12 @@ def _columns(part: PartResult) -> list[str]:
     """A part's effect with its interval, what was published, p and verdict."""
     measured, statement = part.measured, part.measured.part.statement
     published = NONE if measured.part.published is None else _number(measured.part.published, statement)
-    p_value = NONE if measured.part.set else _p(measured.p_value)
-    return [_effect(measured.difference, statement, unit=False), published, p_value, _verdict(part.verdict.verdict)]
+    effect = _effect(measured.difference, statement, unit=False)
+    return [effect, published, _p(measured.p_value), _verdict(part.verdict.verdict)]
 
 
 def _seeds(measured: Measured) -> list[str]:
-    """A line a seed, where seeds can differ."""
-    if measured.part.set:
-        return []
+    """Format a line for each seed."""
     return [f"    seed {of.seed}: {_of_seed(of, measured.part.statement)}" for of in measured.by_seed]
 
 
@@ -193,8 +191,6 @@ def _verdict(word: str) -> str:
 
 
 def _deciding_p(result: ClaimResult) -> str:
-    if result.weakest.measured.part.set:
-        return NONE
     return _p(result.weakest.against_adjusted_p if result.verdict.verdict == "fails" else result.adjusted_p)
 
 
@@ -206,15 +202,11 @@ def _share(result: ClaimResult) -> str:
 
 def _effect(difference: Interval, statement: Statement, unit: bool = True) -> str:
     label = f" {statement.label}" if unit and statement.label else ""
-    interval = ""
-    if statement.kind != "permutations":  # whose distances are counted
-        interval = " [" + ", ".join(_number(value, statement) for value in (difference.low, difference.high)) + "]"
-    return _number(difference.estimate, statement) + interval + label
+    low, high = (_number(value, statement) for value in (difference.low, difference.high))
+    return f"{_number(difference.estimate, statement)} [{low}, {high}]{label}"
 
 
 def _number(value: float, statement: Statement) -> str:
-    if statement.kind == "permutations":
-        return f"{value:.2f}"
     return f"{value:+.2f}" if statement.metric in PERCENTAGES else f"{value:+.2g}"
 
 

@@ -5,10 +5,13 @@ or are silent, and the settings common to both. A *study* says which models, eva
 """
 
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
+from pydantic import Field
+
+from pse_repro.config.limits import Count, Positive, Share
 from pse_repro.config.switches import all_switches
-from pse_repro.config.toml import build, builtin, check_name, positive, read_toml, refuse_unknown
+from pse_repro.config.toml import build, builtin, check_name, read_toml, refuse_unknown
 from pse_repro.errors import UsageError
 
 
@@ -36,17 +39,17 @@ class Switches:
 class Settings:
     """What slides and code have in common (Adam with PyTorch's defaults beside the rate; lengths in epochs)."""
 
-    learning_rate: float
-    batch_size: int
-    validation_fraction: float
-    pretrain_max_epochs: int
-    pretrain_clip_norm: float
-    folds: int
-    downstream_max_epochs: int
-    downstream_clip_norm: float
-    stopping_patience: int
-    plateau_factor: float
-    plateau_patience: int
+    learning_rate: Positive
+    batch_size: Count
+    validation_fraction: Share
+    pretrain_max_epochs: Count
+    pretrain_clip_norm: Positive
+    folds: Annotated[int, Field(ge=2)]
+    downstream_max_epochs: Count
+    downstream_clip_norm: Positive
+    stopping_patience: Count
+    plateau_factor: Share
+    plateau_patience: Count
 
 
 @dataclass(frozen=True)
@@ -89,11 +92,6 @@ def _turn(table: dict[str, Any], number: str, where: str) -> None:
 
 def build_protocol(table: dict[str, Any], where: str) -> Protocol:
     """A checked protocol from a table of its keys; `where` begins every error."""
-    protocol: Protocol = build(Protocol, table, where)
+    protocol = build(Protocol, table, where)
     check_name(protocol.name, where)
-    positive(protocol.settings, where)
-    if not 0 < protocol.settings.validation_fraction < 1 or not 0 < protocol.settings.plateau_factor < 1:
-        raise UsageError(f"{where}: validation_fraction and plateau_factor must lie between 0 and 1")
-    if protocol.settings.folds < 2:
-        raise UsageError(f"{where}: folds is {protocol.settings.folds}; expected 2 or more")
     return protocol

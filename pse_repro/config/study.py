@@ -4,8 +4,9 @@ import re
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from pse_repro.config.limits import Count, Positive
 from pse_repro.config.protocol import Protocol
-from pse_repro.config.toml import positive
+from pse_repro.config.toml import build
 from pse_repro.errors import UsageError
 
 
@@ -16,14 +17,13 @@ class Budget:
     `steps` of the optimiser; `images` drawn, counted once however often a step looks at them; `seconds` of training.
     """
 
-    steps: int | None = None
-    images: int | None = None
-    seconds: float | None = None
+    steps: Count | None = None
+    images: Count | None = None
+    seconds: Positive | None = None
 
 
 def check_budget(budget: Budget, where: str) -> None:
-    """UsageError, which begins with `where`, unless exactly one of the three is there and above 0."""
-    positive(budget, f"{where}, budget")
+    """Raise UsageError, which begins with `where`, unless exactly one of the three is there."""
     if sum(amount is not None for amount in vars(budget).values()) != 1:
         raise UsageError(f"{where}: budget is {vars(budget)}; expected one of steps, images and seconds")
 
@@ -36,9 +36,7 @@ def parse_budget(text: str) -> Budget:
     amount, unit = float(match[1].replace("_", "")), {"s": "seconds"}.get(match[2], match[2])
     if unit != "seconds" and not amount.is_integer():
         raise UsageError(f"budget is {text!r}; expected a whole number of {unit}")
-    budget = Budget(**{unit: amount if unit == "seconds" else int(amount)})  # type: ignore[arg-type]
-    positive(budget, "budget")
-    return budget
+    return build(Budget, {unit: amount if unit == "seconds" else int(amount)}, "budget")
 
 
 @dataclass(frozen=True)
@@ -48,8 +46,8 @@ class Model:
     encoder: str
     objective: str
     sigma: float | None = None
-    epochs: int | None = None
-    batch_size: int | None = None
+    epochs: Count | None = None
+    batch_size: Count | None = None
 
     @property
     def name(self) -> str:
@@ -84,9 +82,9 @@ class Recipe:
 class Subset:
     """At most so many images of each split, evenly spaced over the file; None takes all."""
 
-    unlabeled: int | None = None
-    train: int | None = None
-    test: int | None = None
+    unlabeled: Count | None = None
+    train: Count | None = None
+    test: Count | None = None
 
 
 @dataclass(frozen=True)
@@ -102,12 +100,12 @@ class Study:
     name: str
     scale: Literal["full", "reduced"]
     expected: str
-    epochs: int
+    epochs: Count
     models: tuple[Model, ...]
     protocols: tuple[str, ...] = ("as-released",)
     evaluations: tuple[str, ...] = ("finetune", "frozen")
     baselines: tuple[Literal["pixels", "pca", "random"], ...] = ()
-    folds: int = 5
+    folds: Count = 5
     gpu: bool = False  # meant for a GPU: on a CPU only where --device cpu asks for it
     embedded: bool = True  # may take the embedded sample where no other images are given
     subset: Subset = field(default_factory=Subset)

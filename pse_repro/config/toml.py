@@ -2,85 +2,117 @@
 
 import dataclasses
 import difflib
-import math
+import json
 import tomllib
 from collections.abc import Sequence
+from functools import cache
 from importlib.resources import files
 from pathlib import Path
-from types import UnionType
-from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
+from typing import Any, Literal, TypeVar, get_args, get_type_hints
+
+from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 from pse_repro.errors import UsageError
 
+T = TypeVar("T")
 
-def build(cls: Any, table: Any, where: str) -> Any:
-    """The dataclass `cls` from a TOML table: unknown keys, missing keys and wrong values are refused by name."""
-    if not isinstance(table, dict):
-        raise UsageError(f"{where}: found {table!r}; expected a table of keys")
-    refuse_unknown(table, cls, where)
-    hints = get_type_hints(cls)
-    values = {}
-    for item in dataclasses.fields(cls):
-        if item.name in table:
-            values[item.name] = _value(table[item.name], hints[item.name], f"{where}: {item.name}")
-        elif item.default is dataclasses.MISSING and item.default_factory is dataclasses.MISSING:
-            raise UsageError(f"{where}: key {item.name!r} is missing")
-    return cls(**values)
+# The whole table is JSON's before it is checked, since pydantic's strict mode takes lists for tuples and tables for
+# dataclasses only from there.
+_STRICT = ConfigDict(strict=True, extra="forbid", allow_inf_nan=False)
+_EXPECTED = {
+    "dataclass_type": "a table of keys",
+    "dict_type": "a table",
+    "tuple_type": "a list",
+    "string_type": "a text",
+    "bool_type": "true or false",
+    "int_type": "a whole number",
+    "int_from_float": "a whole number",
+    "float_type": "a number",
+    "finite_number": "a finite number",
+    "greater_than": "a finite number above {gt:g}",
+    "greater_than_equal": "{ge} or more",
+    "less_than": "a number below {lt:g}",
+}
 
 
-def refuse_unknown(table: dict[str, Any], cls: Any, where: str) -> None:
-    """UsageError for the first key that is no field of the dataclass."""
-    known = [item.name for item in dataclasses.fields(cls)]
+def build(cls: type[T], table: Any, where: str) -> T:
+    """Return the dataclass `cls` from a table; UsageError for an unknown key, a missing one or a wrong value.
+
+    A field's own limits are those of its annotation, as in `Annotated[int, Field(gt=0)]`.
+    """
+    as_json = json.dumps([table], default=lambda date: [str(date)])  # a date of TOML is nowhere expected: no text
+    try:
+        return _adapter(cls).validate_json(as_json)[0]  # type: ignore[arg-type] # of a class, which is hashable
+    except ValidationError as error:
+        raise UsageError(_refusal(cls, error, where)) from error
+
+
+@cache
+def _adapter(cls: Any) -> TypeAdapter[Any]:
+    """Return the checker of a table in a list, by which the settings reach `cls` and every dataclass within it."""
+    return TypeAdapter(tuple[cls], config=_STRICT)
+
+
+def _refusal(cls: type, found: ValidationError, where: str) -> str:
+    """Format the first error, or an unknown key if there is one: the key that is missing may be misspelt."""
+    errors = found.errors(include_url=False)
+    error = next((each for each in errors if each["type"] == "unexpected_keyword_argument"), errors[0])
+    kind, value, (_, *path) = error["type"], error["input"], error["loc"]
+    above = ": ".join([where, *_names(path[:-1])])
+    if kind == "missing":
+        return f"{above}: key {path[-1]!r} is missing"
+    if kind == "unexpected_keyword_argument":
+        return _unknown(str(path[-1]), _type_at(cls, path[:-1]), above)
+    if kind == "literal_error":
+        words = [str(word) for word in get_args(_type_at(cls, path))]
+        expected = f"one of {', '.join(words)}{hint_at(str(value), words)}"
+    else:
+        expected = _EXPECTED.get(kind, "{msg}").format(msg=error["msg"], **error.get("ctx", {}))
+    place = ": ".join([where, *_names(path)])
+    return f"{place} is {value!r}; expected {expected}" if path else f"{place}: found {value!r}; expected {expected}"
+
+
+def refuse_unknown(table: dict[str, Any], cls: type, where: str) -> None:
+    """Raise UsageError for the first key that is no field of the dataclass."""
+    known = {item.name for item in dataclasses.fields(cls)}
     for key in table:
         if key not in known:
-            raise UsageError(f"{where}: unknown key {key!r}; expected {', '.join(known)}{hint_at(key, known)}")
+            raise UsageError(_unknown(key, cls, where))
 
 
-def _value(value: Any, hint: Any, where: str) -> Any:
-    """`value` as the type `hint` asks for; UsageError with the key's name in `where` if it is not of that type."""
-    origin = get_origin(hint)
-    if origin in (Union, UnionType):  # X | None
-        if value is None:
-            return None
-        return _value(value, next(option for option in get_args(hint) if option is not type(None)), where)
-    if origin is Literal:
-        if value in get_args(hint):
-            return value
-        expected = (
-            "one of " + ", ".join(map(str, get_args(hint))) + hint_at(str(value), [str(a) for a in get_args(hint)])
-        )
-    elif origin is tuple:
-        if isinstance(value, list):
-            return tuple(_value(item, get_args(hint)[0], where) for item in value)
-        expected = "a list"
-    elif dataclasses.is_dataclass(hint):
-        return build(hint, value, where)
-    elif hint is float and type(value) in (int, float):
-        return float(value)
-    elif type(value) is (origin or hint):
-        return value
-    else:
-        expected = {int: "a whole number", float: "a number", str: "a text", bool: "true or false"}.get(hint, "a table")
-    raise UsageError(f"{where} is {value!r}; expected {expected}")
+def _unknown(key: str, cls: type, where: str) -> str:
+    known = [item.name for item in dataclasses.fields(cls)]
+    return f"{where}: unknown key {key!r}; expected {', '.join(known)}{hint_at(key, known)}"
 
 
-def positive(table: Any, where: str, but: tuple[str, ...] = ()) -> None:
-    """UsageError for the first number of a dataclass, but for the fields named, that is not finite and above 0."""
-    for item in dataclasses.fields(table):
-        value = getattr(table, item.name)
-        # what is between, rather than what is not: NaN is refused too
-        if type(value) in (int, float) and item.name not in but and not 0 < value < math.inf:
-            raise UsageError(f"{where}: {item.name} is {value}; expected a finite number above 0")
+def _names(path: Sequence[str | int]) -> list[str]:
+    """Return the keys that lead to a value; a place in a list, from 1, goes with its key: "models 2"."""
+    names: list[str] = []
+    for key in path:
+        if isinstance(key, int):
+            names[-1] += f" {key + 1}"
+        else:
+            names.append(key)
+    return names
+
+
+def _type_at(hint: Any, path: Sequence[str | int]) -> Any:
+    """Return the type of the value at `path` in the dataclass `hint`."""
+    for key in path:
+        hint = get_args(hint)[0] if isinstance(key, int) else get_type_hints(hint)[key]
+        if type(None) in get_args(hint):
+            hint = next(option for option in get_args(hint) if option is not type(None))
+    return hint
 
 
 def hint_at(found: str, known: Sequence[str]) -> str:
-    """What was probably meant, as the end of an error; empty where nothing is close."""
+    """Return the word that was probably meant as the end of an error; empty if nothing is close."""
     meant = closest(found, known)
     return f" (did you mean {meant}?)" if meant else ""
 
 
 def closest(found: str, known: Sequence[str]) -> str:
-    """The known word that was probably meant, whatever its capitals; empty where nothing is close."""
+    """Return the known word that was probably meant, whatever its capitals; empty if nothing is close."""
     by_small = {word.casefold(): word for word in known}
     close = difflib.get_close_matches(found.casefold(), list(by_small), n=1)
     return by_small[close[0]] if close else ""

@@ -3,7 +3,7 @@
 Source: Caron et al., *Deep Clustering for Unsupervised Learning of Visual Features* (arXiv 1807.05520), section 3.
 Every epoch begins with a clustering: a forward pass over all training and validation images in evaluation mode, about
 a third of what an epoch of training costs, or more where a budget of steps makes epochs shorter than a pass; then PCA,
-whitening, unit length and 20 iterations of k-means, which take seconds. Neither counts as a step.
+whitening, unit length and at most 20 iterations of k-means, which take seconds on the CPU. Neither counts as a step.
 Scaled from 224 x 224: 100 clusters, ten for each class as in the paper (10,000 for 1,000), and a quarter of the
 latent's components (there 256 of 4,096); fewer of both where there are not ten images to each. Images keep their
 colours, as for all other objectives, where the paper takes Sobel filters; the optimizer is the study's.
@@ -20,7 +20,7 @@ from pse_repro.data.augment.steps import Flip, ResizedCrop, Steps
 from pse_repro.data.batches import Images, batches
 from pse_repro.models import ENCODERS, Headed, build_encoder
 from pse_repro.objectives.base import Batch, Objective, Setup
-from pse_repro.objectives.shared.kmeans import Whitening, kmeans, nearest
+from pse_repro.objectives.shared.kmeans import cluster
 from pse_repro.objectives.shared.labelled import classification
 
 PASS_BATCH = 256  # images at once of the pass for the features
@@ -87,11 +87,8 @@ class DeepCluster(Objective):
         network.eval()
         latents, validation_latents = (features(network, images) for images in (train, validation))
         network.train()
-        with torch.autocast(train.device.type, enabled=False):
-            whitening = Whitening.of(latents, self.components)
-            points = whitening(latents)
-            centroids = kmeans(points, self.clusters)
-            labels, validation_labels = (nearest(x, centroids) for x in (points, whitening(validation_latents)))
+        seed = int(torch.randint(2**32, ()))
+        labels, validation_labels = cluster(latents, validation_latents, self.components, self.clusters, seed)
         self.clustering = Clustering(train, labels, validation_labels, EvenSampler.of(labels.cpu()))
         self._restart_classifier(network, optimizer)
 

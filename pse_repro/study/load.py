@@ -5,7 +5,7 @@ from typing import Any
 
 from pse_repro.config.protocol import Protocol, load_protocol
 from pse_repro.config.study import Study, Subset, check_budget
-from pse_repro.config.toml import build, check_name, hint_at, positive, read_toml
+from pse_repro.config.toml import build, check_name, hint_at, read_toml
 from pse_repro.errors import UsageError
 from pse_repro.evaluation.registry import EVALUATIONS
 from pse_repro.expected import names as expected_tables
@@ -54,14 +54,12 @@ def study_protocols(study: Study) -> list[Protocol]:
 
 def build_study(table: dict[str, Any], where: str) -> Study:
     """A checked study from a table of its keys; `where` begins every error."""
-    study: Study = build(Study, table, where)
+    study = build(Study, table, where)
     check_name(study.name, where)
     _check_models(study, where)
     if study.expected not in expected_tables():
         known = expected_tables()
         raise UsageError(f"{where}: expected is {study.expected!r}; expected one of {', '.join(known)}")
-    positive(study, where)
-    positive(study.subset, f"{where}, subset")
     for evaluation in study.evaluations:
         _check_evaluation("evaluations", evaluation, f"{where}: ")
     if study.budget:
@@ -102,4 +100,3 @@ def _check_models(study: Study, where: str) -> None:
             OBJECTIVES[model.objective].kind.check(model.sigma)
         except ValueError as error:
             raise UsageError(f"{where}, model {model.name}: {error}") from error
-        positive(model, f"{where}, model {model.name}", but=("sigma",))

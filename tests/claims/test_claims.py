@@ -55,6 +55,27 @@ def judged(directory: Path, models: tuple[Model, ...] = PAIR, seeds: int = 3, **
 # --- the data
 
 
+@pytest.mark.parametrize(
+    ("old", "new", "expected"),
+    [
+        ('kind = "gain"', 'kin = "gain"', "gain-larger-frozen: statements 1: unknown key 'kin'; expected kind, why"),
+        ('kind = "gain"', 'kind = "gian"', "statements 1: kind is 'gian'; expected one of difference, gain"),
+        ('short = "gain larger', 'shot = "gain larger', "claims.toml, gain-larger-frozen: unknown key 'shot'"),
+        ("margin = 1.5", 'margin = "1.5"', "statements 1: margin is '1.5'; expected a number"),
+    ],
+)
+def test_a_typing_mistake_is_refused_by_its_key(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, old: str, new: str, expected: str
+) -> None:
+    text = (definitions.FOLDER / "claims.toml").read_text(encoding="utf-8")
+    assert old in text
+    (tmp_path / "claims.toml").write_text(text.replace(old, new, 1), encoding="utf-8")
+    monkeypatch.setattr(definitions, "FOLDER", tmp_path)
+    with pytest.raises(UsageError) as caught:
+        load_claims()
+    assert expected in str(caught.value)
+
+
 def slides() -> dict[tuple[str, str, str], float]:
     frame = load_expected("slides").frame
     top1 = frame[frame["metric"] == "top1"].to_dict("records")

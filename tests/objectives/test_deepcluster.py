@@ -11,7 +11,7 @@ from pse_repro.data.batches import Images
 from pse_repro.models import ENCODERS, Headed
 from pse_repro.objectives import Batch
 from pse_repro.objectives.deepcluster import DeepCluster, EvenSampler, features
-from pse_repro.objectives.shared.kmeans import Whitening, nearest
+from pse_repro.objectives.shared.kmeans import cluster
 from pse_repro.seeding import seeded
 from tests.support.few_steps import assert_reaches_all
 from tests.support.tiny import CPU, dataset, setup
@@ -65,16 +65,17 @@ def test_clusters_are_drawn_evenly_and_images_within_them() -> None:
 
 
 @pytest.mark.usefixtures("tiny_models")
-def test_labels_are_the_nearest_centroids_of_the_encoder_as_it_was(monkeypatch: pytest.MonkeyPatch) -> None:
-    centroids = noise(5, 4)
-    monkeypatch.setattr("pse_repro.objectives.deepcluster.kmeans", lambda *_: centroids)
-    objective, network, _ = begun()
-    assert objective.clustering is not None
+def test_labels_are_the_clusters_of_the_encoders_features_as_it_was() -> None:
+    objective, network, optimizer = begun()
     with torch.no_grad():
         latents = [network.eval().encoder(images[torch.arange(len(images))]) for images in (TRAIN, VALIDATION)]
-    whitening = Whitening.of(latents[0], objective.components)
-    for labels, of in zip((objective.clustering.labels, objective.clustering.validation_labels), latents, strict=True):
-        assert torch.equal(labels, nearest(whitening(of), centroids))
+    with seeded("clusters"):
+        objective.begin_epoch(network, optimizer, TRAIN, VALIDATION)
+    with seeded("clusters"):
+        expected = cluster(latents[0], latents[1], 4, 5, int(torch.randint(2**32, ())))
+    assert objective.clustering is not None
+    assert torch.equal(objective.clustering.labels, expected[0])
+    assert torch.equal(objective.clustering.validation_labels, expected[1])
     assert (objective.clusters, objective.components) == (5, 4)
 
 

@@ -57,7 +57,11 @@ def test_lines_say_what_how_far_how_fast_and_how_long(
 def test_lines_of_a_study_come_every_ten_seconds_and_say_how_far_it_is(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], clock: list[float]
 ) -> None:
-    with Progress() as shown, shown.study(RunFiles(tmp_path).statuses, lambda: STUDY), shown.stage("pre-train", 100) as stage:
+    with (
+        Progress() as shown,
+        shown.study(RunFiles(tmp_path).statuses, lambda: STUDY),
+        shown.stage("pre-train", 100) as stage,
+    ):
         for second in range(1, 22):
             clock.append(1000.0 + second)
             stage.advance(1)

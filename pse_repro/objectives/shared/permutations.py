@@ -57,16 +57,6 @@ WANTED = {
 }
 
 
-@dataclass(frozen=True)
-class Measured:
-    """A stored set's row of the same table: mean and minimum over all pairs."""
-
-    name: str
-    count: int
-    mean: float
-    minimum: int
-
-
 def greedy(length: int, count: int, minimum: int, mean: float | None, rng: Random) -> np.ndarray:
     """`count` permutations (M, L), one after another, each at least `minimum` from those before; ties by lot.
 
@@ -141,12 +131,6 @@ def as_text(sets: dict[str, np.ndarray]) -> str:
     """The stored file's text: a line for each permutation, as nine digits."""
     lines = [f"{name},{''.join(map(str, row))}" for name, permutations in sets.items() for row in permutations.tolist()]
     return "\n".join(["set,permutation", *lines]) + "\n"
-
-
-def report_table() -> list[Measured]:
-    """What the stored sets reach, for comparison with `WANTED`."""
-    distances = {name: hamming_distances(permutations) for name, permutations in stored_sets().items()}
-    return [Measured(name, WANTED[name].count, float(d.mean()), int(d.min())) for name, d in distances.items()]
 
 
 def write() -> None:
