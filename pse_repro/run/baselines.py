@@ -27,7 +27,7 @@ def baseline_rows(
     RUN/baselines/NAME-ORDER-FOLDS/fold-K.npz: probabilities (N, 10) on the test set, labels, the C that was chosen.
     """
     settings, order = protocol.settings, protocol.switches.fold_order
-    labels = np.asarray(data.test.labels, np.int64) - 1
+    labels = data.test.targets
     paths = _paths(name, protocol, count, run_directory)
     is_there = baseline_is_there(name, protocol, count, run_directory)
     baseline = None if is_there else Baseline(name, data, settings.folds, order)
@@ -38,7 +38,7 @@ def baseline_rows(
             with progress.stage(f"baseline {name} fold {number}/{count}", len(data.train)) as stage:
                 result = baseline.fold(number)
                 stage.advance(len(data.train))
-            arrays = {"probabilities": result.probabilities_NK, "labels": np.asarray(data.test.labels)}
+            arrays = {"probabilities": result.probabilities_NK, "labels": data.test.stored_labels}
             store.write_npz(path, **arrays, strength=np.array(result.strength))
         found.append(store.read_npz(path))
     probabilities = [arrays["probabilities"] for arrays in found]

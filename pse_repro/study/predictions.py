@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
+from pse_repro.data.stl10 import CLASSES
 from pse_repro.errors import NotFitError
 from pse_repro.evaluation.registry import PRETRAIN, has_folds
 from pse_repro.evaluation.scores import ensemble, hits
@@ -19,8 +20,6 @@ from pse_repro.study.address import evaluation_folder, model_folder
 from pse_repro.study.cells import Cell, expand
 from pse_repro.study.record import Record
 from pse_repro.study.store import stored_seeds
-
-CLASSES = 10
 
 
 @dataclass(frozen=True)
