@@ -50,7 +50,7 @@ def resnet_encoder() -> nn.Module:
     return trunk  # type: ignore[no-any-return]
 
 
-class Halving(nn.Conv2d):
+class Downsample(nn.Conv2d):
     """Learned 2 x 2 down-sampling of stride 2; an odd side, of a tile's map, gets one more row or column of zeros."""
 
     def __init__(self, channels: int, width: int) -> None:
@@ -81,7 +81,7 @@ def residual_encoder() -> nn.Module:
     layers: list[nn.Module] = []
     channels = 3
     for width in WIDTHS:
-        layers += [Halving(channels, width), ResidualBlock(width)]
+        layers += [Downsample(channels, width), ResidualBlock(width)]
         channels = width
     return nn.Sequential(*layers, nn.AdaptiveAvgPool2d(3), nn.Flatten(), nn.Linear(channels * 3 * 3, 256))
 
@@ -169,7 +169,7 @@ def encoder_of(network: nn.Module) -> nn.Module:
     return encoder
 
 
-class Headed(nn.Module):
+class EncoderWithHead(nn.Module):
     """An encoder and the head that a pretext task puts on its latents (N, D), thrown away afterwards."""
 
     def __init__(self, encoder: nn.Module, head: nn.Module) -> None:

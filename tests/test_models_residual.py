@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from pse_repro.models import Halving, ResidualBlock, pixelshuffle_decoder, residual_encoder, upsampling
+from pse_repro.models import Downsample, ResidualBlock, pixelshuffle_decoder, residual_encoder, upsampling
 from pse_repro.seeding import seeded
 
 
@@ -33,7 +33,7 @@ def test_the_networks_have_the_stated_parameters() -> None:
 @pytest.mark.parametrize("side", [5, 6])
 def test_halving_sees_every_pixel(side: int) -> None:
     maps = noise(1, 2, side, side).requires_grad_()
-    found = Halving(2, 4)(maps)
+    found = Downsample(2, 4)(maps)
     assert found.shape == (1, 4, 3, 3)
     (gradient,) = torch.autograd.grad(found.square().sum(), maps)
     assert gradient.all()

@@ -24,6 +24,7 @@ CLASS_NAMES = ("airplane", "bird", "car", "cat", "deer", "dog", "horse", "monkey
 SIDE = 96
 IMAGE_BYTES = 3 * SIDE * SIDE
 SPLITS = ("unlabeled", "train", "test")
+OFFICIAL_IMAGES = {"unlabeled": 100_000, "train": 5_000, "test": 8_000}
 OFFICIAL_MD5 = {
     "train_X.bin": "918c2871b30a85fa023e0c44e0bee87f",
     "train_y.bin": "5a34089d4802c674881badbb80307741",
@@ -42,6 +43,18 @@ class Split:
 
     def __len__(self) -> int:
         return len(self.stored_NCWH)
+
+    @property
+    def stored_labels(self) -> np.ndarray:
+        """The labels 1..10; ValueError if the split is unlabelled."""
+        if self.labels is None:
+            raise ValueError(f"these {len(self):,} images have no labels; expected a labelled split")
+        return self.labels
+
+    @property
+    def targets(self) -> np.ndarray:
+        """The classes 0..9 in int64: the labels less one; ValueError if the split is unlabelled."""
+        return self.stored_labels.astype(np.int64) - 1
 
     def evenly(self, count: int | None) -> "Split":
         """At most `count` images, evenly spaced over the file, so that one sorted by class keeps its balance."""

@@ -14,6 +14,7 @@ import torch
 
 from pse_repro import __version__
 from pse_repro.data.sample.embedded import SAMPLE_COUNTS, SAMPLE_VERSION
+from pse_repro.data.stl10 import OFFICIAL_IMAGES
 from pse_repro.doctor.images import Images, read_images
 from pse_repro.doctor.needs import STUDIES
 from pse_repro.evaluation.cost import Costs
@@ -23,7 +24,7 @@ from pse_repro.machine.nvidia import Nvidia, read_nvidia
 from pse_repro.machine.provenance import git_state
 from pse_repro.machine.system import Cpu, Folder, Memory, read_container, read_cpu, read_folder, read_memory
 from pse_repro.machine.volumes import lost_with_container
-from pse_repro.study.estimate import STL10_IMAGES, estimate_seconds, measure
+from pse_repro.study.estimate import estimate_seconds, measure
 from pse_repro.study.load import load_study, study_protocols
 from pse_repro.study.store import RUNS
 
@@ -151,7 +152,7 @@ def read_speed(images: Images, precision: str) -> Speed:
         costs = measure(("cnn", "resnet"), machine)
     except RuntimeError as error:  # a GPU without kernels, or without memory
         return Speed(machine.device.type, precision, error=str(error).partition("\n")[0])
-    known = images.counts if images.kind in ("stl10", "other") else STL10_IMAGES
+    known = images.counts if images.kind in ("stl10", "other") else OFFICIAL_IMAGES
     seconds = {study: _seconds(study, machine, costs, known) for study in STUDIES}
     return Speed(machine.device.type, precision, seconds)
 

@@ -6,8 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from pse_repro.data.fetch.get import KEPT, PART
-from pse_repro.data.inspect.verify import OFFICIAL_IMAGES
-from pse_repro.data.stl10 import IMAGE_BYTES, OFFICIAL_MD5, find_binaries
+from pse_repro.data.stl10 import IMAGE_BYTES, OFFICIAL_IMAGES, OFFICIAL_MD5, find_binaries
 
 
 @dataclass(frozen=True)

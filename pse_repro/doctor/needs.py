@@ -6,8 +6,7 @@ from pathlib import Path
 import torch
 
 from pse_repro.data.fetch.archive import STL10
-from pse_repro.data.inspect.verify import OFFICIAL_IMAGES
-from pse_repro.data.stl10 import IMAGE_BYTES, SIDE
+from pse_repro.data.stl10 import IMAGE_BYTES, OFFICIAL_IMAGES, SIDE
 from pse_repro.models import build_autoencoder
 from pse_repro.study.address import SHOWN_IMAGES, CellFiles
 from pse_repro.study.cells import expand

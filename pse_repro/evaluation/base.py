@@ -13,7 +13,7 @@ from pse_repro.data.folds import as_text
 from pse_repro.data.stl10 import Dataset
 from pse_repro.evaluation.cost import Work
 from pse_repro.machine.device import Machine
-from pse_repro.training.classifier import Fitted
+from pse_repro.training.classifier import FitResult
 
 AfterEpoch = Callable[[int, int, float], None]  # called with the fold's number, the epoch and its loss
 
@@ -37,7 +37,7 @@ class FoldResult:
     """
 
     probabilities_NK: np.ndarray
-    fitted: Fitted
+    fitted: FitResult
     seconds: float
 
 
@@ -54,11 +54,10 @@ class FoldEvaluation(ABC):
     max_epochs = 1
 
     def __init__(self, setup: Setup) -> None:
-        assert setup.data.test.labels is not None  # a labelled split
         self.name, self.encoder_name = setup.name, setup.encoder
         self.protocol, self.data, self.machine = setup.protocol, setup.data, setup.machine
         self.size = setup.protocol.settings.batch_size
-        self.test_order = as_text(setup.data.test.labels)
+        self.test_order = as_text(setup.data.test.stored_labels)
         self.images_per_epoch = len(setup.data.train)
 
     @abstractmethod

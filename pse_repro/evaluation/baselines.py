@@ -22,10 +22,9 @@ class Baseline:
     """One of BASELINES on a data set, fold by fold."""
 
     def __init__(self, name: str, data: Dataset, count: int, fold_order: str) -> None:
-        assert data.train.labels is not None
         self.name, self.data = name, data
-        self.labels = np.asarray(data.train.labels, np.int64) - 1
-        self.folds = folds(data.train.labels, count, fold_order)
+        self.labels = data.train.targets
+        self.folds = folds(data.train.stored_labels, count, fold_order)
         self.test_NP = _pixels(data.test.stored_NCWH)
 
     def fold(self, number: int) -> Probe:

@@ -1,7 +1,7 @@
 """The study's two evaluations of an encoder, over the folds: `finetune` and `frozen`.
 
 Source: slides "Downstream", tables "Fine-Tuning" and "Freeze Encoders"; switches 7 to 12.
-Shapes: N images, D latent values, labels 0..9 (the files' 1..10 less one).
+Shapes: N images, D latent values, labels 0..9.
 """
 
 import time
@@ -18,15 +18,15 @@ from pse_repro.data.batches import Images, batches
 from pse_repro.data.folds import folds
 from pse_repro.evaluation.base import AfterEpoch, FoldEvaluation, FoldResult, Setup
 from pse_repro.evaluation.cost import WHOLE_PASS, Work
-from pse_repro.evaluation.encoders import held_still, per_image_normalisation
+from pse_repro.evaluation.encoders import assert_unchanged, per_image_normalisation
 from pse_repro.evaluation.fold_statistics import FoldStatistics
 from pse_repro.models import ENCODERS, build_classifier
 from pse_repro.seeding import generator, seeded
-from pse_repro.training.classifier import Fitted, fit, predict
+from pse_repro.training.classifier import FitResult, fit, predict
 from pse_repro.training.folds_jointly import NoEncoder, Task, fit_together
 
 TYPICAL_EPOCHS = 160  # of a fold's classifier: the released logs' best epochs are near 110, and 50 more follow
-Tested = tuple[int, Tensor, Fitted]  # a fold's number, its probabilities on the test set, how it was trained
+Tested = tuple[int, Tensor, FitResult]  # a fold's number, its probabilities on the test set, how it was trained
 
 
 class Batches:
@@ -68,12 +68,11 @@ class Downstream(FoldEvaluation):
 
     def __init__(self, setup: Setup, frozen: bool) -> None:
         super().__init__(setup)
-        assert self.data.train.labels is not None  # a labelled split
         self.frozen = frozen
         settings, switches = self.protocol.settings, self.protocol.switches
         self.max_epochs = settings.downstream_max_epochs  # early stopping may end it before
-        self.folds = folds(self.data.train.labels, settings.folds, switches.fold_order)
-        self.train_labels = torch.from_numpy(self.data.train.labels).long().to(self.machine.device) - 1
+        self.folds = folds(self.data.train.stored_labels, settings.folds, switches.fold_order)
+        self.train_labels = torch.from_numpy(self.data.train.targets).to(self.machine.device)
         self.test_images = Images(self.data.test, self.machine.device)
 
     @classmethod
@@ -112,7 +111,7 @@ class Downstream(FoldEvaluation):
         # One draw of the augmentation, without its crop, for a fold's training images; none for validation (switch 8).
         augment = downstream_augmentation(self.protocol.switches.downstream_augmentation, crop=False)
         tasks = []
-        with held_still(self.name, encoder):
+        with assert_unchanged(self.name, encoder):
             test_ND = self.features(encoder, self.test_images)
             for number in numbers:
                 name = self._fold_name(number)
@@ -130,7 +129,7 @@ class Downstream(FoldEvaluation):
     def _statistics_only(self, numbers: Sequence[int], encoder: nn.Module, after_epoch: AfterEpoch) -> Iterator[Tested]:
         tasks = [self._image_task(number, after_epoch) for number in numbers]
         statistics = FoldStatistics(encoder, len(tasks))
-        with held_still(self.name, encoder) as check:
+        with assert_unchanged(self.name, encoder) as check:
             for trained in fit_together(tasks, statistics, self.protocol, self.machine):
                 check()
                 drifted = statistics.encoder_with(trained.statistics_S)

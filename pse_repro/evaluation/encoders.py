@@ -21,7 +21,7 @@ def fingerprint(encoder: nn.Module, buffers: bool = True) -> str:
 
 
 @contextmanager
-def held_still(name: str, encoder: nn.Module, buffers: bool = True) -> Iterator[Callable[[], None]]:
+def assert_unchanged(name: str, encoder: nn.Module, buffers: bool = True) -> Iterator[Callable[[], None]]:
     """CellError if the encoder's weights (and buffers, where asked) are not the same after the block as before it.
 
     The block can ask in between, by calling what it is given.
@@ -44,7 +44,7 @@ def batch_norms(encoder: nn.Module) -> list[nn.BatchNorm2d]:
 
 
 @contextmanager
-def normalised_by(
+def override_batchnorm(
     encoder: nn.Module, forward_of: Callable[[nn.BatchNorm2d], Callable[[Tensor], Tensor]]
 ) -> Iterator[None]:
     """Inside the block each BatchNorm layer does what `forward_of` makes of it, asked in the layers' order."""
@@ -63,7 +63,7 @@ def per_image_normalisation(encoder: nn.Module) -> AbstractContextManager[None]:
 
     The same as the released code's way (one image at a time, BatchNorm in training mode; switch 8) for whole batches.
     """
-    return normalised_by(encoder, _instance_norm)
+    return override_batchnorm(encoder, _instance_norm)
 
 
 def _instance_norm(layer: nn.BatchNorm2d) -> Callable[[Tensor], Tensor]:

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from pse_repro.evaluation.encoders import batch_norms, normalised_by
+from pse_repro.evaluation.encoders import batch_norms, override_batchnorm
 
 
 class FoldStatistics:
@@ -45,7 +45,7 @@ class FoldStatistics:
         def forward_of(layer: nn.BatchNorm2d) -> Callable[[Tensor], Tensor]:
             return _each_by_its_own(layer, next(of_layers), sizes)
 
-        with normalised_by(self.encoder, forward_of):
+        with override_batchnorm(self.encoder, forward_of):
             return self.encoder(_joined(inputs)).split(sizes)  # type: ignore[no-any-return]
 
     def encoder_with(self, statistics_S: Tensor) -> nn.Module:

@@ -7,7 +7,8 @@ Shapes: N images, T training images, D features, K = 10 classes; labels are 0..9
 
 import numpy as np
 
-CLASSES = 10
+from pse_repro.data.stl10 import CLASSES
+
 BATCH = 1024  # test images at a time: similarities to 5,000 training images take 20 MB
 
 

@@ -12,9 +12,9 @@ import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
 
+from pse_repro.data.stl10 import CLASSES
 from pse_repro.evaluation.scores import cross_entropies
 
-CLASSES = 10
 STRENGTHS = (1e-5, 1e-4, 1e-3, 1e-2, 1e-1, 1.0)  # C of LogisticRegression on standardised features: the inverse penalty
 ITERATIONS = 200
 

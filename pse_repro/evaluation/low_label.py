@@ -31,7 +31,7 @@ from pse_repro.evaluation.base import AfterEpoch, FoldEvaluation, FoldResult, Se
 from pse_repro.evaluation.cost import WHOLE_PASS, Work
 from pse_repro.models import ENCODERS
 from pse_repro.seeding import generator, seeded
-from pse_repro.training.classifier import Fitted, predict, train_epoch
+from pse_repro.training.classifier import FitResult, predict, train_epoch
 
 EPOCHS = 100  # what is called an epoch here, whatever the number of labels, is
 EPOCH_STEPS = 10
@@ -48,8 +48,7 @@ class LowLabel(FoldEvaluation):
 
     def __init__(self, setup: Setup, fraction: float) -> None:
         super().__init__(setup)
-        assert self.data.train.labels is not None  # a labelled split
-        self.fraction, self.labels = fraction, self.data.train.labels
+        self.fraction, self.labels = fraction, self.data.train.stored_labels
         self.max_epochs = min(EPOCHS, self.protocol.settings.downstream_max_epochs)
         self.images_per_epoch = EPOCH_STEPS * min(self.size, len(self.subset(1)))
         self.note = _too_few(len(self.labels), fraction)
@@ -76,7 +75,7 @@ class LowLabel(FoldEvaluation):
             model = nn.Sequential(new_encoder(), classifier)
             losses = self._train(number, model, after_epoch)
             probabilities_NK = self._predict(model).numpy()
-            yield number, FoldResult(probabilities_NK, Fitted(len(losses) - 1, losses, []), time.monotonic() - since)
+            yield number, FoldResult(probabilities_NK, FitResult(len(losses) - 1, losses, []), time.monotonic() - since)
 
     def _train(self, number: int, model: nn.Module, after_epoch: AfterEpoch) -> list[float]:
         """Train the model to the end; its mean training loss in each epoch."""
@@ -101,7 +100,7 @@ class LowLabel(FoldEvaluation):
         """Augmented images and labels, pass after pass over the subset, each shuffled anew; without partial batches."""
         subset, device = self.subset(number), self.machine.device
         images = Images(self.data.train, device, subset)
-        labels = torch.from_numpy(self.labels[subset]).long().to(device) - 1
+        labels = torch.from_numpy(self.data.train.targets[subset]).to(device)
         augment = downstream_augmentation(self.protocol.switches.downstream_augmentation)
         size, shuffle = min(self.size, len(subset)), generator(self._names(number), "shuffle")
         while True:

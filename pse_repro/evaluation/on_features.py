@@ -1,7 +1,7 @@
 """Evaluations on the features of an encoder that is never changed: `linear` and `knn`.
 
 Features are the latents of the images as they are, without augmentation, by the encoder in evaluation mode.
-Shapes: N images, D latent values, K = 10 classes; labels 0..9 (the files' 1..10 less one).
+Shapes: N images, D latent values, K = 10 classes; labels 0..9.
 """
 
 import time
@@ -16,11 +16,11 @@ from pse_repro.data.batches import Images, batches
 from pse_repro.data.folds import folds
 from pse_repro.data.stl10 import Split
 from pse_repro.evaluation.base import AfterEpoch, FoldEvaluation, FoldResult, Setup
-from pse_repro.evaluation.encoders import held_still
+from pse_repro.evaluation.encoders import assert_unchanged
 from pse_repro.evaluation.knn import nearest_neighbours
 from pse_repro.evaluation.linear import linear_probe
 from pse_repro.machine.device import Machine
-from pse_repro.training.classifier import Fitted
+from pse_repro.training.classifier import FitResult
 
 FEATURE_BATCH = 128
 
@@ -30,18 +30,18 @@ class OnFeatures(FoldEvaluation):
 
     def __init__(self, setup: Setup, classifier: Literal["linear", "knn"]) -> None:
         super().__init__(setup)
-        assert self.data.train.labels is not None  # a labelled split
         self.classifier = classifier
         self.loss = "validation_loss" if classifier == "linear" else ""
-        self.labels = np.asarray(self.data.train.labels, np.int64) - 1
-        self.folds = folds(self.data.train.labels, self.protocol.settings.folds, self.protocol.switches.fold_order)
+        self.labels = self.data.train.targets
+        settings, switches = self.protocol.settings, self.protocol.switches
+        self.folds = folds(self.data.train.stored_labels, settings.folds, switches.fold_order)
 
     def run(
         self, numbers: Sequence[int], new_encoder: Callable[[], nn.Module], after_epoch: AfterEpoch
     ) -> Iterator[tuple[int, FoldResult]]:
         """Each of the folds `numbers`; the seconds for the features are shared between them."""
         since, encoder = time.monotonic(), new_encoder()
-        with held_still(self.name, encoder):
+        with assert_unchanged(self.name, encoder):
             train_ND, test_ND = (features(encoder, split, self.machine) for split in (self.data.train, self.data.test))
         shared = (time.monotonic() - since) / len(numbers)
         for number in numbers:
@@ -54,7 +54,7 @@ class OnFeatures(FoldEvaluation):
                 probe = linear_probe(*fit, train_ND[validation], self.labels[validation], test_ND)
                 probabilities_NK, losses = probe.probabilities_NK, [probe.validation_loss]
             after_epoch(number, 0, losses[0] if losses else float("nan"))
-            fitted = Fitted(best_epoch=0, train_losses=[], validation_losses=losses)
+            fitted = FitResult(best_epoch=0, train_losses=[], validation_losses=losses)
             yield number, FoldResult(probabilities_NK, fitted, shared + time.monotonic() - since)
 
 

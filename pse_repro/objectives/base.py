@@ -5,7 +5,7 @@ Shapes: N images of a batch, (N, 3, 96, 96) in [0, 1], channels last; D latent v
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Generic, Literal, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -13,6 +13,8 @@ from torch import Tensor, nn
 from pse_repro.config.protocol import Switches
 from pse_repro.data.batches import Images
 from pse_repro.data.stl10 import Dataset
+
+Network = TypeVar("Network", bound=nn.Module)
 
 
 @dataclass(frozen=True)
@@ -47,7 +49,7 @@ class Batch:
     progress: float
 
 
-class Objective(ABC):
+class Objective(ABC, Generic[Network]):
     """A pre-training: its networks and its loss. PyTorch's global generators are seeded whenever one is called."""
 
     trains: ClassVar[bool] = True  # False where the encoder stays as it was initialised
@@ -64,21 +66,21 @@ class Objective(ABC):
             raise ValueError(f"sigma is {sigma:g}, but {cls.__name__.lower()} has none; leave it out")
 
     @abstractmethod
-    def network(self) -> nn.Module:
+    def network(self) -> Network:
         """Freshly initialised: attribute `encoder` is a module (N, 3, 96, 96) -> (N, D); what else is trained with it
         (heads, decoders, discriminators) or must outlive an interruption (memory banks) is a module or buffer beside.
         """
 
     @abstractmethod
-    def loss(self, network: nn.Module, batch: Batch) -> Tensor:
+    def loss(self, network: Network, batch: Batch) -> Tensor:
         """A scalar in float32, to be minimised over all parameters of the network; called under autocast."""
 
-    def measures(self, network: nn.Module, batch: Batch) -> dict[str, Tensor]:
+    def measures(self, network: Network, batch: Batch) -> dict[str, Tensor]:
         """Scalars of a validation batch for the curves: "loss", and what else tells how it goes; without gradients."""
         return {"loss": self.loss(network, batch)}
 
-    def begin_epoch(  # noqa: B027  (most have nothing to do)
-        self, network: nn.Module, optimizer: torch.optim.Optimizer, train: Images, validation: Images
+    def begin_epoch(
+        self, network: Network, optimizer: torch.optim.Optimizer, train: Images, validation: Images
     ) -> None:
         """Before each epoch's training, for what must look at all images: clusterings. The network is in train mode."""
 
@@ -87,18 +89,18 @@ class Objective(ABC):
 class Variant:
     """A row of OBJECTIVES: a kind of objective, and the options that set it apart from others of its kind."""
 
-    kind: type[Objective]
+    kind: type[Objective[Any]]
     options: dict[str, Any]
 
     @classmethod
-    def of(cls, kind: type[Objective], **options: Any) -> "Variant":
+    def of(cls, kind: type[Objective[Any]], **options: Any) -> "Variant":
         return cls(kind, options)
 
     @property
     def trains(self) -> bool:
         return self.kind.trains
 
-    def build(self, setup: Setup) -> Objective:
+    def build(self, setup: Setup) -> Objective[Any]:
         """ValueError where the kind cannot be built with the setup's sigma and switches."""
         self.kind.check(setup.sigma, setup.switches)
         return self.kind(setup, **self.options)

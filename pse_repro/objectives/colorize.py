@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from pse_repro.data.batches import Images
 from pse_repro.data.stl10 import Split
-from pse_repro.models import ENCODERS, Headed, build_encoder
+from pse_repro.models import ENCODERS, EncoderWithHead, build_encoder
 from pse_repro.objectives.base import Batch, Objective, Setup
 from pse_repro.objectives.shared.colour_bins import (
     Bins,
@@ -40,7 +40,7 @@ class LightnessEncoder(nn.Module):
         return latent_ND
 
 
-class Colorize(Objective):
+class Colorize(Objective[EncoderWithHead]):
     """Cross-entropy of each pixel's ab bin, soft targets, rebalanced by the bins' shares in the unlabelled images."""
 
     def __init__(self, setup: Setup) -> None:
@@ -49,14 +49,14 @@ class Colorize(Objective):
         shares_Q = colour_shares(setup.data.unlabeled.evenly(COUNTED_IMAGES), self.bins)
         self.weights_Q = rebalancing(shares_Q, self.bins)
 
-    def network(self) -> Headed:
+    def network(self) -> EncoderWithHead:
         encoder = LightnessEncoder(build_encoder(self.setup.encoder))
-        return Headed(encoder, map_decoder(ENCODERS[self.setup.encoder].latent_size, len(self.bins)))
+        return EncoderWithHead(encoder, map_decoder(ENCODERS[self.setup.encoder].latent_size, len(self.bins)))
 
-    def loss(self, network: nn.Module, batch: Batch) -> Tensor:
+    def loss(self, network: EncoderWithHead, batch: Batch) -> Tensor:
         return self.measures(network, batch)["loss"]
 
-    def measures(self, network: nn.Module, batch: Batch) -> dict[str, Tensor]:
+    def measures(self, network: EncoderWithHead, batch: Batch) -> dict[str, Tensor]:
         targets = self.bins.soft_targets(reduced(rgb_to_lab(batch.images)[:, 1:]))
         logits_NQHW = network(batch.images)
         return {

@@ -18,7 +18,7 @@ from torch.nn.functional import cross_entropy
 
 from pse_repro.data.augment.steps import Flip, ResizedCrop, Steps
 from pse_repro.data.batches import Images, batches
-from pse_repro.models import ENCODERS, Headed, build_encoder
+from pse_repro.models import ENCODERS, EncoderWithHead, build_encoder
 from pse_repro.objectives.base import Batch, Objective, Setup
 from pse_repro.objectives.shared.kmeans import cluster
 from pse_repro.objectives.shared.labelled import classification
@@ -57,7 +57,7 @@ class Clustering:
     sampler: EvenSampler
 
 
-class DeepCluster(Objective):
+class DeepCluster(Objective[EncoderWithHead]):
     """Cross-entropy of the image's cluster; the last epoch is kept, as clusters differ from one to the next.
 
     Validation images get the cluster of the nearest centroid.
@@ -72,16 +72,16 @@ class DeepCluster(Objective):
         self.augment = Steps(ResizedCrop((0.08, 1.0), (3 / 4, 4 / 3)), Flip())
         self.clustering: Clustering | None = None
 
-    def network(self) -> Headed:
+    def network(self) -> EncoderWithHead:
         head = nn.Sequential(nn.ReLU(), self._classifier())
-        return Headed(build_encoder(self.setup.encoder), head)
+        return EncoderWithHead(build_encoder(self.setup.encoder), head)
 
     def _classifier(self) -> nn.Linear:
         return nn.Linear(ENCODERS[self.setup.encoder].latent_size, self.clusters)
 
     @torch.no_grad()
     def begin_epoch(
-        self, network: nn.Module, optimizer: torch.optim.Optimizer, train: Images, validation: Images
+        self, network: EncoderWithHead, optimizer: torch.optim.Optimizer, train: Images, validation: Images
     ) -> None:
         """Cluster anew, and start the classifier and its moments afresh: the clusters have other numbers now."""
         network.eval()
@@ -92,21 +92,20 @@ class DeepCluster(Objective):
         self.clustering = Clustering(train, labels, validation_labels, EvenSampler.of(labels.cpu()))
         self._restart_classifier(network, optimizer)
 
-    def _restart_classifier(self, network: nn.Module, optimizer: torch.optim.Optimizer) -> None:
-        assert isinstance(network, Headed)
+    def _restart_classifier(self, network: EncoderWithHead, optimizer: torch.optim.Optimizer) -> None:
         network.head.load_state_dict(nn.Sequential(nn.ReLU(), self._classifier()).state_dict())
         for parameter in network.head.parameters():
             optimizer.state.pop(parameter, None)
 
-    def loss(self, network: nn.Module, batch: Batch) -> Tensor:
+    def loss(self, network: EncoderWithHead, batch: Batch) -> Tensor:
         """In training of as many images as the batch has, drawn evenly over the clusters."""
         return cross_entropy(*self._predicted(network, batch))
 
-    def measures(self, network: nn.Module, batch: Batch) -> dict[str, Tensor]:
+    def measures(self, network: EncoderWithHead, batch: Batch) -> dict[str, Tensor]:
         """The loss, and how often (in percent) the cluster is predicted."""
         return classification(*self._predicted(network, batch))
 
-    def _predicted(self, network: nn.Module, batch: Batch) -> tuple[Tensor, Tensor]:
+    def _predicted(self, network: EncoderWithHead, batch: Batch) -> tuple[Tensor, Tensor]:
         """Logits (N, K) in float32, and the clusters (N,)."""
         assert self.clustering is not None, "begin_epoch makes the clusters"
         images, positions, all_labels = batch.images, batch.positions, self.clustering.validation_labels
@@ -116,7 +115,6 @@ class DeepCluster(Objective):
         return network(images).float(), all_labels[positions.to(all_labels.device, non_blocking=True)]
 
 
-def features(network: nn.Module, images: Images) -> Tensor:
+def features(network: EncoderWithHead, images: Images) -> Tensor:
     """The latents (N, D) of all images, in float32."""
-    encoder: nn.Module = network.encoder  # type: ignore[assignment]
-    return torch.cat([encoder(images[positions]).float() for positions in batches(len(images), PASS_BATCH)])
+    return torch.cat([network.encoder(images[positions]).float() for positions in batches(len(images), PASS_BATCH)])

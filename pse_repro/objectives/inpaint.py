@@ -7,16 +7,16 @@ Random regions are one block at a random place, not several smaller ones.
 Shapes: N images (N, 3, 96, 96), blocks (N, 3, 48, 48), in [0, 1].
 """
 
-from typing import Literal
+from typing import Literal, TypeVar
 
 import torch
 from torch import Tensor, nn
-from torch.func import functional_call
 from torch.nn.functional import binary_cross_entropy_with_logits
 
 from pse_repro.data.stl10 import SIDE
 from pse_repro.models import ENCODERS, build_encoder
 from pse_repro.objectives.base import Batch, Objective, Setup
+from pse_repro.objectives.shared.frozen import frozen_call
 
 Region = Literal["central", "random"]
 BLOCK = SIDE // 2  # pixels; a quarter of the image's area
@@ -39,7 +39,18 @@ class InpaintNetwork(nn.Module):
         return blocks_NCHW
 
 
-class Inpaint(Objective):
+class AdversarialInpaintNetwork(InpaintNetwork):
+    """With the discriminator of true and generated blocks."""
+
+    def __init__(self, encoder: str) -> None:
+        super().__init__(encoder)
+        self.discriminator = block_discriminator()
+
+
+AnyInpaintNetwork = TypeVar("AnyInpaintNetwork", bound=InpaintNetwork)
+
+
+class BlockError(Objective[AnyInpaintNetwork]):
     """Squared error of the block (equation 1), ten times as much where it overlaps its surroundings."""
 
     def __init__(self, setup: Setup, region: Region = "central") -> None:
@@ -47,14 +58,11 @@ class Inpaint(Objective):
         self.region = region
         self.weights_HW = overlap_weights().to(setup.device)
 
-    def network(self) -> nn.Module:
-        return InpaintNetwork(self.setup.encoder)
-
-    def loss(self, network: nn.Module, batch: Batch) -> Tensor:
+    def loss(self, network: AnyInpaintNetwork, batch: Batch) -> Tensor:
         return self._error(*self._blocks(network, batch))
 
-    def _blocks(self, network: nn.Module, batch: Batch) -> tuple[Tensor, Tensor]:
-        """What was generated in place of the blocks, and the blocks."""
+    def _blocks(self, network: AnyInpaintNetwork, batch: Batch) -> tuple[Tensor, Tensor]:
+        """The blocks generated for the holes, and the blocks cut out."""
         corners_N2 = block_corners(self.region, len(batch.images)).to(batch.images.device, non_blocking=True)
         generated: Tensor = network(with_holes(batch.images, corners_N2))
         return generated.float(), cut_blocks(batch.images, corners_N2)
@@ -63,21 +71,14 @@ class Inpaint(Objective):
         return (self.weights_HW * (generated - blocks).square()).mean()
 
 
-class AdversarialInpaintNetwork(InpaintNetwork):
-    """With the discriminator of true and generated blocks."""
+class Inpaint(BlockError[InpaintNetwork]):
+    """The squared error alone."""
 
-    def __init__(self, encoder: str) -> None:
-        super().__init__(encoder)
-        self.discriminator = block_discriminator()
-
-    def generators_view(self, blocks_NCHW: Tensor) -> Tensor:
-        """The discriminator's logits (N, 1), whose gradient reaches the blocks but not the discriminator."""
-        held = {name: parameter.detach() for name, parameter in self.discriminator.named_parameters()}
-        logits_N1: Tensor = functional_call(self.discriminator, held, (blocks_NCHW,))
-        return logits_N1
+    def network(self) -> InpaintNetwork:
+        return InpaintNetwork(self.setup.encoder)
 
 
-class AdversarialInpaint(Inpaint):
+class AdversarialInpaint(BlockError[AdversarialInpaintNetwork]):
     """0.999 of the squared error and 0.001 of the game against a discriminator (equation 3).
 
     The generator's term is the one of practice, -log D(generated). The discriminator's is part of the same loss, each
@@ -86,18 +87,17 @@ class AdversarialInpaint(Inpaint):
 
     keeps = "last"
 
-    def network(self) -> nn.Module:
+    def network(self) -> AdversarialInpaintNetwork:
         return AdversarialInpaintNetwork(self.setup.encoder)
 
-    def loss(self, network: nn.Module, batch: Batch) -> Tensor:
+    def loss(self, network: AdversarialInpaintNetwork, batch: Batch) -> Tensor:
         return self.measures(network, batch)["loss"]
 
-    def measures(self, network: nn.Module, batch: Batch) -> dict[str, Tensor]:
+    def measures(self, network: AdversarialInpaintNetwork, batch: Batch) -> dict[str, Tensor]:
         """The whole loss and its terms, unweighted."""
-        assert isinstance(network, AdversarialInpaintNetwork)
         generated, blocks = self._blocks(network, batch)
         error = self._error(generated, blocks)
-        generator = judged(network.generators_view(generated), True)
+        generator = judged(frozen_call(network.discriminator, generated), True)
         true, false = network.discriminator(blocks), network.discriminator(generated.detach())
         discriminator = judged(true, True) + judged(false, False)
         loss = RECONSTRUCTION_WEIGHT * error + ADVERSARIAL_WEIGHT * (generator + discriminator)

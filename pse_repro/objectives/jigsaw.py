@@ -12,7 +12,7 @@ Shapes: N images, D latent values, P permutations.
 import torch
 from torch import Tensor, nn
 
-from pse_repro.models import ENCODERS, Headed, build_encoder
+from pse_repro.models import ENCODERS, EncoderWithHead, build_encoder
 from pse_repro.objectives.base import Setup
 from pse_repro.objectives.shared.permutations import TILES, load
 from pse_repro.objectives.shared.pretext import Pretext, pretext_head
@@ -23,7 +23,7 @@ JITTER = 1  # pixels
 FLAT = 1 / 255  # a standard deviation that small is no texture; it is not blown up
 
 
-class JigsawNetwork(Headed):
+class JigsawNetwork(EncoderWithHead):
     """One encoder for all tiles, their latents concatenated in the order they come in, and the head: logits (N, P)."""
 
     def forward(self, tiles_N9CHW: Tensor) -> Tensor:
@@ -31,7 +31,7 @@ class JigsawNetwork(Headed):
         return logits
 
 
-class Jigsaw(Pretext):
+class Jigsaw(Pretext[JigsawNetwork]):
     """Cross-entropy of the permutations; `permutations` names a stored set.
 
     `gap`, `jitter` and `normalise` are the three precautions: tiles apart, colour channels moved, and each tile with
@@ -46,14 +46,14 @@ class Jigsaw(Pretext):
         self.orders_P9 = torch.from_numpy(load(permutations))
         self.gap, self.jitter, self.normalise = gap, jitter, normalise
 
-    def network(self) -> nn.Module:
+    def network(self) -> JigsawNetwork:
         encoder = build_encoder(self.setup.encoder)
         if self.normalise:
             encoder = nn.Sequential(nn.InstanceNorm2d(3, eps=FLAT**2), encoder)
         head = pretext_head(TILES * ENCODERS[self.setup.encoder].latent_size, len(self.orders_P9))
         return JigsawNetwork(encoder, head)
 
-    def classified(self, network: nn.Module, images_NCHW: Tensor) -> tuple[Tensor, Tensor]:
+    def classified(self, network: JigsawNetwork, images_NCHW: Tensor) -> tuple[Tensor, Tensor]:
         tiles = grid_tiles(images_NCHW, TILE_SIDE, self.gap)
         if self.jitter:
             tiles = move_channels(tiles, JITTER)

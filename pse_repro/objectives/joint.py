@@ -38,7 +38,7 @@ class JointNetwork(Autoencoder):
         self.classifier = nn.Linear(ENCODERS[encoder].latent_size, CLASSES)
 
 
-class Joint(Objective):
+class Joint(Objective[JointNetwork]):
     """Half of a step's images are labelled ones, drawn from the few; the others are the first half of the batch.
 
     So a step costs what the autoencoder's does. All images are reconstructed, the labelled ones classified. `fraction`
@@ -58,18 +58,18 @@ class Joint(Objective):
     def network(self) -> JointNetwork:
         return JointNetwork(self.setup.encoder)
 
-    def loss(self, network: nn.Module, batch: Batch) -> Tensor:
+    def loss(self, network: JointNetwork, batch: Batch) -> Tensor:
         half = len(batch.images) // 2
         labelled, labels = self.images.draw(half)
         images = torch.cat([labelled, batch.images[: len(batch.images) - half]])
         latent_ND, reconstruction = network(images)
-        supervised = classification(network.classifier(latent_ND[:half]), labels)["loss"]  # type: ignore[operator]
+        supervised = classification(network.classifier(latent_ND[:half]), labels)["loss"]
         return supervised + self.weight * ramp(batch.progress) * self.criterion(reconstruction, images)
 
-    def measures(self, network: nn.Module, batch: Batch) -> dict[str, Tensor]:
+    def measures(self, network: JointNetwork, batch: Batch) -> dict[str, Tensor]:
         """On held-out labels and images: "loss" with the full weight, "cross_entropy", "accuracy" and "mse"."""
         labelled, labels = self.images.held_out(batch.positions)
-        found = classification(network.classifier(network.encoder(labelled)), labels)  # type: ignore[operator]
+        found = classification(network.classifier(network.encoder(labelled)), labels)
         reconstruction = network(batch.images)[1]
         return {
             "loss": found["loss"] + self.weight * self.criterion(reconstruction, batch.images),

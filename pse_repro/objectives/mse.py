@@ -1,10 +1,10 @@
 """Mean squared error of the reconstruction: the study's baseline (slides "Research Idea")."""
 
 from pse_repro.objectives.base import Setup
-from pse_repro.objectives.shared.reconstruction import Reconstruction, squared_error
+from pse_repro.objectives.shared.reconstruction import StudyReconstruction, squared_error
 
 
-class MSE(Reconstruction):
+class MSE(StudyReconstruction):
     """mean((reconstruction - images)^2)."""
 
     def __init__(self, setup: Setup) -> None:

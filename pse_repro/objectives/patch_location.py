@@ -13,7 +13,7 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from pse_repro.models import ENCODERS, Headed, build_encoder
+from pse_repro.models import ENCODERS, EncoderWithHead, build_encoder
 from pse_repro.objectives.base import Setup
 from pse_repro.objectives.shared.pretext import Pretext, pretext_head
 from pse_repro.objectives.shared.tiles import GRID, cut, grid_places, grid_tiles, tile_latents
@@ -25,7 +25,7 @@ NOISE = 1 / 100  # of the kept channel's standard deviation, in place of a dropp
 Colour = Literal["projected", "dropped", "kept"]
 
 
-class PairNetwork(Headed):
+class PairNetwork(EncoderWithHead):
     """One encoder for all patches, the latents of a pair concatenated (late fusion), and the head: logits (N, 8, 8).
 
     The second index is the neighbour that makes the pair with the middle patch.
@@ -39,7 +39,7 @@ class PairNetwork(Headed):
         return logits
 
 
-class PatchLocation(Pretext):
+class PatchLocation(Pretext[PairNetwork]):
     """Cross-entropy of the eight locations.
 
     `gap` False lets the patches adjoin without jitter. `colour` tells what is done against chromatic aberration:
@@ -51,13 +51,13 @@ class PatchLocation(Pretext):
         super().__init__(setup)
         self.gap, self.colour = gap, colour
 
-    def network(self) -> nn.Module:
+    def network(self) -> PairNetwork:
         encoder = build_encoder(self.setup.encoder)
         if self.colour == "projected":
             encoder = nn.Sequential(ColourProjection(), encoder)
         return PairNetwork(encoder, pretext_head(2 * ENCODERS[self.setup.encoder].latent_size, NEIGHBOURS))
 
-    def classified(self, network: nn.Module, images_NCHW: Tensor) -> tuple[Tensor, Tensor]:
+    def classified(self, network: PairNetwork, images_NCHW: Tensor) -> tuple[Tensor, Tensor]:
         patches = grid_patches(images_NCHW) if self.gap else grid_tiles(images_NCHW, PATCH, gap=False)
         if self.colour == "dropped":
             patches = drop_colours(patches)

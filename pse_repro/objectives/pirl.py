@@ -104,7 +104,7 @@ class PIRLNetwork(nn.Module):
         return normalize(self.transformed_head(latents).float())
 
 
-class PIRL(Objective):
+class PIRL(Objective[PIRLNetwork]):
     """NCE of the transformed image and of the image itself, each against the image's memory and other images'.
 
     The last epoch is kept: every epoch's losses are measured against another bank, the first ones against directions
@@ -129,10 +129,10 @@ class PIRL(Objective):
     def network(self) -> PIRLNetwork:
         return PIRLNetwork(self.setup.encoder, self.transform, self.setup.train_images)
 
-    def loss(self, network: nn.Module, batch: Batch) -> Tensor:
+    def loss(self, network: PIRLNetwork, batch: Batch) -> Tensor:
         return self._weighted(*self._similarities(network, batch))
 
-    def measures(self, network: nn.Module, batch: Batch) -> dict[str, Tensor]:
+    def measures(self, network: PIRLNetwork, batch: Batch) -> dict[str, Tensor]:
         """The loss, and how often (in percent) a transformed image is most similar to its own image."""
         image_NM, transformed_NM = self._similarities(network, batch)
         is_own = transformed_NM.argmax(1) == 0
@@ -142,13 +142,12 @@ class PIRL(Objective):
         of_image, of_transformed = (nce(each[:, 0], each[:, 1:]) for each in (image_NM, transformed_NM))
         return self.weight * of_transformed + (1 - self.weight) * of_image
 
-    def _similarities(self, network: nn.Module, batch: Batch) -> tuple[Tensor, Tensor]:
+    def _similarities(self, network: PIRLNetwork, batch: Batch) -> tuple[Tensor, Tensor]:
         """Of the images and of their transformed versions, (N, 1 + K): to the own memory, then to the negatives.
 
         They are divided by the temperature. The bank is moved on after it was looked at, if this is training. Images
         of the validation are not in it: their memory is the embedding that they have now.
         """
-        assert isinstance(network, PIRLNetwork)
         image_NE = network.embed(self.distort_image(batch.images))
         transformed_NE = network.embed_transformed(self.distort_transformed(batch.images))
         memories_BE = network.bank.memories_BE

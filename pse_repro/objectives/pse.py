@@ -5,10 +5,10 @@ from pse_repro.data.stl10 import SIDE
 from pse_repro.kernels import border_matrix
 from pse_repro.loss import PSELoss
 from pse_repro.objectives.base import Setup
-from pse_repro.objectives.shared.reconstruction import Reconstruction
+from pse_repro.objectives.shared.reconstruction import StudyReconstruction
 
 
-class PSE(Reconstruction):
+class PSE(StudyReconstruction):
     """`PSELoss` with the kernel that switches 1, 2 and 3 ask for."""
 
     def __init__(self, setup: Setup) -> None:

@@ -6,22 +6,22 @@ one hidden layer on the study's latent.
 """
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from pse_repro.models import ENCODERS, Headed, build_encoder
+from pse_repro.models import ENCODERS, EncoderWithHead, build_encoder
 from pse_repro.objectives.shared.pretext import Pretext, pretext_head
 
 TURNS = 4  # of 90 degrees
 
 
-class Rotation(Pretext):
+class Rotation(Pretext[EncoderWithHead]):
     """Cross-entropy of the four turns."""
 
-    def network(self) -> nn.Module:
+    def network(self) -> EncoderWithHead:
         encoder = build_encoder(self.setup.encoder)
-        return Headed(encoder, pretext_head(ENCODERS[self.setup.encoder].latent_size, TURNS))
+        return EncoderWithHead(encoder, pretext_head(ENCODERS[self.setup.encoder].latent_size, TURNS))
 
-    def classified(self, network: nn.Module, images_NCHW: Tensor) -> tuple[Tensor, Tensor]:
+    def classified(self, network: EncoderWithHead, images_NCHW: Tensor) -> tuple[Tensor, Tensor]:
         turned, turns = all_turns(images_NCHW)
         return network(turned), turns
 

@@ -25,7 +25,7 @@ class RotationAutoencoder(Autoencoder):
         self.classifier = nn.Linear(latent_size, TURNS)
 
 
-class RotationAE(Reconstruction):
+class RotationAE(Reconstruction[RotationAutoencoder]):
     """Trained to give back rotated images and their rotation; in validation images as they are are given back."""
 
     def __init__(self, setup: Setup, beta: float = BETA) -> None:
@@ -35,15 +35,13 @@ class RotationAE(Reconstruction):
     def network(self) -> RotationAutoencoder:
         return RotationAutoencoder(build_encoder(self.setup.encoder), ENCODERS[self.setup.encoder].latent_size)
 
-    def loss(self, network: nn.Module, batch: Batch) -> Tensor:
-        assert isinstance(network, RotationAutoencoder)
+    def loss(self, network: RotationAutoencoder, batch: Batch) -> Tensor:
         turns_N = drawn_turns(batch.images)
         images = rotated(batch.images, turns_N)
         latent, reconstruction = network(images)
         return self._weighed(squared_error(reconstruction, images), cross_entropy(network.classifier(latent), turns_N))
 
-    def measures(self, network: nn.Module, batch: Batch) -> dict[str, Tensor]:
-        assert isinstance(network, RotationAutoencoder)
+    def measures(self, network: RotationAutoencoder, batch: Batch) -> dict[str, Tensor]:
         turns_N = drawn_turns(batch.images)
         logits = network.classifier(network.encoder(rotated(batch.images, turns_N)))
         found = super().measures(network, batch)

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy, normalize
 
 from pse_repro.data.augment.simclr import distortion
-from pse_repro.models import ENCODERS, Headed, build_encoder
+from pse_repro.models import ENCODERS, EncoderWithHead, build_encoder
 from pse_repro.objectives.base import Batch, Objective, Setup
 
 PROJECTION = 128
@@ -35,7 +35,7 @@ def nt_xent(similarities_VV: Tensor, temperature: float) -> Tensor:
     return cross_entropy(similarities_VV / temperature, other_view(similarities_VV))
 
 
-class SimCLR(Objective):
+class SimCLR(Objective[EncoderWithHead]):
     """NT-Xent of the projections of two distorted views; the projection head is thrown away afterwards."""
 
     def __init__(self, setup: Setup, temperature: float = 0.5) -> None:
@@ -43,20 +43,20 @@ class SimCLR(Objective):
         self.temperature = temperature
         self.distort = distortion()
 
-    def network(self) -> Headed:
+    def network(self) -> EncoderWithHead:
         size = ENCODERS[self.setup.encoder].latent_size
         head = nn.Sequential(nn.Linear(size, size), nn.ReLU(), nn.Linear(size, PROJECTION))
-        return Headed(build_encoder(self.setup.encoder), head)
+        return EncoderWithHead(build_encoder(self.setup.encoder), head)
 
-    def loss(self, network: nn.Module, batch: Batch) -> Tensor:
+    def loss(self, network: EncoderWithHead, batch: Batch) -> Tensor:
         return nt_xent(self._similarities(network, batch), self.temperature)
 
-    def measures(self, network: nn.Module, batch: Batch) -> dict[str, Tensor]:
+    def measures(self, network: EncoderWithHead, batch: Batch) -> dict[str, Tensor]:
         """The loss, and how often (in percent) a view's nearest neighbour is its other view."""
         found = self._similarities(network, batch)
         is_nearest = found.argmax(1) == other_view(found)
         return {"loss": nt_xent(found, self.temperature), "accuracy": 100 * is_nearest.float().mean()}
 
-    def _similarities(self, network: nn.Module, batch: Batch) -> Tensor:
+    def _similarities(self, network: EncoderWithHead, batch: Batch) -> Tensor:
         views = self.distort(torch.cat([batch.images, batch.images]))
         return similarities(*network(views).chunk(2))

@@ -55,7 +55,7 @@ class SplitBrainNetwork(nn.Module):
         return self.to_colour(of_lightness), self.to_lightness(of_colour)
 
 
-class SplitBrain(Objective):
+class SplitBrain(Objective[SplitBrainNetwork]):
     """The sum of both directions' cross-entropies."""
 
     def __init__(self, setup: Setup) -> None:
@@ -66,10 +66,10 @@ class SplitBrain(Objective):
     def network(self) -> SplitBrainNetwork:
         return SplitBrainNetwork(self.setup.encoder, len(self.colour_bins), len(self.lightness_bins))
 
-    def loss(self, network: nn.Module, batch: Batch) -> Tensor:
+    def loss(self, network: SplitBrainNetwork, batch: Batch) -> Tensor:
         return self.measures(network, batch)["loss"]
 
-    def measures(self, network: nn.Module, batch: Batch) -> dict[str, Tensor]:
+    def measures(self, network: SplitBrainNetwork, batch: Batch) -> dict[str, Tensor]:
         """ "accuracy" is of the colours; "lightness_accuracy" of the other direction."""
         lab_NCHW = rgb_to_lab(batch.images)
         maps_NCHW = reduced(lab_NCHW)

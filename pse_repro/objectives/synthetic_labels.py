@@ -15,11 +15,11 @@ Shapes: N images of a step, the first half real ones, S scenes, the others; h = 
 
 import torch
 from torch import Tensor, nn
-from torch.func import functional_call
 from torch.nn import functional as F
 
 from pse_repro.models import ENCODERS, build_encoder
 from pse_repro.objectives.base import Batch, Objective
+from pse_repro.objectives.shared.frozen import frozen_call
 from pse_repro.objectives.shared.rendered_scenes import Scenes, draw, render
 
 CELL = 4  # pixels
@@ -44,22 +44,20 @@ class SyntheticLabelsNetwork(nn.Module):
         self.discriminator = nn.Sequential(nn.LayerNorm(size, elementwise_affine=False), *judge)
 
 
-class SyntheticLabels(Objective):
+class SyntheticLabels(Objective[SyntheticLabelsNetwork]):
     """A step encodes as many images as others do: half of its real ones, and scenes in place of the other half."""
 
     def network(self) -> SyntheticLabelsNetwork:
         return SyntheticLabelsNetwork(self.setup.encoder)
 
-    def loss(self, network: nn.Module, batch: Batch) -> Tensor:
-        assert isinstance(network, SyntheticLabelsNetwork)
+    def loss(self, network: SyntheticLabelsNetwork, batch: Batch) -> Tensor:
         tasks, latents_ND, is_real = self._forward(network, batch)
-        confused = domain_loss(_held(network.discriminator, latents_ND), torch.full_like(is_real, 0.5))
+        confused = domain_loss(frozen_call(network.discriminator, latents_ND), torch.full_like(is_real, 0.5))
         judged = domain_loss(network.discriminator(latents_ND.detach()), is_real)
         return total(tasks) + DOMAIN_WEIGHT * confused + judged
 
-    def measures(self, network: nn.Module, batch: Batch) -> dict[str, Tensor]:
+    def measures(self, network: SyntheticLabelsNetwork, batch: Batch) -> dict[str, Tensor]:
         """ "loss" of the three tasks, each of them, and "domain_accuracy", the discriminator's, in percent."""
-        assert isinstance(network, SyntheticLabelsNetwork)
         tasks, latents_ND, is_real = self._forward(network, batch)
         says_real = network.discriminator(latents_ND)[:, 0] > 0
         return {"loss": total(tasks)} | tasks | {"domain_accuracy": 100 * (says_real == is_real).float().mean()}
@@ -105,9 +103,3 @@ def _relative(depth_SChw: Tensor) -> Tensor:
 def domain_loss(logits_N1: Tensor, is_real: Tensor) -> Tensor:
     """Cross-entropy of the discriminator's logits, in float32: 0.6931 where it is undecided."""
     return F.binary_cross_entropy_with_logits(logits_N1[:, 0].float(), is_real)
-
-
-def _held(discriminator: nn.Module, latents_ND: Tensor) -> Tensor:
-    """The discriminator's logits, with gradients for the latents and none for its own weights."""
-    weights = {name: weight.detach() for name, weight in discriminator.named_parameters()}
-    return functional_call(discriminator, weights, (latents_ND,))

@@ -28,7 +28,7 @@ class BaselineRun:
         """
         if not self.complete:
             self._fit()
-        labels = np.asarray(self.context.data.test.labels, np.int64) - 1
+        labels = self.context.data.test.targets
         probabilities = [store.read_npz(path)["probabilities"] for path in self.paths]
         by_fold = {str(number): scores(part, labels) for number, part in enumerate(probabilities, 1)}
         by_fold["ensemble"] = scores(ensemble(probabilities), labels)
@@ -47,5 +47,5 @@ class BaselineRun:
             with self.context.progress.stage(f"baseline {self.name} fold {number}/{count}", len(data.train)) as stage:
                 result = baseline.fold(number)
                 stage.advance(len(data.train))
-            arrays = {"probabilities": result.probabilities_NK, "labels": np.asarray(data.test.labels)}
+            arrays = {"probabilities": result.probabilities_NK, "labels": data.test.stored_labels}
             store.write_npz(path, **arrays, strength=np.array(result.strength))

@@ -48,7 +48,7 @@ class CellRun:
         cell, data = self.cell, self.context.data
         name, encoder = f"{cell.pretraining_id}/{evaluation}", cell.model.encoder
         judged = EVALUATIONS[evaluation].build(Setup(name, encoder, cell.protocol, data, self.context.machine))
-        labels = np.asarray(data.test.labels, np.int64) - 1
+        labels = data.test.targets
         by_batches = cell.protocol.switches.test_score == "batch-means"
         order = judged.test_order if by_batches else None
         self._folds(judged, evaluation)
@@ -121,7 +121,7 @@ class CellRun:
 def _arrays(result: FoldResult, data: Dataset) -> dict[str, np.ndarray]:
     return {
         "probabilities": result.probabilities_NK,
-        "labels": np.asarray(data.test.labels),
+        "labels": data.test.stored_labels,
         "train_losses": np.array(result.fitted.train_losses),
         "validation_losses": np.array(result.fitted.validation_losses),
         "best_epoch": np.array(result.fitted.best_epoch),

@@ -8,11 +8,10 @@ can be held over the epochs against the accuracy of the two domains, or of the t
 import time
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
 from pse_repro.data.classes import names_of
-from pse_repro.data.stl10 import CLASS_NAMES
+from pse_repro.data.stl10 import CLASS_NAMES, CLASSES
 from pse_repro.evaluation.clustering import (
     FEWEST_CHECKPOINTS,
     cluster_embedding,
@@ -27,7 +26,7 @@ from pse_repro.seeding import derive
 from pse_repro.study import store
 
 POINTS = 1000  # test images, evenly spaced, that are clustered
-CLASSES, DOMAINS = 10, 2
+DOMAINS = 2
 
 
 class ClusterRun:
@@ -61,7 +60,7 @@ class ClusterRun:
     def _measure(self) -> None:
         since = time.monotonic()
         shown = self.data.test.evenly(POINTS)
-        labels_N = _labels(shown.labels)
+        labels_N = shown.targets
         features_ND = features(self.pretraining.encoder(), shown, self.pretraining.machine)
         embedding_N2 = embed(features_ND, self.seed)
         classes = cluster_embedding(embedding_N2, labels_N, self.seed, CLASSES)
@@ -81,7 +80,7 @@ class ClusterRun:
 
     def _curve(self) -> pd.DataFrame:
         """Of each epoch whose features were kept: validation MSE and the clusters' accuracy."""
-        labels_N, clusters = _labels(self.data.test.evenly(EPOCH_POINTS).labels), CLASSES
+        labels_N, clusters = self.data.test.evenly(EPOCH_POINTS).targets, CLASSES
         if self.has_domains:
             labels_N, clusters = two_domains(labels_N), DOMAINS
         curves = pd.read_csv(self.files.curves)
@@ -91,9 +90,3 @@ class ClusterRun:
             accuracy = cluster_embedding(embedding_N2, labels_N, self.seed, clusters).accuracy
             rows.append({"epoch": epoch, "error": curves["validation_mse"][epoch], "accuracy": accuracy})
         return pd.DataFrame(rows, columns=["epoch", "error", "accuracy"])
-
-
-def _labels(stored: np.ndarray | None) -> np.ndarray:
-    """0..9 of the files' 1..10."""
-    assert stored is not None  # a labelled split
-    return np.asarray(stored, np.int64) - 1

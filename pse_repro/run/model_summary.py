@@ -37,7 +37,7 @@ def write_summary(files: CellFiles, model: nn.Module, data: Dataset, machine: Ma
     encoder = model.encoder if isinstance(model, Autoencoder) else model
     positions = _evenly(len(data.test))
     sample = Split(data.test.stored_NCWH[positions], None)
-    note = {"positions": positions, "labels": np.asarray(data.test.labels)[positions]}
+    note = {"positions": positions, "labels": data.test.stored_labels[positions]}
     latents_ND = _latents(encoder, sample, machine)
     seed = derive("portrait", files.model.name) % 2**32  # scikit-learn takes 32 bits
     arrays = _halved(latents_ND) | {"embedding": embed(latents_ND, seed)} | _filters(encoder) | note

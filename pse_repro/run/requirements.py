@@ -1,15 +1,13 @@
 """What a run needs of its images, checked before anything of it is written."""
 
-import numpy as np
 import torch
 
 from pse_repro.config.protocol import Protocol
 from pse_repro.config.study import Study
 from pse_repro.data.folds import folds
-from pse_repro.data.stl10 import Dataset
+from pse_repro.data.stl10 import CLASSES, Dataset
 from pse_repro.errors import NotFitError
 from pse_repro.evaluation.registry import EVALUATIONS
-from pse_repro.run.cluster import CLASSES
 from pse_repro.study.cells import Cell
 from pse_repro.training.pretrain import build_objective, check_split
 
@@ -28,7 +26,7 @@ def check_images(study: Study, cells: list[Cell], data: Dataset, evaluations: tu
     on_pixels = evaluations is None and any(name != "random" for name in study.baselines)
     if wanted:
         _check_test_images(len(data.test), CLASSES if any(each.clusters for each in wanted) else TEST_IMAGES)
-        if len(set(np.asarray(data.train.labels).tolist())) < 2:
+        if len(set(data.train.targets.tolist())) < 2:
             raise NotFitError("all labelled images are of one class; expected two classes or more")
     on_labels = [*wanted, EVALUATIONS["linear"]] if on_pixels else wanted  # those baselines are judged so
     for protocol in {cell.protocol.name: cell.protocol for cell in cells}.values():
@@ -55,7 +53,7 @@ def _check_folds(protocol: Protocol, data: Dataset) -> None:
 
 def _check_classes(protocol: Protocol, used: int, data: Dataset) -> None:
     """Logistic regression tells at least two classes apart in every fold."""
-    labels = np.asarray(data.train.labels)
+    labels = data.train.stored_labels
     parts = folds(labels, protocol.settings.folds, protocol.switches.fold_order)[:used]
     for number, (train, _) in enumerate(parts, 1):
         if len(set(labels[train].tolist())) < 2:

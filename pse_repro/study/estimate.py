@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from pse_repro.config.protocol import Protocol
 from pse_repro.config.study import Study
 from pse_repro.data.augment.steps import Augmentation, downstream_augmentation, pretrain_augmentation
+from pse_repro.data.stl10 import OFFICIAL_IMAGES, SIDE
 from pse_repro.evaluation.cost import WHOLE_PASS, Costs, Work
 from pse_repro.evaluation.registry import EVALUATIONS
 from pse_repro.machine.device import Machine
@@ -23,7 +24,6 @@ from pse_repro.objectives import OBJECTIVES
 from pse_repro.study.address import CellFiles
 from pse_repro.study.cells import Cell, expand
 
-STL10_IMAGES: Mapping[str, int] = {"unlabeled": 100_000, "train": 5_000, "test": 8_000}
 MEASURED_BATCH = 8  # on a CPU, where an image costs about the same in a batch of 8 as in one of 32 (measured)
 MEASURED_GPU_BATCH = 128  # the protocols' batch: a GPU is far from busy with fewer
 MEASURE_SECONDS = 4.0  # for all encoders together; five in all, and more where a single pass outlasts its share
@@ -35,7 +35,7 @@ def estimate_seconds(
     seeds: int,
     machine: Machine,
     costs: Mapping[str, Costs] | None = None,
-    images: Mapping[str, int] = STL10_IMAGES,
+    images: Mapping[str, int] = OFFICIAL_IMAGES,
 ) -> float:
     """Seconds for a study, at least. `costs` by encoder are measured here where they are not given.
 
@@ -74,7 +74,7 @@ def measure(encoders: Iterable[str], machine: Machine) -> dict[str, Costs]:
     names = sorted(encoders)
     share = MEASURE_SECONDS / (3 + 6 * len(names))  # three works for all encoders; four of each one's, training thrice
     batch = MEASURED_GPU_BATCH if machine.device.type == "cuda" else MEASURED_BATCH
-    images = torch.rand(batch, 3, 96, 96, device=machine.device).contiguous(memory_format=torch.channels_last)
+    images = torch.rand(batch, 3, SIDE, SIDE, device=machine.device).contiguous(memory_format=torch.channels_last)
     shared = {
         "small": _fastest(_augmented(pretrain_augmentation("small"), images), machine, share) / batch,
         "high": _fastest(_augmented(downstream_augmentation("high"), images), machine, share) / batch,

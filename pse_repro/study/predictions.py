@@ -11,14 +11,13 @@ from pathlib import Path
 
 import numpy as np
 
+from pse_repro.data.stl10 import CLASSES
 from pse_repro.errors import NotFitError
 from pse_repro.evaluation.registry import PRETRAIN, has_folds
 from pse_repro.evaluation.scores import ensemble, hits
 from pse_repro.study import store
 from pse_repro.study.cells import Cell
 from pse_repro.study.record import Run
-
-CLASSES = 10
 
 
 @dataclass(frozen=True)

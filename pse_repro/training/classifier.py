@@ -28,7 +28,7 @@ class FoldData(Interface):
 
 
 @dataclass(frozen=True)
-class Fitted:
+class FitResult:
     """How training on a fold went: losses by epoch, and the epoch (from 0) whose weights were kept."""
 
     best_epoch: int
@@ -64,8 +64,8 @@ class Course:
         """Early stopping: no better epoch for as long as the patience lasts."""
         return len(self.validation_losses) - 1 - self.best_epoch >= self.patience
 
-    def fitted(self) -> Fitted:
-        return Fitted(self.best_epoch, self.train_losses, self.validation_losses)
+    def fitted(self) -> FitResult:
+        return FitResult(self.best_epoch, self.train_losses, self.validation_losses)
 
 
 def reduced_on_plateau(optimizer: torch.optim.Optimizer, settings: Settings) -> ReduceLROnPlateau:
@@ -80,7 +80,7 @@ def fit(
     protocol: Protocol,
     machine: Machine,
     after_epoch: Callable[[int, float], None],
-) -> Fitted:
+) -> FitResult:
     """Train `model` and leave it with the weights and buffers of its best epoch.
 
     `after_epoch` is told the epoch and its validation loss. CellError for a loss that is not finite.

@@ -22,7 +22,7 @@ from torch.optim.lr_scheduler import ReduceLROnPlateau
 from pse_repro.config.protocol import Protocol
 from pse_repro.machine.device import Machine
 from pse_repro.seeding import seeded
-from pse_repro.training.classifier import Course, Fitted, FoldData, reduced_on_plateau
+from pse_repro.training.classifier import Course, FitResult, FoldData, reduced_on_plateau
 from pse_repro.training.heads import Adam, Heads, Mask, clipped
 
 NO_LABEL = -100  # of what fills shorter batches up: cross_entropy's ignore_index
@@ -44,7 +44,7 @@ class Trained:
     """A fold that is done: its position among the tasks; the encoder's statistics (S,) of its best epoch."""
 
     position: int
-    fitted: Fitted
+    fitted: FitResult
     statistics_S: Tensor
 
 

@@ -9,6 +9,7 @@ import math
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -178,7 +179,7 @@ def check_split(count: int, fraction: float, batch_size: int) -> None:
         )
 
 
-def build_objective(recipe: Recipe, data: Dataset, device: torch.device) -> Objective:
+def build_objective(recipe: Recipe, data: Dataset, device: torch.device) -> Objective[Any]:
     """The model's objective under the protocol.
 
     ValueError for a sigma that the protocol's switches cannot have, NotFitError for too few images.

@@ -35,8 +35,7 @@ def test_pictures_are_the_images_that_the_kit_loads(data: Dataset) -> None:
     loaded = Images(data.train, CPU.device)[torch.tensor([3, 1])]
     ((images, labels),) = plain.loader(pictures, 2)
     torch.testing.assert_close(images, loaded.contiguous())
-    assert data.train.labels is not None
-    assert labels.tolist() == [data.train.labels[3] - 1, data.train.labels[1] - 1]
+    assert labels.tolist() == [data.train.targets[3], data.train.targets[1]]
 
 
 @pytest.mark.parametrize("transforms", [plain.SMALL, plain.HIGH], ids=["small", "high"])
@@ -103,9 +102,8 @@ def loaders(
 
 def labels_of(data: Dataset, downstream: Downstream, number: int) -> tuple[Tensor, Tensor, Tensor]:
     train, validation = downstream.folds[number - 1]
-    assert data.test.labels is not None
     labels = downstream.train_labels
-    return labels[torch.from_numpy(train)], labels[torch.from_numpy(validation)], torch.from_numpy(data.test.labels) - 1
+    return labels[torch.from_numpy(train)], labels[torch.from_numpy(validation)], torch.from_numpy(data.test.targets)
 
 
 @pytest.mark.usefixtures("without_dropout")

@@ -239,3 +239,14 @@ def test_real_fragments_have_the_official_labels_of_their_places(real_images: Pa
     assert dataset.name.startswith("stl10-fragments-")
     assert dataset.train.labels is not None
     np.testing.assert_array_equal(dataset.train.labels, np.delete(np.fromfile(official, np.uint8)[:110], 35))
+
+
+def test_targets_are_the_classes_from_0_and_an_unlabelled_split_has_none() -> None:
+    images = np.zeros((3, 3, 96, 96), np.uint8)
+    split = Split(images, np.array([1, 10, 3], np.uint8))
+    assert split.stored_labels.tolist() == [1, 10, 3]
+    assert split.targets.dtype == np.int64
+    assert split.targets.tolist() == [0, 9, 2]
+    for labels in ("stored_labels", "targets"):
+        with pytest.raises(ValueError, match="these 3 images have no labels; expected a labelled split"):
+            getattr(Split(images, None), labels)

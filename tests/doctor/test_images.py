@@ -5,8 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from pse_repro.data.inspect.verify import OFFICIAL_IMAGES
-from pse_repro.data.stl10 import IMAGE_BYTES
+from pse_repro.data.stl10 import IMAGE_BYTES, OFFICIAL_IMAGES
 from pse_repro.doctor.images import Images, read_images
 
 

@@ -31,9 +31,8 @@ def small(data: Dataset) -> Dataset:
 @pytest.mark.parametrize("name", BASELINES)
 def test_a_fold_is_what_scikit_learn_gives_when_used_plainly(name: str) -> None:
     data = small(dataset(unlabeled=1, train=60, test=20))
-    assert data.train.labels is not None
-    labels = data.train.labels.astype(int) - 1
-    train, validation = folds(data.train.labels, 3)[1]
+    labels = data.train.stored_labels.astype(int) - 1
+    train, validation = folds(data.train.stored_labels, 3)[1]
     pixels = [part.reshape(len(part), -1) / 255.0 for part in (data.train.stored_NCWH, data.test.stored_NCWH)]
     inputs = [pixels[0][train], pixels[0][validation], pixels[1]]
     if name == "pca":
@@ -51,8 +50,7 @@ def test_a_fold_is_what_scikit_learn_gives_when_used_plainly(name: str) -> None:
 
 def test_a_class_that_is_not_trained_on_has_probability_zero() -> None:
     data = dataset(unlabeled=1, train=20, test=10)
-    assert data.train.labels is not None
-    data.train.labels[:] = np.where(data.train.labels > 5, 2, data.train.labels)
+    data.train.stored_labels[:] = np.where(data.train.stored_labels > 5, 2, data.train.stored_labels)
     found = Baseline("pca", data, 2, "as-stored").fold(1)
     assert (found.probabilities_NK[:, 5:] == 0).all()
     np.testing.assert_allclose(found.probabilities_NK.sum(1), 1)
@@ -62,5 +60,4 @@ def test_a_class_that_is_not_trained_on_has_probability_zero() -> None:
 def test_on_photographs_it_is_far_above_chance(name: str, real_images: Path) -> None:
     data = open_dataset(real_images / "imagenet96").subset(Subset(unlabeled=1, train=500, test=500))
     found = Baseline(name, data, 5, "as-text").fold(1)
-    assert data.test.labels is not None
-    assert scores(found.probabilities_NK, data.test.labels.astype(int) - 1)["top1"] > 22  # chance is 10 %
+    assert scores(found.probabilities_NK, data.test.stored_labels.astype(int) - 1)["top1"] > 22  # chance is 10 %

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from pse_repro.errors import CellError
-from pse_repro.evaluation.encoders import fingerprint, held_still, per_image_normalisation
+from pse_repro.evaluation.encoders import assert_unchanged, fingerprint, per_image_normalisation
 from pse_repro.models import build_autoencoder
 from tests.support.varied_encoder import varied
 
@@ -27,22 +27,26 @@ def test_per_image_normalisation_equals_one_image_at_a_time_in_training_mode(nam
 
 def test_per_image_normalisation_leaves_the_buffers_alone() -> None:
     encoder = build_autoencoder("cnn").encoder.train()
-    with held_still("x", encoder), torch.no_grad(), per_image_normalisation(encoder):
+    with assert_unchanged("x", encoder), torch.no_grad(), per_image_normalisation(encoder):
         encoder(torch.rand(4, 3, 96, 96))
 
 
 def test_the_guard_sees_a_changed_weight() -> None:
     encoder = build_autoencoder("cnn").encoder
-    with pytest.raises(CellError, match="weights changed"), torch.no_grad(), held_still("x", encoder, buffers=False):
+    with (
+        pytest.raises(CellError, match="weights changed"),
+        torch.no_grad(),
+        assert_unchanged("x", encoder, buffers=False),
+    ):
         next(encoder.parameters())[0, 0, 0, 0] += 1e-6
 
 
 def test_the_guard_sees_drifting_statistics_where_it_is_told_to() -> None:
     encoder = build_autoencoder("cnn").encoder.train()
     images = torch.rand(4, 3, 96, 96)
-    with torch.no_grad(), held_still("x", encoder, buffers=False):
+    with torch.no_grad(), assert_unchanged("x", encoder, buffers=False):
         encoder(images)
-    with pytest.raises(CellError, match="weights or buffers changed"), torch.no_grad(), held_still("x", encoder):
+    with pytest.raises(CellError, match="weights or buffers changed"), torch.no_grad(), assert_unchanged("x", encoder):
         encoder(images)
 
 

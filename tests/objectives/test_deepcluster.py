@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from pse_repro.data.batches import Images
-from pse_repro.models import ENCODERS, Headed
+from pse_repro.models import ENCODERS, EncoderWithHead
 from pse_repro.objectives import Batch
 from pse_repro.objectives.deepcluster import DeepCluster, EvenSampler, features
 from pse_repro.objectives.shared.kmeans import cluster
@@ -30,7 +30,7 @@ def batch(count: int = 8, training: bool = True) -> Batch:
     return Batch((TRAIN if training else VALIDATION)[positions], positions, training, 0.0)
 
 
-def begun(encoder: str = "cnn") -> tuple[DeepCluster, Headed, torch.optim.Optimizer]:
+def begun(encoder: str = "cnn") -> tuple[DeepCluster, EncoderWithHead, torch.optim.Optimizer]:
     """Return the objective after its first clustering."""
     torch.manual_seed(0)
     objective = DeepCluster(setup(encoder=encoder))

@@ -19,6 +19,7 @@ from pse_repro.objectives.inpaint import (
     overlap_weights,
     with_holes,
 )
+from pse_repro.objectives.shared.frozen import frozen_call
 from pse_repro.seeding import seeded
 from tests.support.few_steps import drawn_batch, fresh, losses, named, reached
 from tests.support.tiny import setup
@@ -111,7 +112,7 @@ def test_the_generators_gradient_is_the_one_that_a_frozen_discriminator_gives() 
     network = fresh(AdversarialInpaint(setup("inpaint-adversarial"))).eval()
     assert isinstance(network, AdversarialInpaintNetwork)
     blocks = noise(2, 3, 48, 48).requires_grad_()
-    (held,) = torch.autograd.grad(judged(network.generators_view(blocks), True), blocks)
+    (held,) = torch.autograd.grad(judged(frozen_call(network.discriminator, blocks), True), blocks)
     network.discriminator.requires_grad_(False)
     (expected,) = torch.autograd.grad(judged(network.discriminator(blocks), True), blocks)
     assert held.any()

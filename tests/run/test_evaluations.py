@@ -12,6 +12,7 @@ from torch import nn
 from pse_repro.compare.vocabulary import known_rows
 from pse_repro.config.protocol import load_protocol
 from pse_repro.config.study import Model, Study
+from pse_repro.data.stl10 import OFFICIAL_IMAGES
 from pse_repro.evaluation.base import AfterEpoch, FoldEvaluation, FoldResult
 from pse_repro.evaluation.cost import Costs
 from pse_repro.evaluation.registry import EVALUATIONS, Column, Evaluation
@@ -22,11 +23,11 @@ from pse_repro.run.runner import run_study
 from pse_repro.study import store
 from pse_repro.study.address import CellFiles
 from pse_repro.study.cells import Cell
-from pse_repro.study.estimate import STL10_IMAGES, estimate_seconds
+from pse_repro.study.estimate import estimate_seconds
 from pse_repro.study.load import build_study
 from pse_repro.study.record import Run
 from pse_repro.study.status import read_status
-from pse_repro.training.classifier import Fitted
+from pse_repro.training.classifier import FitResult
 from tests.support.stored_run import store_run
 from tests.support.tiny import CPU, context, dataset, protocol
 
@@ -58,7 +59,7 @@ class AlwaysOne(FoldEvaluation):
         for number in numbers:
             assert isinstance(new_encoder(), nn.Module)
             after_epoch(number, 0, float("nan"))
-            yield number, FoldResult(np.eye(10)[[number] * len(self.data.test)], Fitted(0, [], []), 0.5)
+            yield number, FoldResult(np.eye(10)[[number] * len(self.data.test)], FitResult(0, [], []), 0.5)
 
 
 def test_a_new_evaluation_is_a_class_and_a_row(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -68,17 +69,15 @@ def test_a_new_evaluation_is_a_class_and_a_row(tmp_path: Path, monkeypatch: pyte
     table = {"name": "tiny", "scale": "reduced", "expected": "paper", "epochs": 1, "evaluations": ["always-one"]}
     study = build_study(table | {"models": [{"encoder": "cnn", "objective": "mse"}]}, "study")
     free = Costs(train=0, forward=0, encode=1, small=0, high=0, step=0, classify=0)
-    read = STL10_IMAGES["train"] + STL10_IMAGES["test"]  # by default: the features of all labelled images
+    read = OFFICIAL_IMAGES["train"] + OFFICIAL_IMAGES["test"]  # by default: the features of all labelled images
     assert estimate_seconds(study, [load_protocol("as-released")], 1, CPU, {"cnn": free}) == read
 
     of = run(tmp_path, "always-one")
     results = Run.open(tmp_path).results
     found = results[results["evaluation"] == "always-one"]
     assert set(found["fold"]) == {"1", "2", "ensemble"}
-    labels = dataset().test.labels
-    assert labels is not None
     top1 = found[(found["fold"] == "1") & (found["metric"] == "top1")]["value"]
-    assert top1.tolist() == [pytest.approx(100 * (labels == 2).mean())]
+    assert top1.tolist() == [pytest.approx(100 * (dataset().test.targets == 1).mean())]
     assert states(of) == ["done"]
     assert read_status(tmp_path).state == "complete"
     (peers,) = peers_tables(of)

@@ -90,9 +90,8 @@ def test_baselines_need_what_linear_needs(baseline: str) -> None:
 @pytest.mark.parametrize("wanted", [{"evaluations": ("linear",)}, {"baselines": ("pixels",)}])
 def test_every_fold_needs_two_classes_for_logistic_regression(wanted: dict[str, tuple[str]]) -> None:
     data = images()
-    assert data.train.labels is not None
-    data.train.labels[:] = 1
-    data.train.labels[7] = 2  # which is held out in one of the folds
+    data.train.stored_labels[:] = 1
+    data.train.stored_labels[7] = 2  # which is held out in one of the folds
     study = replace(STUDY, folds=5, **({"evaluations": ("knn",)} | wanted))  # type: ignore[arg-type]
     with pytest.raises(NotFitError, match=r"fold \d under protocol as-released has labelled images of one class"):
         check(data, study)

@@ -4,7 +4,7 @@ from dataclasses import is_dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from pse_repro.data.inspect.verify import OFFICIAL_IMAGES
+from pse_repro.data.stl10 import OFFICIAL_IMAGES
 from pse_repro.doctor.facts import Facts, Gpu, Speed, Torch
 from pse_repro.doctor.images import Images
 from pse_repro.machine.nvidia import Nvidia

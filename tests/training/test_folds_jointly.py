@@ -14,7 +14,7 @@ from pse_repro.errors import CellError
 from pse_repro.machine.device import Machine
 from pse_repro.models import build_classifier
 from pse_repro.seeding import generator, seeded
-from pse_repro.training.classifier import Fitted, fit
+from pse_repro.training.classifier import FitResult, fit
 from pse_repro.training.folds_jointly import NoEncoder, Stream, Task, Trained, fit_together
 from pse_repro.training.heads import Adam
 from tests.support.tiny import CPU, protocol
@@ -61,7 +61,7 @@ def tasks(
     return made
 
 
-def alone(task: Task, under: Protocol, machine: Machine = CPU) -> Fitted:
+def alone(task: Task, under: Protocol, machine: Machine = CPU) -> FitResult:
     return fit(task.name, task.classifier, task.data, under, machine, task.after_epoch)
 
 
@@ -70,7 +70,9 @@ def together(given: Sequence[Task], under: Protocol, machine: Machine = CPU) -> 
     return sorted(trained, key=lambda one: one.position)
 
 
-def check_same(found: Fitted, expected: Fitted, classifier: nn.Module, twin: nn.Module, rel: float = 1e-5) -> None:
+def check_same(
+    found: FitResult, expected: FitResult, classifier: nn.Module, twin: nn.Module, rel: float = 1e-5
+) -> None:
     assert found.best_epoch == expected.best_epoch
     assert found.train_losses == pytest.approx(expected.train_losses, rel=rel)
     assert found.validation_losses == pytest.approx(expected.validation_losses, rel=rel)

@@ -71,5 +71,5 @@ def _plain_folds(device: torch.device, data: Dataset, encoder_name: str, protoco
         )
         return plain_fold(copy.deepcopy(encoder), new_classifier(protocol, encoder_name), loaders, protocol, device)
 
-    splits = folds(data.train.labels, protocol.settings.folds)  # type: ignore[arg-type]
+    splits = folds(data.train.stored_labels, protocol.settings.folds)
     return lambda: [fold(train.tolist(), validation.tolist()) for train, validation in splits]

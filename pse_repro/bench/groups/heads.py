@@ -63,7 +63,7 @@ def _ours(machine: Machine, protocol: Protocol, data: Dataset) -> Call:
 
 def _plain(device: torch.device, protocol: Protocol, data: Dataset) -> Call:
     table_ND, size = table_of(data), protocol.settings.batch_size
-    labels, tested = (torch.from_numpy(split.labels).long() - 1 for split in (data.train, data.test))
+    labels, tested = (torch.from_numpy(split.targets) for split in (data.train, data.test))
 
     def fold(train: Tensor, validation: Tensor) -> object:
         loaders = (
@@ -73,5 +73,5 @@ def _plain(device: torch.device, protocol: Protocol, data: Dataset) -> Call:
         )
         return plain_fold(nn.Identity(), new_classifier(protocol, ENCODER), loaders, protocol, device)
 
-    splits = folds(data.train.labels, protocol.settings.folds)  # type: ignore[arg-type]
+    splits = folds(data.train.stored_labels, protocol.settings.folds)
     return lambda: [fold(torch.from_numpy(train), torch.from_numpy(validation)) for train, validation in splits]

@@ -9,7 +9,8 @@ from torch import Tensor
 from torch.nn.functional import pad
 
 from pse_repro.data.augment.colour import ColorJitter, grey_levels
-from pse_repro.data.augment.steps import SIDE, Augmentation, Flip, ResizedCrop, Step, Steps
+from pse_repro.data.augment.steps import Augmentation, Flip, ResizedCrop, Step, Steps
+from pse_repro.data.stl10 import SIDE
 
 BLUR_RADIUS = 4  # a kernel of 9 pixels, a tenth of the side as in the paper
 

@@ -17,9 +17,9 @@ from torch import Tensor
 from torch.nn.functional import grid_sample
 
 from pse_repro.data.augment.colour import ColorJitter
+from pse_repro.data.stl10 import SIDE
 
 Augmentation = Callable[[Tensor], Tensor]
-SIDE = 96
 CPU_IMAGES = 16  # at once: fewer cost more calls, more leave the cache
 
 

@@ -13,12 +13,11 @@ from pathlib import Path
 import numpy as np
 
 from pse_repro.data.folds import folds
-from pse_repro.data.stl10 import IMAGE_BYTES, OFFICIAL_MD5, open_dataset
+from pse_repro.data.stl10 import IMAGE_BYTES, OFFICIAL_IMAGES, OFFICIAL_MD5, open_dataset
 from pse_repro.errors import NotFitError
 from pse_repro.progress.listener import Stage
 from pse_repro.progress.stages import Progress
 
-OFFICIAL_IMAGES = {"train": 5_000, "test": 8_000, "unlabeled": 100_000}
 OFFICIAL_PER_CLASS = {"train": 500, "test": 800}
 RELEASED_FIRST = (1012, 1006, 10, 104, 1030)  # each fold's first validation image in train_X: the released logs
 RELEASED_SIZES = ((4_000, 1_000),) * 5  # training and validation images of each fold

@@ -1,6 +1,6 @@
 """Labelled images for the objectives that train with labels: drawn for training, held out for the curves.
 
-Shapes: N images (N, 3, 96, 96) in [0, 1], labels (N,) 0..9 (the files' 1..10 less one), logits (N, 10).
+Shapes: N images (N, 3, 96, 96) in [0, 1], labels (N,) 0..9, logits (N, 10).
 """
 
 import numpy as np
@@ -26,8 +26,7 @@ class LabelledImages:
     def __init__(self, setup: Setup, fraction: float = TRAIN_FRACTION) -> None:
         if not 0 < fraction <= TRAIN_FRACTION:
             raise ValueError(f"fraction of labels is {fraction:g}; expected more than 0, at most {TRAIN_FRACTION:g}")
-        labels = setup.data.train.labels
-        assert labels is not None  # a labelled split
+        labels = setup.data.train.stored_labels
         trained = balanced_subset(labels, fraction, SUBSET)
         held_out = np.setdiff1d(np.arange(len(labels)), balanced_subset(labels, TRAIN_FRACTION, SUBSET))
         if not len(held_out):
@@ -37,7 +36,7 @@ class LabelledImages:
         self._held_out, self._held_out_labels = self._part(held_out)
 
     def _part(self, indices: np.ndarray) -> tuple[Images, Tensor]:
-        labels = np.asarray(self.setup.data.train.labels)[indices].astype(np.int64) - 1
+        labels = self.setup.data.train.targets[indices]
         images = Images(self.setup.data.train, self.setup.device, indices)
         return images, torch.from_numpy(labels).to(self.setup.device)
 

@@ -8,23 +8,23 @@ from abc import abstractmethod
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
-from pse_repro.objectives.base import Batch, Objective
+from pse_repro.objectives.base import Batch, Network, Objective
 
 HIDDEN = 512
 
 
-class Pretext(Objective):
+class Pretext(Objective[Network]):
     """Cross-entropy over the cases of a batch; curves also tell the accuracy in percent."""
 
     @abstractmethod
-    def classified(self, network: nn.Module, images_NCHW: Tensor) -> tuple[Tensor, Tensor]:
+    def classified(self, network: Network, images_NCHW: Tensor) -> tuple[Tensor, Tensor]:
         """The cases made of the images: their logits (K, C) and their classes (K,), on the images' device."""
 
-    def loss(self, network: nn.Module, batch: Batch) -> Tensor:
+    def loss(self, network: Network, batch: Batch) -> Tensor:
         logits, classes = self.classified(network, batch.images)
         return cross_entropy(logits.float(), classes)
 
-    def measures(self, network: nn.Module, batch: Batch) -> dict[str, Tensor]:
+    def measures(self, network: Network, batch: Batch) -> dict[str, Tensor]:
         logits, classes = self.classified(network, batch.images)
         accuracy = 100 * (logits.argmax(1) == classes).float().mean()
         return {"loss": cross_entropy(logits.float(), classes), "accuracy": accuracy}

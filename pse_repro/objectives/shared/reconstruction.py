@@ -1,6 +1,7 @@
 """What the autoencoders have in common: images in, the same images out, judged by a criterion."""
 
 from collections.abc import Callable
+from typing import TypeVar
 
 from torch import Tensor, nn
 
@@ -10,6 +11,7 @@ from pse_repro.objectives.base import Batch, Objective, Setup
 
 CURVE_SIGMA = 3  # objectives without a sigma log the released PSE of this one, as the slides' curves do
 Criterion = Callable[[Tensor, Tensor], Tensor]  # of reconstruction and images, each (N, 3, 96, 96) in [0, 1]
+AnyAutoencoder = TypeVar("AnyAutoencoder", bound=Autoencoder)
 
 
 def squared_error(reconstruction: Tensor, images: Tensor) -> Tensor:
@@ -17,8 +19,8 @@ def squared_error(reconstruction: Tensor, images: Tensor) -> Tensor:
     return nn.functional.mse_loss(reconstruction.float(), images.float())
 
 
-class Reconstruction(Objective):
-    """The study's autoencoder under `criterion`; its curves tell MSE and PSE of the reconstructions, too."""
+class Reconstruction(Objective[AnyAutoencoder]):
+    """An autoencoder under `criterion`; its curves tell MSE and PSE of the reconstructions, too."""
 
     reconstructs = True
 
@@ -27,13 +29,17 @@ class Reconstruction(Objective):
         self.criterion = criterion
         self.curve_pse = curve_pse or PSELoss.as_released(CURVE_SIGMA)
 
-    def network(self) -> Autoencoder:
-        return build_autoencoder(self.setup.encoder)
-
-    def loss(self, network: nn.Module, batch: Batch) -> Tensor:
+    def loss(self, network: AnyAutoencoder, batch: Batch) -> Tensor:
         return self.criterion(network(batch.images)[1], batch.images)
 
-    def measures(self, network: nn.Module, batch: Batch) -> dict[str, Tensor]:
+    def measures(self, network: AnyAutoencoder, batch: Batch) -> dict[str, Tensor]:
         reconstruction = network(batch.images)[1]
         by_name: dict[str, Criterion] = {"loss": self.criterion, "mse": squared_error, "pse": self.curve_pse}
         return {name: criterion(reconstruction, batch.images) for name, criterion in by_name.items()}
+
+
+class StudyReconstruction(Reconstruction[Autoencoder]):
+    """The study's autoencoder."""
+
+    def network(self) -> Autoencoder:
+        return build_autoencoder(self.setup.encoder)

@@ -12,7 +12,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-SIDE = 96
+from pse_repro.data.stl10 import SIDE
+
 SPHERES, BOXES = 3, 3
 SURFACES = 2 + SPHERES + BOXES
 SOLID, MATERIAL, LIGHT = 10, 13, 6  # numbers drawn for a solid, for a surface's look, for the light

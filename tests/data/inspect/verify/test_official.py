@@ -9,7 +9,8 @@ import pytest
 from pse_repro.data.folds import folds
 from pse_repro.data.inspect import verify as verify_module
 from pse_repro.data.inspect.render import render_verification
-from pse_repro.data.inspect.verify import OFFICIAL_IMAGES, STATES, FileCheck, verify
+from pse_repro.data.inspect.verify import STATES, FileCheck, verify
+from pse_repro.data.stl10 import OFFICIAL_IMAGES
 from pse_repro.errors import UsageError
 from pse_repro.progress.listener import Listener, Stage
 from pse_repro.progress.stages import Progress
