@@ -14,6 +14,7 @@ Each part is a contrast: terms that are added and terms that are subtracted, on 
 import tomllib
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
 from itertools import combinations
 from typing import Literal
 
@@ -126,11 +127,12 @@ class Claim:
         return found
 
 
-def load_claims(group: Literal["study", "peers"] = "study") -> list[Claim]:
+@cache
+def load_claims(group: Literal["study", "peers"] = "study") -> tuple[Claim, ...]:
     """The claims of that group which come with the kit, by their numbers."""
     table = tomllib.loads((FOLDER / "claims.toml").read_text(encoding="utf-8"))
     claims = [build(Claim, entry | {"id": name}, f"claims.toml, {name}") for name, entry in table.items()]
-    return [claim for claim in claims if claim.group == group]
+    return tuple(claim for claim in claims if claim.group == group)
 
 
 def shown(model: str) -> str:

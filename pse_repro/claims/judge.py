@@ -83,7 +83,7 @@ def judge(run: Run, *, alpha: float = ALPHA) -> list[ClaimResult]:
 def claims_in_question(results: Sequence[ClaimResult]) -> list[Claim]:
     """What a table of these results answers for: the study's claims and, where one of them was tested, its peers'."""
     peers = any(result.claim.group == "peers" for result in results)
-    return load_claims() + (load_claims("peers") if peers else [])
+    return [*load_claims(), *(load_claims("peers") if peers else ())]
 
 
 def _judge_protocol(protocol: str, predictions: Predictions, alpha: float) -> list[ClaimResult]:

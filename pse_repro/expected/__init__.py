@@ -3,6 +3,7 @@
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -61,8 +62,11 @@ def names(folder: Path = FOLDER) -> list[str]:
     return [*manifest, *(alias for entry in manifest.values() for alias in entry.get("aliases", []))]
 
 
+@cache
 def load_expected(name: str, *, folder: Path = FOLDER) -> ExpectedTable:
     """Load a table of the manifest `tables.toml` by its name or alias ("paper" is "slides").
+
+    Read once: do not change the frame.
 
     Raises:
         UsageError: no such table.

@@ -164,14 +164,14 @@ def test_error_against_clusters_over_the_epochs(tmp_path: Path, rho: float, verd
 def test_a_run_of_none_of_their_models_says_nothing_of_them(tmp_path: Path) -> None:
     results = judged(tmp_path, ["cnn-mse", "cnn-random"], ("finetune", "linear"))
     assert [*results] == [5]
-    assert claims_in_question([*results.values()]) == load_claims()
+    assert claims_in_question([*results.values()]) == [*load_claims()]
     assert "far and many permutations" not in render_claims([*results.values()], details=True)
 
 
 def test_a_run_of_theirs_names_what_is_not_tested(tmp_path: Path) -> None:
     found = [*judged(tmp_path, ["cnn-pirl-jigsaw", "cnn-jigsaw"], ("linear",), BETTER).values()]
     assert [result.claim.number for result in found] == [10]
-    assert claims_in_question(found) == load_claims() + load_claims("peers")
+    assert claims_in_question(found) == [*load_claims(), *load_claims("peers")]
     text = " ".join(render_claims(found, details=True).split())
     assert "10 PIRL beats its pretext task (1/8)" in text
     assert "11 SimCLR beats scratch" in text
