@@ -371,6 +371,7 @@ def test_another_claim_is_another_table(tmp_path: Path, monkeypatch: pytest.Monk
         'pairs = [["cnn-random", "cnn-pse-3"]]\ndirection = "less"\nminimum = 1\nwhy = "enough"\n'
     )
     monkeypatch.setattr(definitions, "FOLDER", tmp_path)
+    monkeypatch.setattr("pse_repro.claims.judge.load_claims", load_claims.__wrapped__)  # not what was read before
     record = store_predictions(
         tmp_path / "run", study(baselines=("random",)), likely({"cnn-pse-3": 5, "cnn-random": 1}), 3
     )
