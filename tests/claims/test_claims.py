@@ -1,7 +1,7 @@
 """The claims against the slides' own numbers, and their verdicts on stored runs in which the truth is known."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from importlib.resources import files
 from pathlib import Path
@@ -13,12 +13,22 @@ import pytest
 from pse_repro.claims import ClaimResult, Part, as_json, claims_table, definitions, judge, load_claims, render_claims
 from pse_repro.config.study import Model
 from pse_repro.errors import NotFitError, UsageError
-from pse_repro.expected import load_expected
+from pse_repro.expected import FOLDER, load_expected
 from pse_repro.stats import holm, mcnemar, paired_difference
 from pse_repro.study.cells import Cell
 from pse_repro.study.predictions import Predictions
 from pse_repro.study.record import Run
 from tests.support.stored_predictions import LABELS, Likely, fold_path, store_predictions, study
+
+
+@pytest.fixture
+def claims_of_tmp_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Claims are read from tmp_path, not from the package."""
+    monkeypatch.setattr(definitions, "FOLDER", tmp_path)
+    load_claims.cache_clear()
+    yield
+    load_claims.cache_clear()
+
 
 CLAIMS = {claim.number: claim for claim in load_claims()}
 CNN = (Model("cnn", "mse"), *(Model("cnn", "pse", sigma) for sigma in (3.0, 4.0, 5.0, 6.0)))
@@ -64,15 +74,13 @@ def judged(directory: Path, models: tuple[Model, ...] = PAIR, seeds: int = 3, **
         ("margin = 1.5", 'margin = "1.5"', "statements 1: margin is '1.5'; expected a number"),
     ],
 )
-def test_a_typing_mistake_is_refused_by_its_key(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, old: str, new: str, expected: str
-) -> None:
-    text = (definitions.FOLDER / "claims.toml").read_text(encoding="utf-8")
+@pytest.mark.usefixtures("claims_of_tmp_path")
+def test_a_typing_mistake_is_refused_by_its_key(tmp_path: Path, old: str, new: str, expected: str) -> None:
+    text = (FOLDER / "claims.toml").read_text(encoding="utf-8")
     assert old in text
     (tmp_path / "claims.toml").write_text(text.replace(old, new, 1), encoding="utf-8")
-    monkeypatch.setattr(definitions, "FOLDER", tmp_path)
     with pytest.raises(UsageError) as caught:
-        load_claims.__wrapped__()  # not what was read before
+        load_claims()
     assert expected in str(caught.value)
 
 
@@ -364,14 +372,13 @@ def test_a_part_is_the_paired_difference_of_stored_predictions(tmp_path: Path) -
     assert [of.mcnemar for of in part.by_seed] == [mcnemar(a[seed], b[seed]) for seed in range(3)]
 
 
-def test_another_claim_is_another_table(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.usefixtures("claims_of_tmp_path")
+def test_another_claim_is_another_table(tmp_path: Path) -> None:
     (tmp_path / "claims.toml").write_text(
         '[trained]\nnumber = 7\nshort = "trained"\ntitle = "Training helps."\nsource = "usual"\n'
         '[[trained.statements]]\nkind = "difference"\nevaluations = ["frozen"]\n'
         'pairs = [["cnn-random", "cnn-pse-3"]]\ndirection = "less"\nminimum = 1\nwhy = "enough"\n'
     )
-    monkeypatch.setattr(definitions, "FOLDER", tmp_path)
-    monkeypatch.setattr("pse_repro.claims.judge.load_claims", load_claims.__wrapped__)  # not what was read before
     record = store_predictions(
         tmp_path / "run", study(baselines=("random",)), likely({"cnn-pse-3": 5, "cnn-random": 1}), 3
     )
