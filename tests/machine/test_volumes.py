@@ -1,4 +1,4 @@
-"""What goes with a container is told from its mounts."""
+"""A container's mounts show which folders are lost with it."""
 
 from pathlib import Path
 

@@ -76,8 +76,12 @@ def mem_get_info(device: Any = None) -> tuple[int, int]:
 
 
 def max_memory_allocated(device: Any = None) -> int:
-    """The process's most: there lie the numbers."""
+    """Return the peak of the process's memory, which holds the numbers."""
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+
+
+def reset_peak_memory_stats(device: Any = None) -> None:
+    """Do nothing: the peak of a process cannot be reset."""
 
 
 def manual_seed_all(seed: int) -> None:
@@ -115,6 +119,7 @@ REPLACEMENTS = (
     get_device_properties,
     mem_get_info,
     max_memory_allocated,
+    reset_peak_memory_stats,
     manual_seed_all,
     get_rng_state,
     set_rng_state,
