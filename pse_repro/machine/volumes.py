@@ -26,7 +26,7 @@ def lost_warning(*places: Path) -> str:
     if not lost:
         return ""
     names = " and ".join(map(str, lost))
-    return f"warning: what is written to {names} is lost with this container; to keep it: {mount_option(*lost)}"
+    return f"warning: files written to {names} are lost with this container; to keep them: {mount_option(*lost)}"
 
 
 def mount_option(*places: Path) -> str:

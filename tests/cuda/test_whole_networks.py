@@ -1,4 +1,4 @@
-"""The study's own networks, and smoke from the command line to its report: minutes on the pretended GPU."""
+"""The study's own networks, and smoke from the command line to the report; takes minutes on the pretended GPU."""
 
 from pathlib import Path
 
