@@ -10,7 +10,7 @@ class Failed(Exception):
 
 
 class Image:
-    """An image and the engine that runs it."""
+    """Container image with the engine that runs it and a temporary folder for its mounts."""
 
     def __init__(self, engine: str, name: str, work: Path) -> None:
         self.engine, self.name, self.work = engine, name, work

@@ -147,7 +147,7 @@ def _hidden_by_runtime(facts: Facts) -> tuple[str, str] | None:
     """
     visible = facts.environment.get("NVIDIA_VISIBLE_DEVICES", "all")
     capabilities = facts.environment.get("NVIDIA_DRIVER_CAPABILITIES", "all")
-    if visible in ("", "none", "void") and not facts.nvidia.device_files:  # CDI says "void", and gives devices
+    if visible in ("", "none", "void") and not facts.nvidia.device_files:  # CDI sets "void" and adds devices
         return f"NVIDIA_VISIBLE_DEVICES={visible!r} keeps every GPU from this container", "unset it, or set it to all"
     if facts.nvidia.device_files and not facts.nvidia.cuda and not {"all", "compute"} & set(capabilities.split(",")):
         remedy = "start it with -e NVIDIA_DRIVER_CAPABILITIES=compute,utility"

@@ -42,6 +42,7 @@ class Machine:
     def reset_peak_memory(self) -> None:
         """Start a new measurement of the peak memory on a GPU; no effect on a CPU."""
         if self.device.type == "cuda":
+            torch.cuda.init()  # the reset fails in a process that has not used CUDA yet
             torch.cuda.reset_peak_memory_stats(self.device)
 
     def describe(self) -> dict[str, str | int]:

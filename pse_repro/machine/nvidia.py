@@ -71,16 +71,16 @@ def nvidia_smi(*fields: str) -> tuple[list[list[str]], str]:
     """
     command = ["nvidia-smi", f"--query-gpu={','.join(fields)}", "--format=csv,noheader,nounits"]
     try:
-        asked = subprocess.run(command, capture_output=True, text=True, errors="replace", timeout=NVIDIA_SMI_SECONDS)
+        done = subprocess.run(command, capture_output=True, text=True, errors="replace", timeout=NVIDIA_SMI_SECONDS)
     except FileNotFoundError:
         return [], ""
     except subprocess.TimeoutExpired:
         return [], f"nvidia-smi gave no answer in {NVIDIA_SMI_SECONDS:g} s"
     except OSError as error:
         return [], f"nvidia-smi cannot be run: {error.strerror}"
-    lines = [line.strip() for line in asked.stdout.splitlines() if line.strip()]
-    if asked.returncode:
-        said = [line.strip() for line in asked.stderr.splitlines() if line.strip()] or lines
-        return [], said[0] if said else f"nvidia-smi ended with status {asked.returncode}"
+    lines = [line.strip() for line in done.stdout.splitlines() if line.strip()]
+    if done.returncode:
+        errors = [line.strip() for line in done.stderr.splitlines() if line.strip()] or lines
+        return [], errors[0] if errors else f"nvidia-smi ended with status {done.returncode}"
     rows = [[value.strip() for value in line.split(",")] for line in lines]
     return [row for row in rows if len(row) == len(fields)], ""

@@ -8,7 +8,7 @@ import pytest
 
 from pse_repro.machine.device import Machine, choose_machine
 from pse_repro.objectives import OBJECTIVES
-from tests.support.taken_up import cell, check_taken_up, curves, cut_short, pretrained
+from tests.support.resumed import cell, check_resumed, curves, cut_short, pretrained
 from tests.support.tiny import CPU
 
 BF16_ROUNDING = 1e-2  # eight bits, through a tiny network; the losses are computed in float32
@@ -57,4 +57,4 @@ def test_every_objective_is_taken_up_and_gets_what_a_cpu_gets(
 def test_a_run_taken_up_ends_with_the_same_weights_bit_for_bit(
     name: str, gpu: Machine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    check_taken_up(tmp_path, cell(name), gpu, monkeypatch)
+    check_resumed(tmp_path, cell(name), gpu, monkeypatch)

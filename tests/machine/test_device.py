@@ -46,6 +46,7 @@ def test_the_unit_of_the_resident_set_depends_on_the_system(monkeypatch: pytest.
 
 def test_peak_memory_is_reset_on_a_gpu_only(monkeypatch: pytest.MonkeyPatch) -> None:
     devices: list[torch.device] = []
+    monkeypatch.setattr("torch.cuda.init", lambda: None)
     monkeypatch.setattr("torch.cuda.reset_peak_memory_stats", devices.append)
     for kind in ("cpu", "cuda"):
         Machine(torch.device(kind), "fp32").reset_peak_memory()

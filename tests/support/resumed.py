@@ -58,21 +58,21 @@ def cut_short(folder: Path, which: Cell, machine: Machine, monkeypatch: pytest.M
 
 def curves(run: PretrainRun) -> pd.DataFrame:
     """Return the curves over epochs, without their seconds."""
-    return pd.read_csv(run.folder / "curves.csv").drop(columns="seconds")
+    return pd.read_csv(run.files.curves).drop(columns="seconds")
 
 
 def checkpoint(run: PretrainRun) -> str:
     """Return the SHA-256 of the stored weights."""
-    return str(read_json(run.folder / "pretrain.json")["checkpoint_sha256"])
+    return str(read_json(run.files.pretraining)["checkpoint_sha256"])
 
 
-def check_taken_up(folder: Path, which: Cell, machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
+def check_resumed(folder: Path, which: Cell, machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
     """Assert that a resumed pre-training gives the curves and weights of an uninterrupted one, bit for bit."""
     with deterministic():
         cut_short(folder / "cut", which, machine, monkeypatch)
-        taken_up, whole = (pretrained(folder / name, which, machine) for name in ("cut", "whole"))
-    assert curves(taken_up).equals(curves(whole))
-    assert checkpoint(taken_up) == checkpoint(whole)
+        resumed, whole = (pretrained(folder / name, which, machine) for name in ("cut", "whole"))
+    assert curves(resumed).equals(curves(whole))
+    assert checkpoint(resumed) == checkpoint(whole)
 
 
 @contextmanager
