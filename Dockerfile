@@ -2,8 +2,8 @@
 #   docker build -t pse-repro .
 #   docker run --rm --gpus all --user "$(id -u):$(id -g)" -v "$PWD/data:/data" -v "$PWD/runs:/runs" pse-repro full
 #
-# A slim Python serves as base: PyTorch's wheels bring the CUDA libraries, the host brings the driver. There is no target
-# without the CUDA libraries: the Python Package Index has one build of PyTorch for Linux, which is linked against them.
+# The base is a slim Python image: PyTorch's wheels contain the CUDA libraries, the host provides the driver. There is no
+# target without CUDA: the only build of PyTorch for Linux on the Python Package Index is linked against its libraries.
 ARG BASE_IMAGE=python:3.12-slim-bookworm
 
 FROM ${BASE_IMAGE} AS wheel
@@ -17,21 +17,21 @@ RUN pip wheel --no-deps --no-build-isolation --wheel-dir /wheel .
 
 FROM ${BASE_IMAGE} AS runtime
 ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1 PIP_ROOT_USER_ACTION=ignore
-# The dependencies: 6.1 GB that change with the lock file alone. pip compiles what it installs to bytecode.
+# Dependencies first: these 6.1 GB change only with the lock file. pip compiles packages to bytecode as it installs them.
 COPY requirements/run.lock /opt/
 RUN python3 -m venv --without-pip /opt/venv \
  && pip --python /opt/venv/bin/python install --require-hashes -r /opt/run.lock
 
-# Any user may write to the volumes, as to /tmp: --user names one that the image does not know.
+# Any user may write to the volumes, as to /tmp: the user given by --user is unknown to the image.
 ARG UID=10001
 RUN useradd --uid ${UID} --user-group --no-create-home --home-dir /tmp --shell /usr/sbin/nologin pse \
  && install -d -m 1777 -o pse -g pse /data /runs
 VOLUME ["/data", "/runs"]
-# Relative to /, the default run folder (runs/STUDY) lies in the volume /runs. PSE_REPRO_OUT names the folder of one run:
-# set here, every study would be sent to the same.
+# Relative to /, the default run folder (runs/STUDY) is in the volume /runs. PSE_REPRO_OUT is not set because it names the
+# folder of a single run: all studies would share it.
 WORKDIR /
-# What is cached goes to /tmp: with --read-only, give --tmpfs /tmp. PyTorch makes its folder when it is imported, and fails
-# where it cannot; with one that exists, the doctor can still say so.
+# Caches are in /tmp: with --read-only, add --tmpfs /tmp. PyTorch creates its inductor cache on import and fails if it
+# cannot; /tmp exists, so that the doctor still starts and can report a read-only folder.
 ENV PATH=/opt/venv/bin:$PATH \
     PYTHONDONTWRITEBYTECODE=1 \
     PYTHONUNBUFFERED=1 \
@@ -58,7 +58,7 @@ LABEL org.opencontainers.image.title="pse-repro" \
       org.opencontainers.image.version="${VERSION}"
 
 USER ${UID}:${UID}
-# SIGTERM, like Ctrl-C, ends a run with status 130; the same command continues it.
+# SIGTERM, like Ctrl-C, ends a run with status 130; the same command resumes it.
 STOPSIGNAL SIGTERM
 ENTRYPOINT ["pse-repro"]
 CMD ["--help"]

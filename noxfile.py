@@ -1,5 +1,7 @@
-"""`nox -s tests | lint | types | smoke | pretended-cuda | minimums | tests-newest | tests-locked`, and for what is
-handed out `lock | image | sbom | audit`: each installs what it needs, CI runs the same.
+"""Sessions for development and releases; each installs what it needs, and CI runs the same ones.
+
+Development: tests, lint, types, smoke, pretended-cuda, minimums, tests-newest, tests-locked.
+Releases: lock, image, sbom, audit.
 """
 
 import os
@@ -11,10 +13,10 @@ import nox
 
 nox.options.sessions = ["lint", "types", "tests", "smoke"]
 nox.options.reuse_existing_virtualenvs = True
-# The tests' networks are tiny: two processes of one thread each are faster than one of two. Long tests come last.
+# The tests' networks are tiny: two processes with one thread each are faster than one with two. Long tests run last.
 PYTEST = ("pytest", "--numprocesses", "2", "--dist", "worksteal")
 ONE_THREAD = {"OMP_NUM_THREADS": "1"}
-# uv's releases may write the same lock in another form: --check compares with what this one writes.
+# Pinned because --check compares bytes, and other releases of uv may format the same lock differently.
 UV = "uv==0.13.9"
 LOCK = (
     "uv", "pip", "compile", "--quiet", "--universal", "--python-version", "3.11", "--generate-hashes",
@@ -24,16 +26,16 @@ LOCK = (
 
 @nox.session
 def tests(session: nox.Session) -> None:
-    """The test suite with branch coverage; arguments after -- go to pytest."""
+    """Run the test suite with branch coverage; arguments after -- go to pytest."""
     session.install("-e", ".[test]")
     session.run(*PYTEST, "--cov", "--cov-report=term-missing:skip-covered", *session.posargs, env=ONE_THREAD)
 
 
 @nox.session(python="3.11")
 def minimums(session: nox.Session) -> None:
-    """The test suite on the lowest Python and the lowest versions that pyproject.toml allows."""
+    """Run the test suite on the lowest Python and the lowest versions that pyproject.toml allows."""
     session.install("uv")
-    # --upgrade: in an environment that is used again, too, the lowest versions instead of what is there.
+    # Without --upgrade, a reused environment would keep the versions that it has.
     session.run("uv", "pip", "install", "--upgrade", "--resolution", "lowest-direct", "-e", ".[test]")
     session.run(*PYTEST, *session.posargs, env=ONE_THREAD)
 
@@ -41,14 +43,14 @@ def minimums(session: nox.Session) -> None:
 @nox.session(name="tests-newest")
 @nox.parametrize("options", [nox.param([], id="releases"), nox.param(["--pre"], id="pre-releases")])
 def tests_newest(session: nox.Session, options: list[str]) -> None:
-    """The test suite on the newest versions of everything: `nox -s "tests-newest(releases)"`, or (pre-releases)."""
+    """Run the test suite on the newest versions: `nox -s "tests-newest(releases)"`, or (pre-releases)."""
     session.install("--upgrade", "--upgrade-strategy", "eager", *options, "-e", ".[test]", silent=False)
     session.run(*PYTEST, *session.posargs, env=ONE_THREAD)
 
 
 @nox.session
 def lint(session: nox.Session) -> None:
-    """Ruff: rules and format."""
+    """Check the code with Ruff: rules and format."""
     session.install("ruff>=0.9")
     session.run("ruff", "check", ".")
     session.run("ruff", "format", "--check", ".")
@@ -56,14 +58,14 @@ def lint(session: nox.Session) -> None:
 
 @nox.session
 def types(session: nox.Session) -> None:
-    """mypy, strict."""
+    """Check the types with mypy in strict mode."""
     session.install("-e", ".[dev]")
     session.run("mypy")
 
 
 @nox.session
 def smoke(session: nox.Session) -> None:
-    """The installed package, not the checkout: smoke, of all objectives, too, to a verdict, from an empty folder."""
+    """Install the package and run smoke from an empty folder, for all objectives and then to a verdict."""
     session.install(".")
     session.chdir(session.create_tmp())
     session.run("pse-repro", "smoke", "--objectives", "--device", "cpu", "--fresh")
@@ -73,14 +75,14 @@ def smoke(session: nox.Session) -> None:
 
 @nox.session(name="pretended-cuda")
 def pretended_cuda(session: nox.Session) -> None:
-    """The tests of a GPU on a pretended one, the slow ones too: the study's networks, and smoke to a verdict."""
+    """Run the GPU tests on a pretended GPU, including the slow ones: the study's networks, and smoke to a verdict."""
     session.install("-e", ".[test]")
     session.run("python", "-m", "tests.support.pretended_cuda", "tests/cuda", *session.posargs)
 
 
 @nox.session(name="tests-locked")
 def tests_locked(session: nox.Session) -> None:
-    """The test suite on the versions of requirements/test.lock, each proven by its hash."""
+    """Run the test suite on the versions of requirements/test.lock, each verified by its hash."""
     for name in ("test", "build"):
         session.install("--require-hashes", "-r", f"requirements/{name}.lock")
     session.install("--no-deps", "--no-build-isolation", ".")
@@ -89,9 +91,9 @@ def tests_locked(session: nox.Session) -> None:
 
 @nox.session
 def lock(session: nox.Session) -> None:
-    """Lock files for every Python and platform: what pyproject.toml newly asks for, and the versions locked before.
+    """Write the lock files for every Python and platform; versions locked before are kept if they still satisfy.
 
-    -- --upgrade takes the newest of all; -- --check writes nothing, and fails where something would change.
+    -- --upgrade takes the newest version of every package; -- --check writes nothing and fails if a file would change.
     """
     session.install(UV)
     work = Path(session.create_tmp())
@@ -105,7 +107,7 @@ def lock(session: nox.Session) -> None:
     check, upgrade = ("--check" in session.posargs, [word for word in session.posargs if word == "--upgrade"])
     for name, words in sources.items():
         locked, new = Path("requirements", f"{name}.lock"), work / f"{name}.lock"
-        shutil.copy(locked, new)  # uv keeps the versions that it finds there
+        shutil.copy(locked, new)  # uv keeps the versions that it finds in its output file
         session.run(*LOCK, *words, *upgrade, "--output-file", str(new), silent=True)
         if check and new.read_bytes() != locked.read_bytes():
             session.error(f"{locked} does not follow from pyproject.toml: run nox -s lock")
@@ -114,28 +116,28 @@ def lock(session: nox.Session) -> None:
 
 @nox.session(python=False)
 def image(session: nox.Session) -> None:
-    """Build the container image, then do with it what its users do; arguments after -- go to the build."""
+    """Build the container image and check it in use; arguments after -- go to the build."""
     engine = next((name for name in ("docker", "podman", "buildah") if _answers(name)), None)
     if engine is None:
-        session.skip("neither docker nor podman nor buildah is here")
+        session.skip("none of docker, podman and buildah is available")
     version = nox.project.load_toml("pyproject.toml")["project"]["version"]
     revision = session.run("git", "rev-parse", "HEAD", silent=True, external=True).strip()
     facts = {"VERSION": version, "REVISION": revision, "SOURCE": os.environ.get("SOURCE_URL", "unknown")}
     options = [word for name, fact in facts.items() for word in ("--build-arg", f"{name}={fact}")]
     session.run(engine, "build", "--tag", "pse-repro", *options, *session.posargs, ".", external=True)
     if engine == "buildah":
-        session.skip("built, not checked: buildah runs no containers as users do, docker and podman do")
+        session.skip("built but not checked: the checks need docker or podman")
     session.run("python3", "container/check_image.py", engine, "pse-repro", external=True)
 
 
 def _answers(engine: str) -> bool:
-    """Whether the engine is installed, and for docker, whether its daemon runs."""
+    """Return True if the engine is installed and, for docker, its daemon is running."""
     return bool(shutil.which(engine)) and subprocess.run([engine, "info"], capture_output=True).returncode == 0
 
 
 @nox.session
 def sbom(session: nox.Session) -> None:
-    """dist/sbom.cdx.json: what the image's Python packages are, with their hashes, as CycloneDX."""
+    """Write dist/sbom.cdx.json: the image's Python packages with their hashes, in CycloneDX format."""
     session.install("cyclonedx-bom>=7")
     Path("dist").mkdir(exist_ok=True)
     session.run(
@@ -146,7 +148,7 @@ def sbom(session: nox.Session) -> None:
 
 @nox.session
 def audit(session: nox.Session) -> None:
-    """Known vulnerabilities of what the lock files name."""
+    """Look for known vulnerabilities of the locked packages."""
     session.install("pip-audit>=2.10")
     for name in ("run", "test", "build"):
         session.run("pip-audit", "--require-hashes", "--disable-pip", "--strict", "-r", f"requirements/{name}.lock")

@@ -1,7 +1,7 @@
-"""What a user does with the image, as checks: python container/check_image.py docker|podman IMAGE
+"""Check the container image in use: python container/check_image.py docker|podman IMAGE
 
-Each check prints one line; the first that fails ends the script with status 1. Standard library only. Runs are of one
-thread: then they end with the same numbers, bit for bit.
+Each check prints one line; the first failure ends the script with status 1. Standard library only. Runs use one
+thread, so that their results are equal bit for bit.
 """
 
 import json
@@ -40,17 +40,17 @@ sigma = 3
 """
 SHORT = ("run", "/data/short.toml", "--device", "cpu", "--quiet")
 NVIDIA = ("NVIDIA_VISIBLE_DEVICES=all", "NVIDIA_DRIVER_CAPABILITIES=compute,utility")
-STOP_SECONDS = 60  # an engine's own ten are too few for a step on a busy CPU
+STOP_SECONDS = 60  # the engines' default of ten is too short for a training step on a busy CPU
 
 
 def check_configuration(image: Image) -> str:
-    """Labels, user, volumes, entry point, and the variables that NVIDIA's runtime reads."""
+    """Check labels, user, volumes, entry point, and the variables that NVIDIA's runtime reads."""
     found = json.loads(image.call("image", "inspect", image.name).stdout)[0]
     config = found["Config"]
     labels = {name.rpartition(".")[2]: text for name, text in (config["Labels"] or {}).items()}
     for name in ("title", "source", "revision", "version", "licenses"):
         expect(bool(labels.get(name)), f"no label {name}")
-    expect(config["Entrypoint"] == ["pse-repro"] and config["Cmd"] == ["--help"], "another entry point")
+    expect(config["Entrypoint"] == ["pse-repro"] and config["Cmd"] == ["--help"], "wrong entry point")
     expect(set(config["Volumes"]) == {"/data", "/runs"}, f"volumes {config['Volumes']}")
     for variable in (*NVIDIA, "PSE_REPRO_DATA=/data"):
         expect(variable in config["Env"], f"{variable} is not set")
@@ -58,29 +58,32 @@ def check_configuration(image: Image) -> str:
 
 
 def check_words(image: Image) -> str:
-    """Help without arguments; exit status and error pass through; what is not code is inside."""
+    """Check help, exit status and error messages, and that studies and protocols are in the image."""
     expect("Usage" in image.run().stdout, "no help")
-    said = image.run("no-such-command", status=2).stderr
-    expect("No such command" in said, said)
+    errors = image.run("no-such-command", status=2).stderr
+    expect("No such command" in errors, errors)
     plan = json.loads(image.run("plan", "full", "--format", "json", "--device", "cpu").stdout)
     expect(bool(plan), "no plan of the full study")
     return "help, exit status, studies and protocols"
 
 
 def check_contents(image: Image) -> str:
-    """Not root, compiled to bytecode, and no leftovers of the build."""
+    """Check the user, the compiled bytecode, and that no leftovers of the build remain."""
     uid = image.run("-u", options=("--entrypoint", "id")).stdout.strip()
     expect(uid == "10001", f"runs as uid {uid}")
     compiled = "pse_repro/__pycache__/loss.*.pyc torch/__pycache__/serialization.*.pyc"
     leftovers = "~root/.cache/pip /wheel /source /var/lib/apt/lists/*_Packages"
     script = f"cd /opt/venv/lib/python3*/site-packages; ls {compiled}; ls -d {leftovers} 2>/dev/null; exit 0"
-    listed = image.run("-c", script, options=("--user", "0", "--entrypoint", "sh")).stdout  # root sees its own folder
-    expect(len(listed.split()) == listed.count(".pyc") == 2, f"two compiled files and nothing else, not: {listed}")
+    listed = image.run("-c", script, options=("--user", "0", "--entrypoint", "sh")).stdout  # root reads its home
+    expect(
+        len(listed.split()) == listed.count(".pyc") == 2,
+        f"expected two compiled files, found: {listed}",
+    )
     return "uid 10001, bytecode, no caches"
 
 
 def check_smoke(image: Image) -> str:
-    """`smoke`, then `compare` and `doctor`, by the image's own user and in a named volume."""
+    """Run `smoke`, then `compare` and `doctor`, as the image's own user and in a named volume."""
     volume = f"pse-repro-check-{secrets.token_hex(4)}"
     mount = ("-v", f"{volume}:/runs")
     try:
@@ -97,15 +100,15 @@ def check_smoke(image: Image) -> str:
 
 
 def check_warning(image: Image) -> str:
-    """A study that needs STL-10, with nothing mounted: the warning, then the attempt to fetch it (no network here)."""
-    said = image.run("full", "--device", "cpu", status=3).stderr
-    expect("what is written to /data is lost with this container" in said, said)
-    expect("fetching STL-10" in said, said)
-    return "full with nothing mounted warns, and fetches"
+    """Run a study that needs STL-10 with nothing mounted: it warns, then tries to download (there is no network)."""
+    errors = image.run("full", "--device", "cpu", status=3).stderr
+    expect("files written to /data are lost with this container" in errors, errors)
+    expect("fetching STL-10" in errors, errors)
+    return "full with nothing mounted warns, then tries to download"
 
 
 def check_undisturbed(image: Image) -> str:
-    """Read-only root, no capabilities, a user that the image does not know: a run from start to end."""
+    """Run from start to end with a read-only root, no capabilities and a user unknown to the image."""
     hard = ("--read-only", "--tmpfs", "/tmp", "--cap-drop", "ALL", "--security-opt", "no-new-privileges")
     runs = image.folder("whole")
     image.run(*SHORT, options=(*hard, *image.mounted(runs)))
@@ -116,29 +119,29 @@ def check_undisturbed(image: Image) -> str:
 
 
 def check_refusal(image: Image) -> str:
-    """A folder that the image's user may not write to: one line, no traceback."""
+    """Run with a folder that the image's user may not write to: one line of error, no traceback."""
     closed = image.work / "closed"
     closed.mkdir(mode=0o755)
     options = ("-v", f"{image.work}/data:/data:ro", "-v", f"{closed}:/runs")
-    said = image.run(*SHORT, options=options, status=3).stderr
-    expect("Permission denied" in said and "Traceback" not in said, said)
+    errors = image.run(*SHORT, options=options, status=3).stderr
+    expect("Permission denied" in errors and "Traceback" not in errors, errors)
     checks = doctor(image, ("--read-only", *options))
     expect("-v DIR:/runs" in checks["run folder"]["remedy"], str(checks["run folder"]))
     expect("--tmpfs /tmp" in checks["cache folder"]["remedy"], str(checks["cache folder"]))
-    return "a folder of another user is refused in a line, and doctor says what to do"
+    return "another user's folder is refused in one line, and doctor names the remedy"
 
 
 def doctor(image: Image, options: tuple[str, ...]) -> dict[str, dict[str, str]]:
-    """The doctor's checks by their names; its status says whether this machine can run the full study."""
+    """Return the doctor's checks by name; its exit status, which depends on the machine, is ignored."""
     command = image.command("doctor", "--format", "json", options=("--rm", *options))
-    told = json.loads(subprocess.run(command, capture_output=True, text=True).stdout)
-    expect(bool(told["machine"]["container"]), "the doctor does not see a container")
-    return {check["name"]: check for check in told["checks"]}
+    diagnosis = json.loads(subprocess.run(command, capture_output=True, text=True).stdout)
+    expect(bool(diagnosis["machine"]["container"]), "the doctor does not see a container")
+    return {check["name"]: check for check in diagnosis["checks"]}
 
 
 @contextmanager
 def running(image: Image, runs: Path) -> Iterator[str]:
-    """A container in the middle of pre-training, by its name; removed at the end."""
+    """Start a container, wait until it is in the middle of pre-training, and yield its name; remove it at the end."""
     name = f"pse-repro-check-{secrets.token_hex(4)}"
     subprocess.run(
         image.command(*SHORT, options=("-d", "--name", name, *image.mounted(runs))), check=True, capture_output=True
@@ -158,7 +161,7 @@ def wait_for_state(runs: Path, seconds: float = 300) -> None:
 
 
 def check_stop(image: Image) -> str:
-    """`stop`: SIGTERM to PID 1, status 130, and the same numbers after a resume."""
+    """Stop a run (SIGTERM to PID 1): status 130, and the same numbers after resuming."""
     runs = image.folder("stopped")
     with running(image, runs) as name:
         began = time.monotonic()
@@ -166,22 +169,22 @@ def check_stop(image: Image) -> str:
         took = time.monotonic() - began
         ended(image, name)
     resumed(image, runs)
-    return f"stop ended a run in {took:.1f} s; resumed to the same results"
+    return f"stop ended a run in {took:.1f} s; resuming gave the same results"
 
 
 def check_interrupt(image: Image) -> str:
-    """SIGINT to PID 1."""
+    """Interrupt a run (SIGINT to PID 1): status 130, and the same numbers after resuming."""
     runs = image.folder("interrupted")
     with running(image, runs) as name:
         image.call("kill", "--signal", "INT", name)
         image.call("wait", name)
         ended(image, name)
     resumed(image, runs)
-    return "SIGINT ended a run; resumed to the same results"
+    return "SIGINT ended a run; resuming gave the same results"
 
 
 def check_terminal(image: Image) -> str:
-    """Ctrl-C on the terminal of `run -it`."""
+    """Press Ctrl-C on the terminal of `run -it`: status 130, and the same numbers after resuming."""
     runs = image.folder("terminal")
     ours, theirs = pty.openpty()
     options = ("--rm", "-it", *image.mounted(runs))
@@ -190,40 +193,40 @@ def check_terminal(image: Image) -> str:
     try:
         wait_for_state(runs)
         os.write(ours, b"\x03")
-        said = read_to_end(ours)
+        output = read_to_end(ours)
         status = process.wait(STOP_SECONDS)
     finally:
         process.kill()
         os.close(ours)
-    expect(status == 130, f"status {status}: {said}")
-    expect("what was done is kept" in said, said)
+    expect(status == 130, f"status {status}: {output}")
+    expect("what was done is kept" in output, output)
     resumed(image, runs)
-    return "Ctrl-C on run -it; resumed to the same results"
+    return "Ctrl-C ended run -it; resuming gave the same results"
 
 
 def read_to_end(terminal: int) -> str:
-    said = b""
+    output = b""
     try:
         while part := os.read(terminal, 4096):
-            said += part
-    except OSError:  # Linux says so where the other end is closed
+            output += part
+    except OSError:  # Linux raises it if the other end is closed
         pass
-    return said.decode(errors="replace")
+    return output.decode(errors="replace")
 
 
 def ended(image: Image, name: str) -> None:
     status = image.call("inspect", "--format", "{{.State.ExitCode}}", name).stdout.strip()
-    said = image.call("logs", name).stderr
-    expect(status == "130", f"status {status} instead of 130: {said}")
-    expect("what was done is kept" in said, said)
+    errors = image.call("logs", name).stderr
+    expect(status == "130", f"status {status} instead of 130: {errors}")
+    expect("what was done is kept" in errors, errors)
 
 
 def resumed(image: Image, runs: Path) -> None:
-    """The same command ends it, with the results of the run that nothing disturbed."""
-    expect(not (runs / "short/results.csv").exists(), "the run was over before it was disturbed")
+    """Resume a run with the same command and compare its results with those of the undisturbed run."""
+    expect(not (runs / "short/results.csv").exists(), "the run was complete before it was stopped")
     image.run(*SHORT, options=image.mounted(runs))
     same = (runs / "short/results.csv").read_bytes() == (image.work / "whole/short/results.csv").read_bytes()
-    expect(same, "other numbers than those of a run that nothing disturbed")
+    expect(same, "the results differ from those of an undisturbed run")
 
 
 CHECKS: tuple[Callable[[Image], str], ...] = (

@@ -1,4 +1,4 @@
-"""An image, and the engine that runs it."""
+"""A container image and the engine that runs it."""
 
 import os
 import subprocess
@@ -6,15 +6,15 @@ from pathlib import Path
 
 
 class Failed(Exception):
-    """A check that failed, with what was seen instead."""
+    """A failed check; the message is what was found instead."""
 
 
 class Image:
-    """An image and the engine that runs it."""
+    """Container image with the engine that runs it and a temporary folder for its mounts."""
 
     def __init__(self, engine: str, name: str, work: Path) -> None:
         self.engine, self.name, self.work = engine, name, work
-        # Where root runs the checks, another user: the image does not know either.
+        # If root runs the checks, take another user; the image knows neither.
         self.uid = os.getuid() or 12345
         self.user = ["--user", f"{self.uid}:{self.uid if os.getuid() == 0 else os.getgid()}"]
         if engine == "podman" and os.getuid():
@@ -27,13 +27,13 @@ class Image:
         return [self.engine, "run", "--network", "none", "--env", "OMP_NUM_THREADS=1", *options, self.name, *words]
 
     def run(self, *words: str, options: tuple[str, ...] = (), status: int = 0) -> subprocess.CompletedProcess[str]:
-        """Run to the end; Failed where it ends with another status."""
+        """Run a command to its end; raise Failed if it ends with another status."""
         done = subprocess.run(self.command(*words, options=("--rm", *options)), capture_output=True, text=True)
         expect(done.returncode == status, f"status {done.returncode} instead of {status}: {done.stderr[-2000:]}")
         return done
 
     def folder(self, name: str) -> Path:
-        """A new folder that belongs to the user who runs the container."""
+        """Create a folder that belongs to the user who runs the container."""
         folder = self.work / name
         folder.mkdir()
         if os.getuid() == 0:

@@ -11,7 +11,7 @@ __all__ = ["PSELoss", "__version__", "pse_loss"]
 
 
 def __getattr__(name: str) -> object:
-    """Import PyTorch only when it is needed, so that `pse-repro --help` answers at once."""
+    """Import `pse_repro.loss`, and PyTorch with it, on first use: `pse-repro --help` must start at once."""
     if name in ("PSELoss", "pse_loss"):
         from pse_repro import loss
 

@@ -1,6 +1,6 @@
 """One-dimensional smoothing kernels, and the matrices that apply them along one axis of an image.
 
-Everything here is made in float64 on the CPU; `pse_repro.loss` casts it to the images' type and device.
+All values are computed in float64 on the CPU; `pse_repro.loss` casts them to the images' type and device.
 """
 
 import math
@@ -11,8 +11,8 @@ from torch import Tensor
 
 PADDINGS = ("zeros", "reflect", "replicate", "circular")
 
-# Profiles of |offset| / bandwidth with compact support. The box is antialiased (its edge pixel is covered in part), so
-# that its standard deviation, like the others', varies continuously with the bandwidth.
+# Profiles of |offset| / bandwidth with compact support. The box is antialiased (its edge pixel counts in part), so that
+# its standard deviation varies continuously with the bandwidth, as for the other kernels.
 _PROFILES: dict[str, Callable[[Tensor, float], Tensor]] = {
     "box": lambda distance, bandwidth: (bandwidth + 0.5 - distance).clamp(0.0, 1.0),
     "epanechnikov": lambda distance, bandwidth: (1.0 - (distance / bandwidth) ** 2).clamp(min=0.0),
@@ -22,10 +22,13 @@ KERNELS = ("gaussian", *_PROFILES)
 
 
 def kernel_1d(kernel: str | Tensor, sigma: float, radius: int | None, mass: float) -> Tensor:
-    """Weights (2 * radius + 1,) in float64 whose outer product with themselves sums to `mass`.
+    """Return weights (2 * radius + 1,) in float64 whose outer product with themselves sums to `mass`.
 
-    `sigma` is the standard deviation in pixels before the cut at `radius` (default: 4 sigma, rounded up). A 1-D tensor
-    of an odd number of weights as `kernel` ignores both. Raises ValueError for what cannot be a kernel, naming it.
+    `sigma` is the standard deviation in pixels before the cut at `radius` (default: 4 sigma, rounded up). Both are
+    ignored if `kernel` is a 1-D tensor with an odd number of weights.
+
+    Raises:
+        ValueError: `kernel`, `sigma`, `radius` or `mass` is invalid; the message names it.
     """
     if not (math.isfinite(mass) and mass > 0):
         raise ValueError(f"mass is {mass}; expected a finite number above 0")
@@ -59,7 +62,7 @@ def _named(kernel: str, sigma: float, radius: int | None) -> Tensor:
 
 
 def _bandwidth(kernel: str, sigma: float) -> float:
-    """The bandwidth at which the sampled kernel's standard deviation is exactly `sigma`, by bisection."""
+    """Return the bandwidth at which the sampled kernel's standard deviation is exactly `sigma`, by bisection."""
     offsets = torch.arange(math.ceil(4 * sigma) + 1, dtype=torch.float64)
     low, high = (0.5 if kernel == "box" else 1.0), 4 * sigma + 1
     for _ in range(60):
@@ -72,10 +75,13 @@ def _bandwidth(kernel: str, sigma: float) -> float:
 
 
 def border_matrix(weights: Tensor, size: int, padding: str) -> Tensor:
-    """The matrix (size, size) that smooths an axis of `size` pixels: `M @ x` is x padded, then convolved.
+    """Return the matrix M (size, size) that smooths an axis of `size` pixels: `M @ x` is x padded, then convolved.
 
-    zeros: outside the image there is nothing. reflect: mirrored about the border pixel. replicate: the border pixel
-    goes on. circular: wraps around, as often as it must. Raises ValueError for another name, or reflect radius >= size.
+    Padding: zeros outside the image, reflect about the border pixel, replicate the border pixel, or circular
+    (wraps around as often as needed).
+
+    Raises:
+        ValueError: The padding is unknown, or the radius of a reflect padding is not below `size`.
     """
     if padding not in PADDINGS:
         raise ValueError(f"padding is {padding!r}; expected one of {', '.join(PADDINGS)}")
@@ -85,7 +91,7 @@ def border_matrix(weights: Tensor, size: int, padding: str) -> Tensor:
             f"radius is {radius} and the image {size} pixels; reflect needs a radius below the image's size"
         )
     offsets = torch.arange(-radius, radius + 1)
-    # Weights further away than the image is wide meet the same pixel as others: fold them, so that cost stays bounded.
+    # Offsets beyond the image's size reach the same pixels as smaller ones: folding them keeps the cost bounded.
     offsets = offsets % size if padding == "circular" else offsets.clamp(-size, size)
     folded = torch.zeros(2 * size + 1, dtype=weights.dtype).index_add(0, offsets + size, weights)
     source = torch.arange(size)[:, None] + torch.arange(-size, size + 1)

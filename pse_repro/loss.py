@@ -31,22 +31,32 @@ def pse_loss(
     padding: str = "zeros",
     reduction: str = "mean",
 ) -> Tensor:
-    """Proximal Sensitive Error between two images or batches, (N, C, H, W) or (C, H, W), of any value range.
+    """Return the Proximal Sensitive Error between two images or batches of images.
 
-    `sigma` in pixels; 0 gives `mass**2 * MSE`. `kernel` is gaussian, box, epanechnikov or triangular, or a 1-D tensor
-    of an odd number of weights, which ignores `sigma` and `radius`. `radius` in pixels (default: 4 sigma, rounded up).
-    `mass` is what each channel's 2-D kernel sums to. `padding` is zeros, reflect, replicate or circular. `reduction` is
-    mean, sum or none (the squared map, of the input's shape). Half precisions are computed in float32.
+    Half precisions are computed in float32.
 
-    Raises ValueError for shapes that differ or are not images, a sigma that is negative or not finite, a reflect
-    radius that is not smaller than the image, and names that are not in these lists; TypeError for integer images.
+    Args:
+        input: Images (N, C, H, W) or one image (C, H, W), of any value range.
+        target: Images of the same shape.
+        sigma: Standard deviation of the kernel in pixels, 0 or more; 0 gives `mass**2 * MSE`.
+        kernel: gaussian, box, epanechnikov or triangular, or a 1-D tensor with an odd number of weights; `sigma` and
+            `radius` are then ignored.
+        radius: Radius of the kernel in pixels; by default 4 sigma, rounded up.
+        mass: Sum of each channel's 2-D kernel, above 0.
+        padding: zeros, reflect, replicate or circular.
+        reduction: mean, sum or none (the squared map, of the input's shape).
+
+    Raises:
+        ValueError: The shapes differ or are not those of images, sigma is negative or not finite, a reflect radius is
+            not smaller than the image, or a name is not in the lists above.
+        TypeError: The images are integers.
     """
     criterion = PSELoss(sigma, kernel=kernel, radius=radius, mass=mass, padding=padding, reduction=reduction)
     return criterion(input, target)  # type: ignore[no-any-return]
 
 
 class PSELoss(nn.Module):
-    """`pse_loss` with its constants kept: arguments, ranges and errors are the same."""
+    """`pse_loss` as a module that caches its constants; arguments, ranges and errors are the same."""
 
     def __init__(
         self,
@@ -69,7 +79,10 @@ class PSELoss(nn.Module):
 
     @classmethod
     def as_released(cls, sigma: int) -> "PSELoss":
-        """The released code's PSE: cut at one sigma, a third of the mass, zero borders (switches 1, 2 and 3)."""
+        """Return the released code's PSE: cut at one sigma, a third of the mass, zero borders (switches 1, 2 and 3).
+
+        Raises ValueError unless `sigma` is a whole number of pixels, 1 or more.
+        """
         if isinstance(sigma, bool) or not isinstance(sigma, int) or sigma < 1:
             raise ValueError(f"sigma is {sigma!r}; the released code takes whole numbers of pixels, 1 or more")
         return cls(sigma, radius=sigma, mass=1 / 3)
@@ -84,14 +97,14 @@ class PSELoss(nn.Module):
             return energy / residual.numel() if self.reduction == "mean" else energy
 
     def loss_map(self, input: Tensor, target: Tensor) -> Tensor:
-        """The density `R * K` (slide 10), of the input's shape: each pixel's residual with its neighbours' share."""
+        """Return the density `R * K` (slide 10), of the input's shape: the residual smoothed over its neighbours."""
         residual = _residual(input, target)
         with torch.autocast(input.device.type, enabled=False):
             rows, columns = self._smoothing(residual)
             return rows @ (residual @ columns.T)
 
     def _smoothing(self, residual: Tensor) -> tuple[Tensor, Tensor]:
-        """The two matrices (H, H) and (W, W) that smooth along the height and along the width."""
+        """Return the two matrices (H, H) and (W, W) that smooth along the height and along the width."""
         height, width = residual.shape[-2:]
         for size in (height, width):
             key = (size, residual.dtype, residual.device)
@@ -107,17 +120,17 @@ class PSELoss(nn.Module):
 
 
 class _SmoothedEnergy(torch.autograd.Function):
-    """sum((rows @ R @ columns.T)^2) and its gradient from two matrix products in all.
+    """sum((rows @ R @ columns.T)^2) and its gradient, with only two matrix products.
 
-    With q = rows_twice @ R @ columns_twice, where rows_twice = rows.T @ rows smooths to and fro, the sum is <R, q> and
-    its gradient 2 q: backward multiplies no matrices, unless it is to be differentiated in its turn (`create_graph`).
+    Let q = rows_twice @ R @ columns_twice with rows_twice = rows.T @ rows (a smoothing and its transpose). The sum is
+    <R, q> and its gradient 2 q, so backward needs no matrix product, except for second derivatives (`create_graph`).
     """
 
     @staticmethod
     def forward(ctx: Any, residual: Tensor, rows_twice: Tensor, columns_twice: Tensor) -> Tensor:
         q = rows_twice @ (residual @ columns_twice)
         ctx.save_for_backward(q, residual, rows_twice, columns_twice)
-        # Within channels, then over them: one torch.dot over all would lose up to 3 % in float32.
+        # Sum within channels first: a single torch.dot over all values would lose up to 3 % in float32.
         return (residual * q).sum((-2, -1)).sum()
 
     @staticmethod
@@ -129,7 +142,7 @@ class _SmoothedEnergy(torch.autograd.Function):
 
 
 def _residual(input: Tensor, target: Tensor) -> Tensor:
-    """|input - target|, in float32 at least."""
+    """Return |input - target|, in float32 or float64."""
     if input.shape != target.shape:
         raise ValueError(f"input is {tuple(input.shape)} and target {tuple(target.shape)}; expected equal shapes")
     if input.ndim not in (3, 4):

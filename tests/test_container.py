@@ -1,4 +1,4 @@
-"""What can be known of the image, and of what goes into it, without an engine to build it."""
+"""Checks of the image's definition and its lock files that need no container engine."""
 
 import json
 import re
@@ -27,7 +27,7 @@ MACHINES = [
 
 
 def needed_by(extra: str) -> list[str]:
-    """What an extra of the project needs, by way of others that it names, too."""
+    """Return the requirements of an extra, including those of other extras that it names."""
     lines = PROJECT["project"]["optional-dependencies"][extra]
     own = {line: Requirement(line).extras for line in lines if Requirement(line).name == PROJECT["project"]["name"]}
     others = [line for extras in own.values() for name in extras for line in needed_by(name)]
@@ -44,7 +44,7 @@ INSTRUCTIONS = [line.split(maxsplit=1) for line in DOCKERFILE.splitlines() if li
 
 
 def read_lock(name: str) -> list[tuple[Requirement, list[str]]]:
-    """Requirements of a lock file with the algorithms of their hashes, in its order."""
+    """Return the requirements of a lock file in order, each with its hashes."""
     text = (ROOT / f"requirements/{name}.lock").read_text().replace("\\\n", " ")
     lines = [line for line in text.splitlines() if line.strip() and not line.lstrip().startswith("#")]
     split = [line.split(" --hash=") for line in lines]
@@ -52,7 +52,7 @@ def read_lock(name: str) -> list[tuple[Requirement, list[str]]]:
 
 
 def versions(name: str, machine: dict[str, str]) -> list[tuple[str, str]]:
-    """(package, version) that the lock file installs on a machine."""
+    """Return (package, version) of everything that the lock file installs on a machine."""
     needed = [requirement for requirement, _ in read_lock(name) if on(requirement.marker, machine)]
     return [(requirement.name, str(requirement.specifier).removeprefix("==")) for requirement in needed]
 
@@ -126,7 +126,7 @@ def test_how_the_image_is_started_and_stopped() -> None:
         list(PROJECT["project"]["scripts"]),
         ["--help"],
     ]
-    assert instructions("STOPSIGNAL") == ["SIGTERM"]  # the CLI heeds it, also as PID 1
+    assert instructions("STOPSIGNAL") == ["SIGTERM"]  # the CLI handles it, also as PID 1
     assert instructions("USER") == ["${UID}:${UID}"]
     assert re.search(r"^ARG UID=[1-9]\d{3,}$", DOCKERFILE, re.MULTILINE)
 
@@ -136,7 +136,7 @@ def test_what_is_written_goes_to_volumes_and_tmp(monkeypatch: pytest.MonkeyPatch
     assert json.loads(instructions("VOLUME")[0]) == ["/data", "/runs"]
     assert variables["PSE_REPRO_DATA"] == "/data"
     assert "PSE_REPRO_OUT" not in variables  # it names one run's folder
-    assert instructions("WORKDIR")[-1] == "/"  # and the default, runs/STUDY, lies below it
+    assert instructions("WORKDIR")[-1] == "/"  # the default run folder, runs/STUDY, is relative to it
     assert variables["NVIDIA_VISIBLE_DEVICES"] == "all"
     assert set(variables["NVIDIA_DRIVER_CAPABILITIES"].split(",")) == {"compute", "utility"}
     monkeypatch.setenv("XDG_CACHE_HOME", variables["XDG_CACHE_HOME"])

@@ -1,4 +1,4 @@
-"""PSE equals its formula written slowly: pad, convolve densely in two dimensions, square, average."""
+"""PSE equals its slow definition: pad, convolve densely in two dimensions, square, average."""
 
 import math
 from collections.abc import Callable
@@ -24,13 +24,13 @@ def images(*shape: int, seed: int = 0, dtype: torch.dtype = torch.float64) -> Te
 
 
 def reference_map(residual: Tensor, weights: Tensor, padding: str) -> Tensor:
-    """Return R * K: padded, then every pixel's neighbourhood times the whole 2-D kernel."""
+    """Return R * K by padding and a dense convolution with the 2-D kernel."""
     radius = len(weights) // 2
     height, width = residual.shape[-2:]
     planes = residual.reshape(-1, 1, height, width)
     if radius < min(height, width):
         padded = F.pad(planes, [radius] * 4, mode=TORCH_MODE[padding])
-    else:  # further than PyTorch pads
+    else:  # PyTorch cannot pad that far
         edges = [(0, 0), (0, 0), (radius, radius), (radius, radius)]
         padded = torch.from_numpy(np.pad(planes.numpy(), edges, mode=NUMPY_MODE[padding]))  # type: ignore[call-overload]
     return F.conv2d(padded, torch.outer(weights, weights)[None, None]).reshape(residual.shape)
@@ -164,7 +164,7 @@ def test_the_second_derivative_is_autograds_through_the_loss_map(reduction: str)
 @pytest.mark.parametrize("shape", [(128, 3, 96, 96), (64, 3, 256, 256)], ids=["the study's batch", "large images"])
 @pytest.mark.parametrize("constant", [True, False], ids=["constant", "random"])
 def test_in_float32_the_value_is_as_exact_as_that_of_mse(constant: bool, shape: tuple[int, ...], sigma: int) -> None:
-    # A sum of millions one after another loses up to 3 %, of equal values the most.
+    # A sequential sum of millions of values loses up to 3 %, most if they are equal.
     first = torch.full(shape, 0.3) if constant else images(*shape, dtype=torch.float32)
     second = torch.zeros(shape)
     exact = PSELoss(sigma).loss_map(first.double(), second.double()).square().mean()
@@ -194,7 +194,7 @@ def test_half_precisions_are_computed_in_float32(reduction: str, dtype: torch.dt
     assert loss.dtype == torch.float32
     torch.testing.assert_close(loss, pse_loss(first.float(), second.float(), 2.0, reduction=reduction), rtol=0, atol=0)
     assert grad_of(loss, first).dtype == dtype
-    # An input in half precision against a target that is not: nothing of the target is rounded.
+    # With only the input in half precision, the target is not rounded.
     mixed = pse_loss(first, second.float() + 1e-5, 2.0, reduction=reduction)
     assert not torch.equal(mixed, loss)
 

@@ -1,4 +1,4 @@
-"""How fast the kit is, next to a straightforward implementation of the same work, in one run (`pse-repro bench`)."""
+"""`pse-repro bench`: speed of the kit next to a straightforward implementation of the same work, in one run."""
 
 from pse_repro.bench.result import Result, load, save
 from pse_repro.bench.run import Options, bench, render_file

@@ -1,4 +1,4 @@
-"""Floating-point operations of the networks, and how many a second this machine does in a large matrix product."""
+"""Floating-point operations of the networks, and this machine's rate in a large matrix product."""
 
 import statistics
 import time
@@ -17,9 +17,9 @@ _TYPES = {"fp32": torch.float32, "bf16": torch.bfloat16}
 
 
 def matrix_rates(machines: Iterable[Machine], side: int) -> dict[str, float]:
-    """Operations a second by precision, in a product of two `side` x `side` matrices: the median of REPEATS.
+    """Return operations per second by precision, in a product of two `side` x `side` matrices: the median of REPEATS.
 
-    On a GPU float32 goes through TF32 where cuDNN's convolutions do (PyTorch's default).
+    On a GPU, float32 uses TF32 if cuDNN's convolutions do (PyTorch's default).
     """
     return {machine.precision: _matrix_rate(machine, side) for machine in machines}
 
@@ -39,7 +39,7 @@ def _matrix_rate(machine: Machine, side: int) -> float:
 
 @contextmanager
 def _as_convolutions(machine: Machine) -> Iterator[None]:
-    """On a GPU, matrix products as precise as convolutions are."""
+    """Give matrix products on a GPU the precision of convolutions."""
     before = torch.get_float32_matmul_precision()
     if machine.device.type == "cuda" and torch.backends.cudnn.allow_tf32:
         torch.set_float32_matmul_precision("high")
@@ -50,26 +50,26 @@ def _as_convolutions(machine: Machine) -> Iterator[None]:
 
 
 def autoencoder_flops(encoder: str) -> Mapping[str, int]:
-    """Operations for one image through an autoencoder: "forward", and "train" (forward and backward)."""
+    """Return operations per image in an autoencoder: "forward", and "train" (forward and backward)."""
     return _flops(lambda: build_autoencoder(encoder), 3, 96, 96)
 
 
 def encoder_flops(encoder: str) -> Mapping[str, int]:
-    """The same through the encoder."""
+    """Return operations per image in an encoder: "forward", and "train" (forward and backward)."""
     return _flops(ENCODERS[encoder].build, 3, 96, 96)
 
 
 def classifier_flops(kind: str, encoder: str) -> Mapping[str, int]:
-    """The same for one latent through the classifier."""
+    """Return operations per latent in a classifier: "forward", and "train" (forward and backward)."""
     return _flops(lambda: build_classifier(kind, ENCODERS[encoder].latent_size), ENCODERS[encoder].latent_size)
 
 
 def _flops(build: Callable[[], nn.Module], *shape: int) -> Mapping[str, int]:
-    """Counted by PyTorch, on tensors without content."""
+    """Count operations with PyTorch, on tensors without data."""
     with torch.device("meta"):
         network = build()
         inputs = torch.empty(1, *shape)
-    network.eval()  # BatchNorm of a batch of 1; it is not counted
+    network.eval()  # BatchNorm refuses to train on a batch of 1; it is not counted anyway
     with FlopCounterMode(display=False) as forward:
         output = network(inputs)
     with FlopCounterMode(display=False) as backward:

@@ -1,7 +1,7 @@
-"""Other ways to compute PSE, next to which ours is measured; the kit never uses them.
+"""Other ways to compute PSE, measured for comparison; only the bench uses them.
 
-Each takes the kernel's standard deviation and radius in pixels, and what a channel's kernel sums to; images are
-(N, 3, H, W), zero outside their borders.
+Each takes the kernel's standard deviation and radius in pixels, and the sum of a channel's kernel. Images are
+(N, 3, H, W), with zero borders.
 """
 
 from importlib.util import find_spec
@@ -15,12 +15,12 @@ from pse_repro.kernels import kernel_1d
 
 
 def written_out_mse(input: Tensor, target: Tensor) -> Tensor:
-    """MSE from the same elementary steps that PSE is made of, where F.mse_loss is one fused kernel."""
+    """Return the MSE computed in the same elementary steps as PSE; F.mse_loss is one fused kernel."""
     return (input - target).square().mean()
 
 
 def depthwise(sigma: float, radius: int, mass: float) -> Loss:
-    """One 2-D convolution a channel."""
+    """Return PSE by one 2-D convolution per channel."""
 
     def loss(input: Tensor, target: Tensor) -> Tensor:
         line = kernel_1d("gaussian", sigma, radius, mass).to(input)
@@ -31,7 +31,7 @@ def depthwise(sigma: float, radius: int, mass: float) -> Loss:
 
 
 def separable(sigma: float, radius: int, mass: float) -> Loss:
-    """Two 1-D convolutions a channel."""
+    """Return PSE by two 1-D convolutions per channel."""
 
     def loss(input: Tensor, target: Tensor) -> Tensor:
         line = kernel_1d("gaussian", sigma, radius, mass).to(input).expand(3, 1, 1, -1)
@@ -42,7 +42,7 @@ def separable(sigma: float, radius: int, mass: float) -> Loss:
 
 
 def kornia_blur(sigma: float, radius: int, mass: float) -> Loss:
-    """kornia's Gaussian blur of the residual, whose kernel sums to 1."""
+    """Return PSE by kornia's Gaussian blur of the residual; kornia's kernel sums to 1."""
     from kornia.filters import gaussian_blur2d
 
     def loss(input: Tensor, target: Tensor) -> Tensor:

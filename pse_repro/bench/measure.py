@@ -1,6 +1,6 @@
-"""Measuring a group: every form's peak memory, then all forms in turn, round after round.
+"""Measurement of a group: the peak memory of every form, then the time of all forms in turn, round after round.
 
-Machines are noisy: forms that are compared are measured in the same rounds, and compared round by round.
+Machines are noisy, so forms to be compared are measured in the same rounds and compared round by round.
 """
 
 import time
@@ -15,7 +15,7 @@ from pse_repro.machine.device import Machine
 
 @dataclass
 class Taken:
-    """A form of a row, and what it took: bytes, and seconds of its first call and of each round."""
+    """Measurements of one form of a row: peak memory in bytes, seconds of its first call and of each round."""
 
     row: Row
     form: Form
@@ -29,7 +29,7 @@ class Taken:
 
 
 def time_group(group: Group, machine: Machine, rounds: int, done: Callable[[int], None]) -> list[Taken]:
-    """Time every form of a group; `done` is told of each call."""
+    """Time every form of a group; `done(1)` is called after each call."""
     taken = [Taken(row, form) for row in group.rows for form in row.forms]
     if not group.once:
         for one in taken:
@@ -48,7 +48,7 @@ def time_group(group: Group, machine: Machine, rounds: int, done: Callable[[int]
 
 
 def call_count(group: Group, rounds: int) -> int:
-    """How many calls `time_group` makes."""
+    """Return the number of calls that `time_group` makes."""
     return sum(len(row.forms) for row in group.rows) * (1 if group.once else 2 + rounds)
 
 
@@ -61,7 +61,7 @@ def _seconds(call: Call, machine: Machine) -> float:
 
 
 def measured(group: str, taken: list[Taken], rates: Mapping[str, float]) -> list[Measured]:
-    """The figures of each form."""
+    """Return the results of each form; `rates` are operations per second by precision."""
     plain = {one.row.name: one for one in taken if one.form.name == STRAIGHTFORWARD}
     return [_measured(group, one, plain.get(one.row.name), rates) for one in taken]
 
@@ -88,7 +88,10 @@ def _measured(group: str, one: Taken, plain: Taken | None, rates: Mapping[str, f
 
 
 def ratios(name: str, group: Group, taken: list[Taken]) -> list[Ratio]:
-    """The group's quotients, in each precision of the row below the line."""
+    """Return the group's quotients, in each precision of the denominator's row.
+
+    A numerator without that precision is taken in float32.
+    """
     ours = {(one.row.name, one.form.precision): one for one in taken if one.form.name == OURS}
     found = []
     for quotient in group.quotients:

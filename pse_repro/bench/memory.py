@@ -1,4 +1,4 @@
-"""The most memory that a piece of work takes, beyond what there was before it."""
+"""Peak memory of a piece of work, beyond what was allocated before."""
 
 import gc
 import weakref
@@ -19,9 +19,9 @@ MEANING = {
 
 
 def peak_memory(work: Callable[[], object], device: torch.device) -> int:
-    """Bytes, as `MEANING` says for the device's type."""
+    """Return bytes as defined in `MEANING` for the device's type."""
     if device.type == "cuda":
-        gc.collect()  # what is freed meanwhile would be taken off
+        gc.collect()  # garbage freed during the work would be subtracted from its memory
         before = torch.cuda.memory_allocated(device)
         torch.cuda.reset_peak_memory_stats(device)
         work()
@@ -33,15 +33,15 @@ def peak_memory(work: Callable[[], object], device: torch.device) -> int:
 
 
 class _LiveTensors(TorchDispatchMode):
-    """Adds up the storages that operations make, until they are freed.
+    """Sum of the storages created by operations and not yet freed.
 
-    What operations are given and none has made (a memory map, tensors from before) is not counted, nor are views of it.
+    Inputs that no operation has created (memory maps, tensors from before) and views of them are not counted.
     """
 
     def __init__(self) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self.bytes = self.peak = 0
-        self.sizes: dict[int, int] = {}  # of the storages alive, by address; 0 for those that are not counted
+        self.sizes: dict[int, int] = {}  # bytes of the live storages by address; 0 if not counted
 
     def __torch_dispatch__(self, operation: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         for storage in _storages((args, kwargs)):

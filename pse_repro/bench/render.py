@@ -1,4 +1,4 @@
-"""A bench's result as text: table and Markdown for people, CSV and JSON for programs."""
+"""Results of a bench as text: table and Markdown for people, CSV and JSON for programs."""
 
 from typing import Any
 
@@ -10,12 +10,12 @@ from pse_repro.bench.rows import STRAIGHTFORWARD
 from pse_repro.errors import UsageError
 
 FORMATS = ("table", "markdown", "csv", "json")
-_HEADER = ("group", "row", "form", "precision", "time", "a second", "times as fast", "memory", "of matrix rate")
-_RATIOS_HEADER = ("our time for an image / for an image of", "precision", "ratio")
+_HEADER = ("group", "row", "form", "precision", "time", "per second", "speed-up", "memory", "of matrix rate")
+_RATIOS_HEADER = ("our time per image / time per image of", "precision", "ratio")
 
 
 def render(result: Result, format: str) -> str:
-    """`format` is one of FORMATS; csv holds the rows alone. UsageError for another."""
+    """Return the result in one of FORMATS; csv has only the rows. Raises UsageError for another format."""
     if format == "json":
         return result.as_json()
     if format == "csv":
@@ -62,7 +62,7 @@ def _time(seconds: Spread) -> str:
 
 
 def _spread(spread: Spread, format: str) -> str:
-    """Median (quartiles)."""
+    """Return median (quartiles)."""
     return f"{spread.median:{format}} ({spread.lower_quartile:{format}} .. {spread.upper_quartile:{format}})"
 
 
@@ -73,11 +73,11 @@ def _conditions(result: Result) -> str:
     processor = "" if place.device == "cpu" else f", {place.processor}"
     load = ", ".join(f"{value:.2f}" for value in place.load_average)
     lines = (
-        "Quick: tiny sizes, one round; these figures say nothing." if result.quick else "",
+        "Quick: tiny sizes, one round; these figures are meaningless." if result.quick else "",
         f"{result.date}, {place.name}{processor}, {place.cores:g} cores, {place.threads} threads, load at the start "
         f"{load}; torch {versions.get('torch')}, torchvision {versions.get('torchvision')}, "
-        f"kornia {versions.get('kornia') or 'missing (extra bench), its row left out'}; images: {result.data}.",
-        f"Median (quartiles) of {rounds} rounds after a warm-up. Times as fast: as the straightforward form, round by "
+        f"kornia {versions.get('kornia') or 'missing (extra bench), its row omitted'}; images: {result.data}.",
+        f"Median (quartiles) of {rounds} rounds after a warm-up. Speed-up: over the straightforward form, round by "
         f"round. Measured matrix products: {rates}.",
         f"Memory: {result.memory_means}.",
     )

@@ -1,4 +1,4 @@
-"""What a bench found, as data: written and read as JSON (schemas/bench.schema.json)."""
+"""Results of a bench, written and read as JSON (schemas/bench.schema.json)."""
 
 import dataclasses
 import json
@@ -32,7 +32,10 @@ class Spread:
 
 @dataclass(frozen=True)
 class Measured:
-    """One form of one row. `speedup`: the straightforward form's time over this one's, round by round."""
+    """Measurements of one form of one row.
+
+    `speedup` is the straightforward form's time over this one's, round by round; None if there is none.
+    """
 
     group: str
     row: str
@@ -42,11 +45,11 @@ class Measured:
     count: int
     rounds: tuple[float, ...]  # seconds of each call
     seconds: Spread
-    warm_up_seconds: float | None  # of the first call, which is not among the rounds
-    per_second: float  # units, at the median
+    warm_up_seconds: float | None  # of the first call, which is not one of the rounds
+    per_second: float  # units per second, at the median
     peak_memory_bytes: int | None
     flops: int | None
-    matrix_rate_share: float | None  # operations a second, of those of a matrix product in this precision
+    matrix_rate_share: float | None  # operations per second, as a share of the matrix product's in this precision
     speedup: Spread | None
 
 
@@ -62,10 +65,10 @@ class Ratio:
 
 @dataclass(frozen=True)
 class Place:
-    """The machine; `load_average` of the last 1, 5 and 15 minutes, when the bench began."""
+    """The machine; `load_average` is that of the last 1, 5 and 15 minutes at the start of the bench."""
 
     device: Literal["cpu", "cuda"]
-    name: str  # the GPU's, else the processor's
+    name: str  # of the GPU, or of the processor if none is used
     processor: str
     cores: float
     threads: int
@@ -74,20 +77,20 @@ class Place:
 
     @property
     def slug(self) -> str:
-        """Name and cores, fit for a file's name."""
+        """Name and cores in a form suitable for a file name."""
         return re.sub(r"[^a-z0-9]+", "-", f"{self.name} {self.cores:g} cores".lower()).strip("-")
 
 
 @dataclass(frozen=True)
 class Result:
-    """A whole bench; `date` is YYYY-MM-DD, `matrix_rates` operations a second by precision."""
+    """Result of a whole bench; `date` is YYYY-MM-DD, `matrix_rates` are operations per second by precision."""
 
     date: str
     place: Place
     versions: dict[str, str | None]
     git: dict[str, Any] | None
     precisions: tuple[str, ...]
-    quick: bool  # tiny sizes, as for tests: its figures say nothing
+    quick: bool  # tiny sizes, for tests: the figures are meaningless
     data: str
     images: dict[str, int]
     matrix_rates: dict[str, float]
@@ -96,7 +99,7 @@ class Result:
     ratios: tuple[Ratio, ...]
 
     def only(self, groups: Sequence[str]) -> "Result":
-        """The groups named; all where none is. UsageError for one that is not in it."""
+        """Return the result of the named groups, or of all if none is named. Raises UsageError for an unknown one."""
         known = list(dict.fromkeys(row.group for row in self.rows))
         for group in groups:
             if group not in known:
@@ -110,7 +113,7 @@ class Result:
 
 
 def save(result: Result, directory: Path) -> Path:
-    """Write DIRECTORY/DATE-MACHINE.json; with -2, -3, ... where there is one from that day. Returns the file."""
+    """Write DIRECTORY/DATE-MACHINE.json, with -2, -3, ... appended if it exists, and return its path."""
     stem = f"{result.date}-{result.place.slug}"
     path, number = directory / f"{stem}.json", 1
     while path.exists():
@@ -121,7 +124,7 @@ def save(result: Result, directory: Path) -> Path:
 
 
 def load(path: Path) -> Result:
-    """A saved result; UsageError for a file that cannot be read or holds something else."""
+    """Return a saved result. Raises UsageError for a file that cannot be read or has other contents."""
     try:
         document = json.loads(path.read_text(encoding="utf-8"))
     except OSError as error:

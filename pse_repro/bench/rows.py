@@ -1,6 +1,6 @@
-"""What is measured: rows of forms, in groups; a form is built afresh for each measurement.
+"""Rows and forms of the bench, in groups; a form is built again for each measurement.
 
-A row is one piece of work. Its forms do that work: "ours" is the kit's own path, once for each precision;
+A row is one piece of work. Its forms do that work in different ways: "ours" is the kit's own code, once per precision;
 "straightforward" is the plain implementation, in float32; others have names of their own.
 """
 
@@ -18,7 +18,7 @@ OURS, STRAIGHTFORWARD = "ours", "straightforward"
 
 @dataclass(frozen=True)
 class Form:
-    """One way of doing a row's work; `build` makes what it needs and returns the call that is timed."""
+    """One way to do a row's work; `build` prepares it and returns the call to be timed."""
 
     name: str
     precision: str
@@ -30,7 +30,7 @@ class Form:
 
 @dataclass(frozen=True)
 class Row:
-    """A piece of work: a call does `count` of `unit`, with `flops` floating-point operations in the networks."""
+    """A piece of work: one call processes `count` units, with `flops` floating-point operations in the networks."""
 
     name: str
     unit: str
@@ -41,7 +41,7 @@ class Row:
 
 @dataclass(frozen=True)
 class Quotient:
-    """Time for one unit of a row next to that of another row, both ours."""
+    """Our time per unit of one row over that of another."""
 
     name: str
     row: str
@@ -50,7 +50,7 @@ class Quotient:
 
 @dataclass(frozen=True)
 class Group:
-    """Rows that are measured in turn, round after round; `once`: a single time, without warm-up or memory."""
+    """Rows measured in turn, round after round; with `once` a single time, without warm-up and peak memory."""
 
     rows: tuple[Row, ...]
     quotients: tuple[Quotient, ...] = ()
@@ -59,7 +59,7 @@ class Group:
 
 @dataclass(frozen=True)
 class Setting:
-    """What groups are built from: the images, our machine in each precision, and how much work a call is."""
+    """Input of the groups: the images, our machine in each precision, and the amount of work per call."""
 
     data: Dataset
     machines: tuple[Machine, ...]
@@ -67,17 +67,17 @@ class Setting:
 
     @property
     def plain(self) -> Machine:
-        """The straightforward forms' machine: the same device in float32."""
+        """Machine of the straightforward forms: the same device in float32."""
         return Machine(self.machines[0].device, "fp32")
 
 
 def ours(setting: Setting, build: Callable[[Machine], Call]) -> tuple[Form, ...]:
-    """The kit's path in every precision asked for."""
+    """Return forms of the kit's own code, one for each requested precision."""
     return tuple(Form(OURS, machine.precision, partial(build, machine)) for machine in setting.machines)
 
 
 def ours_fp32(build: Callable[[], Call]) -> Form:
-    """The kit's path where it is float32 in every precision."""
+    """Return the form of the kit's own code, if it computes in float32 in every precision."""
     return Form(OURS, "fp32", build)
 
 

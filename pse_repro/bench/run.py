@@ -1,4 +1,4 @@
-"""A whole bench: the machine and its matrix products, then group after group."""
+"""A whole bench: the machine and its matrix products, then one group after another."""
 
 import os
 import platform
@@ -28,7 +28,7 @@ from pse_repro.seeding import seeded
 
 @dataclass(frozen=True)
 class Options:
-    """What to measure: groups of `rows` (none: the default ones), `precisions`, and `rounds` after the warm-up."""
+    """Options of a bench: groups (`rows`; the default ones if empty), precisions, and rounds after the warm-up."""
 
     rows: Sequence[str]
     device: str
@@ -40,10 +40,10 @@ class Options:
 
 
 def bench(options: Options, format: str, directory: Path | None) -> str:
-    """Measure, save to `directory` where there is one, and render."""
+    """Measure, save the result to `directory` if given, and return it in this format."""
     names = chosen(options.rows)
     machines = tuple(choose_machine(options.device, precision) for precision in options.precisions)
-    place = _place(machines[0])  # before anything here computes
+    place = _place(machines[0])  # first, so that the load is that of other programs
     with Progress(options.quiet) as progress:
         data = find_data(options.data, True, progress)
         sizes = QUICK if options.quick else GPU if machines[0].device.type == "cuda" else CPU
@@ -62,7 +62,7 @@ def bench(options: Options, format: str, directory: Path | None) -> str:
 
 
 def render_file(path: Path, rows: Sequence[str], format: str) -> str:
-    """A saved result as text, its groups `rows` alone where they are named."""
+    """Return a saved result in this format; only the groups in `rows`, if any are named."""
     return render(load(path).only(rows), format)
 
 
@@ -90,7 +90,7 @@ def _place(machine: Machine) -> Place:
 
 
 def _result(options: Options, place: Place, setting: Setting, rates: dict[str, float]) -> Result:
-    """A result without rows."""
+    """Return a result without rows."""
     data = setting.data
     origin = provenance(data.description, setting.machines[0])
     return Result(

@@ -1,4 +1,4 @@
-"""How much work a call is: enough to be timed, little enough for a run of all default rows in about ten minutes."""
+"""Amount of work per call: enough to be timed, and all default rows take about ten minutes."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -6,23 +6,23 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Sizes:
-    """Counts of images, unless something else is said; by encoder where they are mappings."""
+    """Numbers of images unless noted otherwise; mappings are by encoder."""
 
     loss: int  # one batch
-    batch: Mapping[str, int]  # of pre-training
-    steps: int  # of pre-training a call
+    batch: Mapping[str, int]  # batch size of pre-training
+    steps: int  # steps of pre-training per call
     augmented: int  # one batch
     labelled: int  # in all folds of fine-tuning
-    tested: int  # by each fold
+    tested: int  # per fold
     downstream_batch: int
     finetuned: tuple[str, ...]  # encoders
     features: Mapping[str, int]
     head_images: int  # in all folds
     head_epochs: int
-    batches: tuple[int, ...]  # batch sizes that are compared
-    scaled: int  # images that a call of such a row goes through, at least
-    unlabelled: tuple[int, ...]  # sizes of the unlabelled split that are compared
-    matrix_side: int  # rows and columns of the matrices whose product is timed
+    batches: tuple[int, ...]  # batch sizes to compare
+    scaled: int  # minimum number of images per call in those rows
+    unlabelled: tuple[int, ...]  # sizes of the unlabelled split to compare
+    matrix_side: int  # rows and columns of the matrices in the timed product
 
 
 CPU = Sizes(

@@ -1,6 +1,6 @@
-"""The study's steps as one would write them without thought of speed; the bench's yardstick, used nowhere else.
+"""The study's steps written without regard to speed: the reference of the bench, used nowhere else.
 
-float32, NCHW, default optimizers; images decoded one by one to Pillow pictures and sent through torchvision's
+float32, NCHW, default optimizers; images decoded one by one to Pillow images and passed through torchvision's
 transforms; PSE as one dense 3 -> 3 convolution; losses logged by `.item()`; one fold after another.
 Shapes: images (N, 3, 96, 96) in [0, 1], latents (N, D), labels 0..9.
 """
@@ -35,7 +35,7 @@ HIGH = (  # switch 10
 
 
 def dense_pse(sigma: float, radius: int, mass: float) -> Loss:
-    """PSE by one convolution of all channels with all channels, its kernel built anew in every call."""
+    """Return PSE by one convolution of all channels with all channels; its kernel is rebuilt in every call."""
 
     def loss(input: Tensor, target: Tensor) -> Tensor:
         offsets = torch.arange(-radius, radius + 1).to(input)
@@ -50,7 +50,7 @@ def dense_pse(sigma: float, radius: int, mass: float) -> Loss:
 
 
 class Pictures(Dataset[tuple[Any, int]]):
-    """A split's images by index, decoded one at a time: what the transforms make of them, and their labels."""
+    """A split's images by index, decoded and transformed one at a time, with labels 0..9 (-1 if unlabelled)."""
 
     def __init__(self, split: Split, transforms: Sequence[Any] = (), indices: Sequence[int] | None = None) -> None:
         self.split, self.transform = split, T.Compose([*transforms, T.ToTensor()])
@@ -70,7 +70,7 @@ class Pictures(Dataset[tuple[Any, int]]):
 
 
 def loader(images: Dataset[Any], size: int, shuffle: bool = False) -> DataLoader[Any]:
-    """Batches that are put together image by image, without worker processes."""
+    """Return a loader that assembles batches image by image, without worker processes."""
     return DataLoader(images, batch_size=size, shuffle=shuffle)
 
 
@@ -82,7 +82,7 @@ def pretrain_epoch(
     clip_norm: float,
     device: torch.device,
 ) -> list[tuple[float, float]]:
-    """Train on every batch; returns each step's MSE and PSE, evaluated again for the log."""
+    """Train on every batch and return (MSE, PSE) of each step, computed again for the log."""
     autoencoder.train()
     logged = []
     for images, _ in batches:
@@ -99,13 +99,13 @@ def pretrain_epoch(
 
 @torch.no_grad()
 def features(encoder: nn.Module, images: Pictures, device: torch.device) -> Tensor:
-    """Latents (N, D), an image at a time with BatchNorm in training mode, as released (switch 8)."""
+    """Return latents (N, D), one image at a time with BatchNorm in training mode, as released (switch 8)."""
     encoder.train()
     return torch.cat([encoder(images[index][0][None].to(device)).cpu() for index in range(len(images))])
 
 
 def fit(model: nn.Module, train: Loader, validation: Loader, settings: Settings, device: torch.device) -> list[float]:
-    """Train a classifier on one fold and leave it with its best epoch's weights; returns training losses by epoch."""
+    """Train a classifier on one fold, restore the weights of its best epoch, and return the training loss per epoch."""
     optimizer = torch.optim.Adam(model.parameters(), lr=settings.learning_rate)
     plateau = torch.optim.lr_scheduler.ReduceLROnPlateau(
         optimizer, factor=settings.plateau_factor, patience=settings.plateau_patience
@@ -142,6 +142,6 @@ def _validate(model: nn.Module, batches: Loader, device: torch.device) -> float:
 
 @torch.no_grad()
 def predict(model: nn.Module, batches: Loader, device: torch.device) -> Tensor:
-    """Class probabilities (N, 10), in the batches' order."""
+    """Return class probabilities (N, 10) in the order of the batches."""
     model.eval()
     return torch.cat([model(inputs.to(device)).softmax(1).cpu() for inputs, _ in batches])

@@ -1,7 +1,7 @@
-"""`pse-repro doctor`: what this machine can and cannot do, and what to do about it.
+"""`pse-repro doctor`: what this machine can run, and what to do about the rest.
 
-facts.py reads (nvidia.py, system.py, images.py), checks.py and gpu_checks.py judge by needs.py, diagnosis.py sums up,
-page.py and bug_report.py tell.
+facts.py (with machine/ and images.py) reads the machine, checks.py and gpu_checks.py compare the facts with needs.py,
+diagnosis.py draws the conclusions, page.py and bug_report.py format them.
 """
 
 from pse_repro.doctor.bug_report import bug_report

@@ -1,4 +1,4 @@
-"""A diagnosis as Markdown for an issue on a tracker, with nothing in it that names a person or opens a door."""
+"""A diagnosis as Markdown for an issue tracker, without personal names and secrets."""
 
 import getpass
 import os
@@ -20,12 +20,12 @@ _BEFORE_AT = re.compile(r"\S+@")  # user:password@proxy, as the value of a varia
 _ASSIGNED = re.compile(
     r"([\w.-]*(?:token|key|passw|pwd|secret|credential|auth|signature)[\w.-]*=)[^\s&;]+", re.IGNORECASE
 )
-_SHORT = 4  # characters; a shorter name is replaced only where it stands alone, as it may be part of any word
+_SHORT = 4  # characters; a shorter name is replaced only as a whole word, as it may be part of any other
 
 
 @dataclass(frozen=True)
 class Identity:
-    """What tells who and where one is: home folders, user names, host names."""
+    """Home folders, user names and host names that identify the user."""
 
     homes: tuple[str, ...]
     users: tuple[str, ...]
@@ -34,7 +34,7 @@ class Identity:
     @classmethod
     def here(cls) -> "Identity":
         named = (str(Path.home()), os.environ.get("HOME", ""), os.path.realpath(Path.home()))
-        homes = [home.rstrip("/") for home in named]  # and none that is "/"
+        homes = [home.rstrip("/") for home in named]  # "/" becomes empty and is dropped
         users = [os.environ.get(name, "") for name in ("USER", "LOGNAME", "USERNAME", "SUDO_USER")]
         with suppress(OSError, KeyError):  # a container's user may have no name
             users.append(getpass.getuser())
@@ -45,7 +45,7 @@ class Identity:
 
 
 def bug_report(diagnosis: Diagnosis, identity: Identity | None = None) -> str:
-    """Versions, machine, studies, checks that are not good and the variables that matter.
+    """Return the report: versions, machine, studies, failed checks and relevant environment variables.
 
     The home folder is shown as ~, user and host names as USER and HOST; secrets are withheld.
     """
@@ -73,7 +73,7 @@ def bug_report(diagnosis: Diagnosis, identity: Identity | None = None) -> str:
 
 
 def scrub(text: str, identity: Identity) -> str:
-    """The text without secrets in URLs and assignments, home folders, user names and host names."""
+    """Replace secrets in URLs and assignments, home folders, user names and host names in a text."""
     text = _ASSIGNED.sub(rf"\1{WITHHELD}", _IN_URL.sub(rf"\1{WITHHELD}@", text))
     for home in identity.homes:
         text = re.sub(rf"(?<![\w.-]){re.escape(home)}(?![\w.-])", "~", text)
@@ -85,19 +85,19 @@ def scrub(text: str, identity: Identity) -> str:
 
 
 def _studies(diagnosis: Diagnosis) -> list[str]:
-    said = []
+    parts = []
     for study in diagnosis.studies:
         able = "can run" if study.can_run else f"cannot run ({', '.join(study.blocked_by)})"
-        time = "not measured" if study.seconds is None else f"{duration(study.seconds)} at least"
-        said.append(f"{study.name} {able}, {time}")
+        time = "not measured" if study.seconds is None else f"at least {duration(study.seconds)}"
+        parts.append(f"{study.name} {able}, {time}")
     speed = diagnosis.facts.speed
-    return [f"- studies on {speed.device}, {speed.precision}: {'; '.join(said)}"]
+    return [f"- studies on {speed.device}, {speed.precision}: {'; '.join(parts)}"]
 
 
 def _checks(diagnosis: Diagnosis) -> list[str]:
     wrong = [check for check in diagnosis.checks if check.state != "good"]
     if not wrong:
-        return ["", "All checks are good."]
+        return ["", "All checks passed."]
     rows = [(check.name, check.state, check.found, check.needed) for check in wrong]
     table = ["| check | state | found | needed |", "| --- | --- | --- | --- |"]
     return [
@@ -109,7 +109,7 @@ def _checks(diagnosis: Diagnosis) -> list[str]:
 
 def _variables(environment: Mapping[str, str]) -> list[str]:
     if not environment:
-        return ["", "None of the variables that matter is set."]
+        return ["", "No relevant environment variable is set."]
     lines = [f"{name}={WITHHELD if _SECRET.search(name) else _value(text)}" for name, text in environment.items()]
     return ["", "```sh", *lines, "```"]
 
@@ -119,10 +119,10 @@ def _value(text: str) -> str:
 
 
 def _plain(text: str) -> str:
-    """On one line, and nothing that ends a block of Markdown."""
+    """Return the text on one line, without characters that end a block of Markdown."""
     return "".join(letter if letter.isprintable() else " " for letter in text).replace("`", "'")
 
 
 def _distinct(names: list[str], *ordinary: str) -> tuple[str, ...]:
-    """Each once, the longest first, so that no part of another is replaced before it."""
+    """Return each name once, the longest first, so that a name is replaced before its parts are."""
     return tuple(sorted({name for name in names if name and name not in ordinary}, key=len, reverse=True))

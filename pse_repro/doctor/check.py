@@ -1,4 +1,4 @@
-"""One line of the diagnosis, and the amounts in it."""
+"""One line of the diagnosis."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -8,7 +8,10 @@ State = Literal["good", "warning", "bad"]
 
 @dataclass(frozen=True)
 class Check:
-    """What was found and what is needed. What is not good has a remedy; `blocks` are the studies that it stops."""
+    """Result of one check: what was found and what is needed.
+
+    A check that is not good has a remedy. `blocks` names the studies that cannot run because of it.
+    """
 
     name: str
     state: State

@@ -1,4 +1,4 @@
-"""What this machine can and cannot do: facts, judged line by line, and what follows for each study."""
+"""Diagnosis of a machine: facts, checks on them, and which studies can run."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,10 +12,10 @@ from pse_repro.doctor.needs import REAL_IMAGES, STUDIES
 
 @dataclass(frozen=True)
 class StudyVerdict:
-    """Whether a study can run here as `pse-repro NAME`, and if not, the checks that keep it from that.
+    """Verdict on a study run as `pse-repro NAME`: it can run here, or the checks that prevent it.
 
-    `seconds` at least, on the device that was measured (where that is a CPU and the study wants a GPU: with --device
-    cpu); None where it could not be measured. `fetches`: images have to be fetched first.
+    `seconds` is a lower bound on the measured device (that is with --device cpu if the study needs a GPU and there is
+    none), or None if it could not be measured. `fetches` is True if images must be downloaded first.
     """
 
     name: str
@@ -35,20 +35,20 @@ class Diagnosis:
 
     @property
     def exit_status(self) -> int:
-        """3 where `full` cannot run here, else 0."""
+        """3 if `full` cannot run here, else 0."""
         return 0 if next(study.can_run for study in self.studies if study.name == "full") else 3
 
 
 def examine(data: Path | None, out: Path | None, precision: str = "fp32") -> Diagnosis:
-    """Look at this machine, with the images in `data` and runs in `out` (None: where they are by default).
+    """Return the diagnosis of this machine, with images in `data` and runs in `out` (None: the default folders).
 
-    Takes about ten seconds; writes nothing, and asks nothing of the network.
+    Takes about ten seconds; writes nothing and does not use the network.
     """
     return judge(read_facts(data, out, precision))
 
 
 def judge(facts: Facts) -> Diagnosis:
-    """The checks, those on the GPU first, and the verdicts: a function of the facts."""
+    """Return the checks, starting with those on the GPU, and the verdicts; a pure function of the facts."""
     judged = (check(facts) for check in CHECKS)
     checks = (*gpu_checks(facts), *(check for check in judged if check is not None))
     return Diagnosis(facts, checks, tuple(_verdict(study, facts, checks) for study in STUDIES))

@@ -1,4 +1,4 @@
-"""All that is read from the machine, before anything is judged."""
+"""Facts read from the machine; the checks are made from these alone."""
 
 import os
 import platform
@@ -28,7 +28,7 @@ from pse_repro.study.estimate import estimate_seconds, measure
 from pse_repro.study.load import load_study, study_protocols
 from pse_repro.study.store import RUNS
 
-_VARIABLES = re.compile(  # what may change how the kit runs or fetches
+_VARIABLES = re.compile(  # environment variables that may change how the kit runs or downloads
     r"(PSE_REPRO|OMP|MKL|KMP|GOMP|NVIDIA|XDG)_.*|(CUDA|CUBLAS|CUDNN|TORCH|PYTORCH).*|(https?|all|no)_proxy|NO_COLOR",
     re.IGNORECASE,
 )
@@ -36,7 +36,7 @@ _VARIABLES = re.compile(  # what may change how the kit runs or fetches
 
 @dataclass(frozen=True)
 class Gpu:
-    """A GPU as PyTorch sees it; memory in bytes, the free one with this process's CUDA context taken off."""
+    """A GPU as seen by PyTorch; memory in bytes, where `free` excludes this process's CUDA context."""
 
     name: str
     capability: tuple[int, int]
@@ -49,15 +49,15 @@ class Torch:
     """PyTorch's build and the GPUs that it sees."""
 
     version: str
-    cuda: str = ""  # what it was built for: "13.2", empty for a CPU-only build
-    architectures: tuple[str, ...] = ()  # that it has kernels for: "sm_90"
+    cuda: str = ""  # version of CUDA it was built for: "13.2", empty for a CPU-only build
+    architectures: tuple[str, ...] = ()  # architectures it has kernels for: "sm_90"
     gpus: tuple[Gpu, ...] = ()
-    complaint: str = ""  # why a CUDA build sees no GPU, in PyTorch's words
+    complaint: str = ""  # PyTorch's message if a CUDA build sees no GPU
 
 
 @dataclass(frozen=True)
 class Speed:
-    """Seconds that each study takes here at least, one seed; none where an `error` ended the measurement."""
+    """Lower bound of each study's seconds on this machine, one seed; empty if the measurement failed with `error`."""
 
     device: str
     precision: str
@@ -67,9 +67,10 @@ class Speed:
 
 @dataclass(frozen=True)
 class Facts:
-    """What was found. `data_named`: --data was given; `sample`: the embedded sample has been drawn before.
+    """Facts about a machine.
 
-    `lost`: the folders of images and runs that go with the container.
+    `data_named`: --data was given. `sample`: the embedded sample is stored. `lost`: the folders of images and runs
+    that are lost with the container.
     """
 
     python: str
@@ -94,10 +95,10 @@ class Facts:
 
 
 def read_facts(data: Path | None, out: Path | None, precision: str = "fp32") -> Facts:
-    """Ask the machine everything: about eight seconds, five of which measure how fast it trains."""
+    """Return the facts about this machine; takes about eight seconds, five of them to measure training speed."""
     images, runs = read_images(data or data_home()), out or RUNS
     sample = read_images(cache_home() / f"sample-v{SAMPLE_VERSION}")
-    cpu = read_cpu()  # before anything here computes
+    cpu = read_cpu()  # first, so that the load is that of other programs
     return Facts(
         python=platform.python_version(),
         kit=__version__,
@@ -122,19 +123,19 @@ def read_facts(data: Path | None, out: Path | None, precision: str = "fp32") -> 
 
 
 def read_torch() -> Torch:
-    """PyTorch's view of the GPUs; never fails."""
+    """Return PyTorch's build and view of the GPUs; never raises."""
     cuda, complaint = torch.version.cuda or "", ""
     gpus: tuple[Gpu, ...] = ()
-    with warnings.catch_warnings(record=True) as said:
+    with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         try:
             if torch.cuda.is_available():
                 gpus = tuple(_gpu(index) for index in range(torch.cuda.device_count()))
             elif cuda:
                 torch.cuda.init()
-        except Exception as error:  # PyTorch raises several kinds here
+        except Exception as error:  # PyTorch raises errors of several types here
             complaint = str(error)
-    complaint = complaint or next((str(warning.message) for warning in said), "")
+    complaint = complaint or next((str(warning.message) for warning in caught), "")
     first_line = complaint.strip().partition("\n")[0] if not gpus else ""
     return Torch(torch.__version__, cuda, tuple(torch.cuda.get_arch_list()), gpus, first_line)
 
@@ -146,7 +147,7 @@ def _gpu(index: int) -> Gpu:
 
 
 def read_speed(images: Images, precision: str) -> Speed:
-    """Measure for a few seconds what training costs on the device that a run would choose."""
+    """Measure the training speed on the device that a run would choose; takes a few seconds."""
     machine = choose_machine("auto", precision)
     try:
         costs = measure(("cnn", "resnet"), machine)
@@ -163,7 +164,7 @@ def _seconds(study_name: str, machine: Machine, costs: Mapping[str, Costs], imag
 
 
 def _versions() -> dict[str, str]:
-    """Versions of the packages that the kit depends on, as its own metadata names them."""
+    """Return the versions of the kit's dependencies, as listed in its metadata."""
     required = [line for line in metadata.requires("pse-repro") or [] if "extra ==" not in line]
     names = [match[0] for line in required if (match := re.match(r"[\w.-]+", line))]
     versions = {}

@@ -1,4 +1,4 @@
-"""Which images a folder holds, by their files' sizes alone; `pse-repro data verify` proves it."""
+"""Images in a folder, recognised by file sizes only; `pse-repro data verify` checks the contents."""
 
 import os
 from collections.abc import Mapping
@@ -11,23 +11,23 @@ from pse_repro.data.stl10 import IMAGE_BYTES, OFFICIAL_IMAGES, OFFICIAL_MD5, fin
 
 @dataclass(frozen=True)
 class Images:
-    """What --data names, or the data folder; `kind` is none, stl10, other, small (a .npz file) or damaged."""
+    """Images in --data or in the data folder; `kind` is none, stl10, other, small (a .npz file) or damaged."""
 
     path: Path
     kind: str
-    counts: Mapping[str, int] = field(default_factory=dict)  # images by split, where they are known
-    problem: str = ""  # what is damaged
-    archive_bytes: int = 0  # of STL-10's archive, as far as it was fetched
+    counts: Mapping[str, int] = field(default_factory=dict)  # images by split, if known
+    problem: str = ""  # description of the damage
+    archive_bytes: int = 0  # bytes of STL-10's archive downloaded so far
 
 
 def read_images(path: Path) -> Images:
-    """Look at the sizes of the five files."""
+    """Return the images in `path`, judged by the sizes of the five files."""
     if path.suffix == ".npz" and path.is_file():
         return Images(path, "small")
     archive_bytes = max(_size(path / KEPT), _size(path / PART), 0)
     try:
         folder = find_binaries(path)
-    except OSError as error:  # a folder that may not be searched
+    except OSError as error:  # a folder without search permission
         return Images(path, "damaged", problem=f"{path} cannot be read: {error.strerror}")
     if folder is None:
         return Images(path, "none", archive_bytes=archive_bytes)
@@ -46,12 +46,12 @@ def _problem(folder: Path, name: str, counts: Mapping[str, int]) -> str:
         return f"{name} cannot be read by this user"
     if name.endswith("_X.bin"):
         broken = size == 0 or size % IMAGE_BYTES
-        return f"{name} holds {size:,} bytes, no whole number of images: empty or truncated" if broken else ""
+        return f"{name} holds {size:,} bytes, not a whole number of images: empty or truncated" if broken else ""
     return "" if size == counts[split] else f"{name} holds {size:,} labels for {counts[split]:,} images"
 
 
 def _size(path: Path) -> int:
-    """Bytes; -1 where there is no such file."""
+    """Return the file's size in bytes, or -1 if there is no such file."""
     try:
         return os.path.getsize(path)
     except OSError:

@@ -1,4 +1,4 @@
-"""A diagnosis as text for people, what matters first, or as JSON (schemas/doctor.schema.json)."""
+"""A diagnosis as text for people, most important first, or as JSON (schemas/doctor.schema.json)."""
 
 import io
 import shutil
@@ -17,12 +17,15 @@ from pse_repro.text import duration, to_json
 
 FORMATS = ("table", "json")
 STYLES: dict[State, str] = {"good": "green", "warning": "yellow", "bad": "red"}
-NARROW, WIDE = 60, 100  # columns, for a terminal that is narrower or wider
-BUSY = 0.5  # cores that others use, from which on a CPU's measurement is said to be too slow
+NARROW, WIDE = 60, 100  # limits of the width in columns
+BUSY = 0.5  # cores used by other programs, above which a warning is added to times measured on the CPU
 
 
 def render(diagnosis: Diagnosis, format: str = "table") -> str:
-    """`format` is table or json; UsageError for another. Coloured on a terminal only (not with NO_COLOR)."""
+    """Return the diagnosis as a table or as JSON. Raises UsageError for another format.
+
+    The table is coloured only on a terminal, and not if NO_COLOR is set.
+    """
     if format == "json":
         return to_json(_document(diagnosis))
     if format != "table":
@@ -35,7 +38,7 @@ def render(diagnosis: Diagnosis, format: str = "table") -> str:
     if wrong:
         console.print("\nWhat to do", style="bold")
         console.print(_remedies(sorted(wrong, key=lambda check: check.state != "bad")))
-    console.print("\nWhat is good", style="bold")
+    console.print("\nPassed checks", style="bold")
     console.print(_good([check for check in diagnosis.checks if check.state == "good"]))
     return "\n".join(line.rstrip() for line in console.file.getvalue().splitlines())  # type: ignore[attr-defined]
 
@@ -59,15 +62,15 @@ def _studies(diagnosis: Diagnosis) -> Table:
         style = STYLES["good" if study.can_run else "bad"]
         table.add_row(
             Text(study.name, style="bold"), Text("can run here" if study.can_run else "cannot run here", style=style),
-            _said(study, diagnosis.facts),
+            _details(study, diagnosis.facts),
         )  # fmt: skip
     return table
 
 
-def _said(study: StudyVerdict, facts: Facts) -> str:
+def _details(study: StudyVerdict, facts: Facts) -> str:
     time = "" if study.seconds is None else f"at least {duration(study.seconds)}"
     if study.can_run:
-        return ", ".join(part for part in (time, "and the time to fetch STL-10" if study.fetches else "") if part)
+        return " ".join(part for part in (time, "plus the download of STL-10" if study.fetches else "") if part)
     only_the_gpu = facts.speed.device == "cpu" and set(study.blocked_by) <= {"GPU", "PyTorch", "NVIDIA driver"}
     with_cpu = f" (with --device cpu {time})" if only_the_gpu and time else ""
     return f"see {', '.join(study.blocked_by)}{with_cpu}"
@@ -76,14 +79,12 @@ def _said(study: StudyVerdict, facts: Facts) -> str:
 def _caveat(diagnosis: Diagnosis) -> str:
     speed = diagnosis.facts.speed
     if speed.error:
-        return f"How long they take could not be measured: {speed.error}"
+        return f"The times could not be measured: {speed.error}"
     device = "GPU" if speed.device == "cuda" else "CPU"
-    busy = (
-        " The CPU is busy: it takes less on an idle one." if diagnosis.facts.cpu.busy > BUSY and device == "CPU" else ""
-    )
+    busy = " The CPU is busy; an idle one is faster." if diagnosis.facts.cpu.busy > BUSY and device == "CPU" else ""
     return (
-        f"Times: one seed, as-released, {speed.precision} on the {device}, from five seconds of measurement; reading, "
-        f"saving, the baselines and the report come on top.{busy}"
+        f"Times: one seed, as-released, {speed.precision} on the {device}, from five seconds of measurement, without "
+        f"reading, saving, the baselines and the report.{busy}"
     )
 
 
@@ -91,10 +92,10 @@ def _remedies(checks: list[Check]) -> Table:
     table = _grid()
     for number, check in enumerate(checks):
         gap = "" if number == len(checks) - 1 else "\n"
-        said = Text(f"{check.found}\n")
-        said.append(f"needed: {check.needed}\n" if check.needed else "", style="dim")
-        said.append("to do: ", style="bold").append(check.remedy + gap)
-        table.add_row(Text(check.state, style=STYLES[check.state]), Text(check.name, style="bold"), said)
+        text = Text(f"{check.found}\n")
+        text.append(f"needed: {check.needed}\n" if check.needed else "", style="dim")
+        text.append("to do: ", style="bold").append(check.remedy + gap)
+        table.add_row(Text(check.state, style=STYLES[check.state]), Text(check.name, style="bold"), text)
     return table
 
 
@@ -142,7 +143,7 @@ def _document(diagnosis: Diagnosis) -> dict[str, Any]:
 
 
 def _machine(facts: Facts) -> dict[str, Any]:
-    """The facts in numbers, for programs."""
+    """Return the facts as numbers, for programs."""
     return {
         "kit": facts.kit,
         "python": facts.python,

@@ -1,1 +1,1 @@
-"""The machine: device, system, GPU, energy, provenance."""
+"""Facts about the machine: device, system, GPU, energy, provenance."""

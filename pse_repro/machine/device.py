@@ -1,7 +1,8 @@
-"""Which device and precision a run uses."""
+"""Device and precision of a run."""
 
 import os
 import platform
+import sys
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 
@@ -16,7 +17,7 @@ class Machine:
     """A device and the precision of the networks on it (losses and BatchNorm statistics are always float32)."""
 
     device: torch.device
-    precision: str  # "fp32" (PyTorch's default: TF32 in cuDNN's convolutions, as the author ran) or "bf16"
+    precision: str  # "fp32" (PyTorch's default, with TF32 in cuDNN's convolutions, as in the author's runs) or "bf16"
 
     def autocast(self) -> AbstractContextManager[None]:
         return torch.autocast(self.device.type, torch.bfloat16, enabled=self.precision == "bf16")
@@ -26,15 +27,26 @@ class Machine:
             torch.cuda.synchronize(self.device)
 
     def peak_memory_bytes(self) -> int:
-        """The most memory taken so far: the device's on a GPU, the process's resident set on a CPU."""
+        """Return the peak memory in bytes.
+
+        On a GPU: memory allocated since `reset_peak_memory`. On a CPU: the resident set of the process since its
+        start, which cannot be reset.
+        """
         if self.device.type == "cuda":
             return torch.cuda.max_memory_allocated(self.device)
         import resource
 
-        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+        unit = 1 if sys.platform == "darwin" else 1024  # getrusage(2): bytes on macOS, kibibytes on Linux
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
+
+    def reset_peak_memory(self) -> None:
+        """Start a new measurement of the peak memory on a GPU; no effect on a CPU."""
+        if self.device.type == "cuda":
+            torch.cuda.init()  # the reset fails in a process that has not used CUDA yet
+            torch.cuda.reset_peak_memory_stats(self.device)
 
     def describe(self) -> dict[str, str | int]:
-        """Name, driver and threads, for provenance."""
+        """Return the device's name with its memory and driver, or its cores and threads, for provenance."""
         if self.device.type == "cuda":
             found = torch.cuda.get_device_properties(self.device)
             cuda = torch.version.cuda or ""
@@ -47,13 +59,17 @@ class Machine:
 
 
 def _driver() -> str:
-    """The NVIDIA driver's version, which PyTorch does not tell; empty where nvidia-smi does not either."""
+    """Return the version of the NVIDIA driver from nvidia-smi, as PyTorch has no such function; empty if unknown."""
     rows, _ = nvidia_smi("driver_version")
     return rows[0][0] if rows else ""
 
 
 def choose_machine(device: str, precision: str) -> Machine:
-    """`device` is auto, cpu or cuda; NotFitError where cuda is asked for and PyTorch sees none."""
+    """Return the machine for a device (auto, cpu or cuda) and a precision (fp32 or bf16).
+
+    Raises:
+        NotFitError: The device is cuda, but PyTorch sees no GPU.
+    """
     if device == "cuda" and not torch.cuda.is_available():
         raise NotFitError(
             f"--device cuda, but PyTorch {torch.__version__} (CUDA {torch.version.cuda or 'none'}) sees no GPU: "

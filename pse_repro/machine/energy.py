@@ -1,4 +1,4 @@
-"""Energy that a run took, from the kernel's powercap counters."""
+"""Energy used by a run, from the kernel's powercap counters."""
 
 from pathlib import Path
 
@@ -7,10 +7,10 @@ _JOULE = 1_000_000  # microjoules
 
 
 def energy_joules(folder: Path = POWERCAP) -> float | None:
-    """What the processors' packages (Linux: RAPL) have counted so far, together; None where the driver does not tell.
+    """Return the sum of the processor packages' energy counters in joules (Linux: RAPL), or None if unavailable.
 
-    A counter begins anew when it is full, which takes minutes: `EnergyMeter` makes differences of it. It counts
-    everything that runs on the machine.
+    The counters include everything that runs on the machine. They wrap around within minutes; `EnergyMeter` turns
+    them into differences.
     """
     read = [_microjoules(path / "energy_uj") for path in _packages(folder)]
     found = [value for value in read if value is not None]
@@ -18,9 +18,9 @@ def energy_joules(folder: Path = POWERCAP) -> float | None:
 
 
 class EnergyMeter:
-    """Energy of the processors' packages since it was made, in joules.
+    """Energy of the processor packages since the meter was created, in joules.
 
-    Ask it after every epoch: the counters begin anew within minutes, and a second time round would go unseen.
+    Read it after every epoch: the counters wrap around within minutes, and only one wrap per reading is detected.
     """
 
     def __init__(self, folder: Path = POWERCAP) -> None:
@@ -30,7 +30,7 @@ class EnergyMeter:
         self._range = max((value for value in ranges if value), default=0) / _JOULE
 
     def joules(self) -> float | None:
-        """The energy until now; None where the driver does not tell, or has stopped telling."""
+        """Return the energy used so far, or None if the counters cannot be read or once could not be."""
         now = energy_joules(self._folder)
         if now is None or self._last is None:
             self._last = None
@@ -41,12 +41,12 @@ class EnergyMeter:
 
 
 def _packages(folder: Path) -> list[Path]:
-    """A package each; what is inside one (cores, memory) has a second number in its name."""
+    """Return one folder per package; its parts (cores, memory) have a second number in their names."""
     return sorted(path for path in folder.glob("intel-rapl:*") if path.name.count(":") == 1)
 
 
 def _microjoules(path: Path) -> int | None:
     try:
         return int(path.read_text())
-    except (OSError, ValueError):  # mostly: for root alone
+    except (OSError, ValueError):  # on most systems only root may read it
         return None

@@ -1,7 +1,7 @@
-"""What the machine has from NVIDIA, read without PyTorch, which may be built without CUDA or see no GPU.
+"""NVIDIA hardware and driver, read without PyTorch, which may be built without CUDA or see no GPU.
 
-nvidia-smi, two files and one call of the driver's library tell it all: NVIDIA's nvidia-ml-py would be one more
-dependency, and needs the same driver.
+The sources are nvidia-smi, a few files and one call of the driver's library. NVIDIA's nvidia-ml-py would be one more
+dependency and needs the same driver.
 """
 
 import ctypes
@@ -12,30 +12,30 @@ from pathlib import Path
 
 from pse_repro.machine.system import text_of
 
-NVIDIA_SMI_SECONDS = 10.0  # it hangs where a GPU has fallen off the bus
+NVIDIA_SMI_SECONDS = 10.0  # timeout: it hangs if a GPU has fallen off the bus
 
 _VENDOR, _DISPLAY = "0x10de", "0x03"  # PCI's numbers for NVIDIA and for display controllers
 
 
 @dataclass(frozen=True)
 class Nvidia:
-    """NVIDIA's hardware and driver; a text is empty where there is nothing or nobody tells."""
+    """NVIDIA hardware and driver; strings are empty if there is none or it is unknown."""
 
-    on_bus: int = 0  # GPUs on the PCI bus (0 in WSL and on a Jetson, which have none)
-    device_files: bool = False  # /dev/nvidia0 and its like, or WSL's: what a container must be given
+    on_bus: int = 0  # GPUs on the PCI bus (0 in WSL and on a Jetson, which have no such bus)
+    device_files: bool = False  # /dev/nvidia0 etc., or WSL's device; a container needs access to them
     driver: str = ""  # version of the driver: "535.54.03"
-    cuda: str = ""  # the newest CUDA that the driver supports: "12.2"
-    names: tuple[str, ...] = ()  # the GPUs that nvidia-smi lists, whatever CUDA_VISIBLE_DEVICES hides
-    complaint: str = ""  # nvidia-smi's
+    cuda: str = ""  # newest CUDA that the driver supports: "12.2"
+    names: tuple[str, ...] = ()  # GPUs that nvidia-smi lists, including those hidden by CUDA_VISIBLE_DEVICES
+    complaint: str = ""  # error message of nvidia-smi
 
     @property
     def present(self) -> bool:
-        """There is hardware, or the driver of some."""
+        """True if the machine has NVIDIA hardware or a driver for it."""
         return bool(self.on_bus or self.names or self.driver)
 
 
 def read_nvidia(root: Path = Path("/")) -> Nvidia:
-    """Ask the machine; files are read below `root`."""
+    """Return NVIDIA's hardware and driver on this machine; files are read below `root`."""
     rows, complaint = nvidia_smi("name", "driver_version")
     version = re.search(r"\d+\.\d+(\.\d+)?", text_of(root / "proc/driver/nvidia/version"))
     return Nvidia(
@@ -53,7 +53,7 @@ def _is_gpu(device: Path) -> bool:
 
 
 def _newest_cuda() -> str:
-    """The newest CUDA that the driver supports; the call needs neither a GPU nor an initialised CUDA."""
+    """Return the newest CUDA that the driver supports; the call needs neither a GPU nor an initialised CUDA."""
     number = ctypes.c_int()
     try:
         if ctypes.CDLL("libcuda.so.1").cuDriverGetVersion(ctypes.byref(number)):
@@ -64,22 +64,23 @@ def _newest_cuda() -> str:
 
 
 def nvidia_smi(*fields: str) -> tuple[list[list[str]], str]:
-    """What nvidia-smi says of each GPU, whatever PyTorch sees, and its complaint ("": none, or there is no nvidia-smi).
+    """Return a row of `fields` per GPU from nvidia-smi, and an error message.
 
-    `fields` are those of nvidia-smi --help-query-gpu.
+    The rows do not depend on which GPUs PyTorch sees. The message is empty if there is no error or no nvidia-smi.
+    `fields` are listed by nvidia-smi --help-query-gpu.
     """
     command = ["nvidia-smi", f"--query-gpu={','.join(fields)}", "--format=csv,noheader,nounits"]
     try:
-        asked = subprocess.run(command, capture_output=True, text=True, errors="replace", timeout=NVIDIA_SMI_SECONDS)
+        done = subprocess.run(command, capture_output=True, text=True, errors="replace", timeout=NVIDIA_SMI_SECONDS)
     except FileNotFoundError:
         return [], ""
     except subprocess.TimeoutExpired:
         return [], f"nvidia-smi gave no answer in {NVIDIA_SMI_SECONDS:g} s"
     except OSError as error:
         return [], f"nvidia-smi cannot be run: {error.strerror}"
-    lines = [line.strip() for line in asked.stdout.splitlines() if line.strip()]
-    if asked.returncode:
-        said = [line.strip() for line in asked.stderr.splitlines() if line.strip()] or lines
-        return [], said[0] if said else f"nvidia-smi ended with status {asked.returncode}"
+    lines = [line.strip() for line in done.stdout.splitlines() if line.strip()]
+    if done.returncode:
+        errors = [line.strip() for line in done.stderr.splitlines() if line.strip()] or lines
+        return [], errors[0] if errors else f"nvidia-smi ended with status {done.returncode}"
     rows = [[value.strip() for value in line.split(",")] for line in lines]
     return [row for row in rows if len(row) == len(fields)], ""

@@ -1,4 +1,4 @@
-"""Where numbers came from: versions, code, machine, data, energy."""
+"""Provenance of results: versions, code, machine and data."""
 
 import platform
 import subprocess
@@ -13,7 +13,7 @@ PACKAGES = ("pse-repro", "torch", "torchvision", "kornia", "numpy", "scikit-lear
 
 
 def provenance(data: Mapping[str, Any], machine: Machine) -> dict[str, Any]:
-    """What made a cell's numbers, but for its seeds and durations, which the runner adds."""
+    """Return the provenance of a cell's numbers, without seeds and durations, which the runner adds."""
     return {
         "versions": {"python": platform.python_version()} | {package: _version(package) for package in PACKAGES},
         "git": git_state(),
@@ -32,7 +32,7 @@ def _version(package: str) -> str | None:
 
 
 def git_state() -> dict[str, Any] | None:
-    """Commit and dirty state of the checkout this package lies in; None where it is installed from elsewhere."""
+    """Return commit and dirty state of the package's checkout, or None if it is not installed from a checkout."""
     root = Path(__file__).resolve().parents[2]
     if not (root / ".git").exists():
         return None

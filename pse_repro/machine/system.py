@@ -1,4 +1,4 @@
-"""Processor, memory, folders and containers, read from the operating system; Linux tells most.
+"""Processor, memory, folders and containers, read from the operating system; most complete on Linux.
 
 Sources: proc(5), cgroups(7), the kernel's cgroup-v1 and cgroup-v2 documentation.
 """
@@ -13,25 +13,25 @@ from pathlib import Path
 
 import torch
 
-SAMPLE_SECONDS = 0.3  # over which busy cores are counted
+SAMPLE_SECONDS = 0.3  # interval over which busy cores are measured
 _BF16 = {"amx_bf16": "AMX", "avx512_bf16": "AVX512-BF16", "bf16": "Arm's BF16"}  # flags in /proc/cpuinfo
 _CONTAINERS = {".dockerenv": "docker", "run/.containerenv": "podman", ".singularity.d": "apptainer"}
 
 
 @dataclass(frozen=True)
 class Cpu:
-    """The processor, as far as this process may use it."""
+    """The part of the processor that this process may use."""
 
     name: str
-    cores: float  # in the process's affinity, and in its cgroup's quota, which may be a fraction
-    busy: float  # cores' worth of work that others do, this process asleep
-    threads: int  # that PyTorch computes with
-    bf16: str  # the instructions for it, empty where there are none
+    cores: float  # limited by the process's affinity and its cgroup's quota; may be a fraction
+    busy: float  # cores in use by other processes, measured while this one sleeps
+    threads: int  # number of threads that PyTorch uses
+    bf16: str  # name of the bfloat16 instructions, empty if there are none
 
 
 @dataclass(frozen=True)
 class Memory:
-    """Bytes of main memory, as far as this process may use it."""
+    """Main memory that this process may use, in bytes."""
 
     total: int
     available: int
@@ -40,17 +40,17 @@ class Memory:
 
 @dataclass(frozen=True)
 class Folder:
-    """A folder that may not exist yet; what is said is of its nearest parent that does."""
+    """A folder that may not exist yet; the facts are then those of its nearest existing parent."""
 
     path: Path
     exists: bool
-    writable: bool  # for this user; a parent that is a file is not
+    writable: bool  # for this user; False if that parent is a file
     free: int  # bytes
-    filesystem: int  # the same number: the same free bytes
+    filesystem: int  # device number; folders with the same number share their free space
 
 
 def read_cpu(root: Path = Path("/")) -> Cpu:
-    """What the processor is and who uses it: takes SAMPLE_SECONDS."""
+    """Return the processor and its load; takes SAMPLE_SECONDS."""
     cpus = os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else set(range(os.cpu_count() or 1))
     info = text_of(root / "proc/cpuinfo")
     name = re.search(r"^model name\s*:\s*(.+)$", info, re.MULTILINE)
@@ -69,9 +69,9 @@ def read_cpu(root: Path = Path("/")) -> Cpu:
 
 
 def read_memory(root: Path = Path("/")) -> Memory:
-    """Total and available, or less where a cgroup limits them; its page cache counts as available."""
+    """Return total and available memory, within the limits of the cgroups; page cache counts as available."""
     kilobytes = dict(re.findall(r"^(\w+):\s+(\d+) kB$", text_of(root / "proc/meminfo"), re.MULTILINE))
-    installed = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")  # where there is no /proc
+    installed = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")  # for systems without /proc
     total = 1024 * int(kilobytes["MemTotal"]) if "MemTotal" in kilobytes else installed
     available = 1024 * int(kilobytes["MemAvailable"]) if "MemAvailable" in kilobytes else total
     memory = Memory(total, available)
@@ -79,7 +79,7 @@ def read_memory(root: Path = Path("/")) -> Memory:
         limit = _number(folder / "memory.max") or _number(folder / "memory.limit_in_bytes")
         if limit and limit < memory.total:
             used = _number(folder / "memory.current") or _number(folder / "memory.usage_in_bytes")
-            # version 1 has its own part and, with those below it, the total
+            # cgroup v1 lists the group's own value and the total with its children
             cached = re.findall(r"^(?:total_)?inactive_file (\d+)$", text_of(folder / "memory.stat"), re.MULTILINE)
             left = max(0, limit - used + max(map(int, cached), default=0))
             memory = Memory(limit, min(memory.available, left), limited=True)
@@ -87,7 +87,7 @@ def read_memory(root: Path = Path("/")) -> Memory:
 
 
 def read_folder(path: Path) -> Folder:
-    """What can be written there: by permission, and by free space (quotas are not seen)."""
+    """Return the permission to write to a folder and its free space (disk quotas are not considered)."""
     nearest = next((place for place in (path.absolute(), *path.absolute().parents) if os.path.exists(place)), Path("/"))
     writable = os.path.isdir(nearest) and os.access(nearest, os.W_OK | os.X_OK)
     place = nearest if os.path.isdir(nearest) else nearest.parent
@@ -95,7 +95,7 @@ def read_folder(path: Path) -> Folder:
 
 
 def read_container(root: Path = Path("/")) -> str:
-    """ "docker", "podman", "apptainer" or "other"; empty outside of containers."""
+    """Return "docker", "podman", "apptainer" or "other", or an empty string outside of containers."""
     for mark, kind in _CONTAINERS.items():
         if (root / mark).exists():
             return kind
@@ -104,12 +104,12 @@ def read_container(root: Path = Path("/")) -> str:
 
 
 def _ticks(root: Path, cpus: set[int]) -> list[tuple[int, int]]:
-    """(all, idle) clock ticks of these CPUs so far; what a hypervisor takes for others counts as busy."""
+    """Return (all, idle) clock ticks of these CPUs so far; time that a hypervisor steals counts as busy."""
     ticks = []
     for line in text_of(root / "proc/stat").splitlines():
         name, *counts = line.split() or [""]
         if re.fullmatch(r"cpu\d+", name) and int(name[3:]) in cpus:
-            numbers = [int(count) for count in counts[:8]]  # the guests' that follow are in the user's already
+            numbers = [int(count) for count in counts[:8]]  # guest ticks follow, already included in user ticks
             ticks.append((sum(numbers), numbers[3] + numbers[4]))
     return ticks
 
@@ -124,7 +124,7 @@ def _busy(before: list[tuple[int, int]], after: list[tuple[int, int]]) -> float:
 
 
 def _quotas(root: Path) -> list[float]:
-    """Cores' worth of time that the cgroup and those above it grant."""
+    """Return the CPU quotas of the cgroup and its parents, in cores."""
     found = []
     for folder in _cgroups(root, "cpu"):
         words = text_of(folder / "cpu.max").split()
@@ -137,12 +137,17 @@ def _quotas(root: Path) -> list[float]:
 
 
 def _cgroups(root: Path, controller: str) -> list[Path]:
-    """Folders of the process's cgroup and those above it, in both versions; a container may see but the topmost."""
+    """Return the folders of the process's cgroup and its parents, for both versions of cgroups.
+
+    In a container only the topmost one may exist.
+    """
     folders = []
     for line in text_of(root / "proc/self/cgroup").splitlines():
         _, controllers, path = [*line.split(":", 2), "", ""][:3]
         if controllers == "" or controller in controllers.split(","):
-            for mount in {controllers, controller} if controllers else {""}:  # "cpu,cpuacct", with a link "cpu" or not
+            for mount in (
+                {controllers, controller} if controllers else {""}
+            ):  # "cpu,cpuacct": a link "cpu" may be missing
                 base = root / "sys/fs/cgroup" / mount
                 place = base / path.lstrip("/")
                 folders += [folder for folder in (place, *place.parents) if folder == base or base in folder.parents]
@@ -150,13 +155,13 @@ def _cgroups(root: Path, controller: str) -> list[Path]:
 
 
 def _number(path: Path) -> int:
-    """0 where there is none, or "max"."""
+    """Return the number in a file, or 0 if there is none or it is "max"."""
     text = text_of(path).strip()
     return int(text) if text.isdigit() else 0
 
 
 def text_of(path: Path) -> str:
-    """A small file's text; empty where it is not there or cannot be read."""
+    """Return the text of a small file, or an empty string if it cannot be read."""
     try:
         return path.read_text(errors="replace")
     except OSError:

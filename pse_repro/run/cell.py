@@ -35,6 +35,7 @@ class CellRun:
         Raises:
             CellError: the cell cannot be finished.
         """
+        self.context.machine.reset_peak_memory()
         rows, evaluations = self.pretraining.rows(), self.context.evaluations
         for evaluation in self.cell.evaluations:
             if evaluations is None or evaluation in evaluations or self._complete(evaluation):

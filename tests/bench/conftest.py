@@ -1,4 +1,4 @@
-"""A few drawn images, and the setting of a quick bench."""
+"""Fixtures: a few drawn images, and the setting of a quick bench."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Every row runs; what is printed, saved and read again keeps to the schema."""
+"""Every row runs; printed, saved and reloaded results follow the schema."""
 
 import csv
 import io
@@ -36,7 +36,7 @@ def schema() -> Any:
 
 @pytest.fixture(scope="module")
 def saved(images: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The file of a quick bench of two groups."""
+    """Path of the saved result of a quick bench of two groups."""
     folder = tmp_path_factory.mktemp("results")
     options = Options(("augmentation", "heads"), "cpu", ("fp32", "bf16"), images, rounds=5, quick=True, quiet=True)
     bench(options, "table", folder)
@@ -68,7 +68,7 @@ def test_groups_are_chosen_by_name_and_smoke_only_so() -> None:
 
 @pytest.mark.parametrize("sizes", [CPU_SIZES, GPU_SIZES], ids=["cpu", "gpu"])
 def test_too_few_images_are_refused_in_one_line(sizes: Any) -> None:
-    with pytest.raises(NotFitError, match=r"60 unlabelled images; expected [\d,]+ at least"):
+    with pytest.raises(NotFitError, match=r"60 unlabelled images; expected at least [\d,]+: pass more"):
         GROUPS["pretrain"](Setting(dataset(60, 10, 10), (CPU,), sizes))
 
 

@@ -1,4 +1,4 @@
-"""Every form of PSE in the bench computes what PSELoss computes, gradient included."""
+"""Every form of PSE in the bench has the value and the gradient of PSELoss."""
 
 import pytest
 import torch

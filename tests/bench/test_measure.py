@@ -1,4 +1,4 @@
-"""What is measured of a form: its rounds, its peak memory, its operations, and its ratios to others."""
+"""Measurements of a form: rounds, peak memory, operations, and ratios to other forms."""
 
 import time
 from functools import partial
@@ -22,7 +22,7 @@ def sleeping(seconds: float) -> Call:
 
 
 def row(name: str, count: int, flops: int | None = None, **seconds: float) -> Row:
-    """Forms by name that take so long."""
+    """Return a row whose forms sleep for the given seconds."""
     forms = tuple(Form(form, "fp32", partial(sleeping, length)) for form, length in seconds.items())
     return Row(name, "images", count, forms, flops)
 

@@ -1,4 +1,4 @@
-"""The committed results: valid by the schema, shown by the kit, and the ones that the README's table gives."""
+"""The committed results are valid by the schema, can be displayed, and agree with the README's table."""
 
 import json
 import re

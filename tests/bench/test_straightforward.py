@@ -1,4 +1,4 @@
-"""The straightforward implementation computes what the kit computes: it is the kit's slow twin, step by step."""
+"""The straightforward implementation is the kit's slow twin: it computes the same values, step by step."""
 
 import copy
 from pathlib import Path
@@ -73,7 +73,7 @@ def test_features_are_the_kit_s(data: Dataset, encoder_name: str) -> None:
 
 
 def certain(kind: str, latent_size: int) -> nn.Module:
-    """A classifier without dropout, whose masks each way draws in an order of its own."""
+    """Return a classifier without dropout, because the two implementations draw its masks in different orders."""
     classifier = build_classifier(kind, latent_size)
     for layer in classifier.modules():
         if isinstance(layer, nn.Dropout):
@@ -87,7 +87,7 @@ def without_dropout(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def classifier_of(under: Protocol, name: str) -> nn.Module:
-    """The kit's initial classifier of a fold, without dropout."""
+    """Return the kit's initial classifier of a fold, without dropout."""
     with seeded(name, "initialisation"):
         return certain(under.switches.classifier, 256)
 
@@ -95,7 +95,7 @@ def classifier_of(under: Protocol, name: str) -> nn.Module:
 def loaders(
     images: tuple[Tensor, Tensor, Tensor], labels: tuple[Tensor, Tensor, Tensor]
 ) -> tuple[plain.Loader, plain.Loader, plain.Loader]:
-    """One batch each, so that its order changes nothing."""
+    """Return loaders with one batch each, so that order does not matter."""
     train, validation, test = (plain.loader(TensorDataset(*pair), 100) for pair in zip(images, labels, strict=True))
     return train, validation, test
 

@@ -1,6 +1,6 @@
-"""Tests of a GPU, real or pretended (`python -m tests.support.pretended_cuda tests/cuda`); skipped where there is none.
+"""Tests of a GPU, real or pretended (`python -m tests.support.pretended_cuda tests/cuda`); skipped if there is none.
 
-On the pretended one `test_pretraining.py` takes a minute and `test_whole_networks.py` some; the others are quick.
+On the pretended one `test_pretraining.py` takes a minute and `test_whole_networks.py` several; the others are quick.
 """
 
 import pytest
@@ -10,7 +10,7 @@ from pse_repro.machine.device import Machine, choose_machine
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Skip this folder's tests where PyTorch sees no GPU."""
+    """Skip this folder's tests if PyTorch sees no GPU."""
     if torch.cuda.is_available():
         return
     for item in items:
@@ -25,10 +25,10 @@ def gpu() -> Machine:
 
 @pytest.fixture
 def rounding(pytestconfig: pytest.Config) -> float:
-    """How far a loss in float32 may be, relatively, from a CPU's.
+    """Relative tolerance of a float32 loss, compared with the CPU's.
 
-    The pretended GPU differs from a CPU in the order of Adam's operations (fused there, one after another here); a real
-    one's convolutions round to TF32's ten bits.
+    The pretended GPU differs from a CPU in the order of Adam's operations (fused or not). A real GPU's convolutions
+    round to the ten bits of TF32.
     """
     is_pretended = pytestconfig.pluginmanager.hasplugin("tests.support.pretended_cuda.plugin")
     return 1e-4 if is_pretended else 5e-3

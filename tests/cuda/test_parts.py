@@ -1,4 +1,4 @@
-"""What the kit computes on a GPU is what it computes on a CPU, part by part."""
+"""The kit's parts compute the same values on a GPU and on a CPU."""
 
 import numpy as np
 import pytest
@@ -14,7 +14,7 @@ from pse_repro.objectives.shared.rendered_scenes import draw, render
 from pse_repro.seeding import seeded
 from tests.support.tiny import CPU, dataset, protocol
 
-# The nearest pixel is another one where rounding moves a place over the border between two.
+# Share of pixels that may differ: rounding can move a sampling position across the border between two pixels.
 OTHER_PIXELS = 2e-3
 
 

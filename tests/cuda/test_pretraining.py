@@ -1,4 +1,4 @@
-"""Every objective pre-trains on a GPU, is cut short and taken up by the run store, and gets what a CPU gets."""
+"""Every objective pre-trains on a GPU, is interrupted and resumed, and gives the same results as on a CPU."""
 
 from pathlib import Path
 
@@ -8,23 +8,23 @@ import pytest
 
 from pse_repro.machine.device import Machine, choose_machine
 from pse_repro.objectives import OBJECTIVES
-from tests.support.taken_up import cell, check_taken_up, curves, cut_short, pretrained
+from tests.support.resumed import cell, check_resumed, curves, cut_short, pretrained
 from tests.support.tiny import CPU
 
 BF16_ROUNDING = 1e-2  # eight bits, through a tiny network; the losses are computed in float32
-# Each keeps something of its own from epoch to epoch: clusters, memories, a discriminator.
+# Objectives with a state of their own that lasts over epochs: clusters, memory banks, a discriminator.
 WITH_STATE = ["pse", "deepcluster", "pirl-both", "inpaint-adversarial"]
 
 
 @pytest.fixture(autouse=True)
 def _no_embedding(monkeypatch: pytest.MonkeyPatch) -> None:
-    """t-SNE takes longer than the rest of such a run, and runs on a CPU anyway."""
+    """Skip t-SNE, which takes longer than the rest of such a run and computes on a CPU anyway."""
     monkeypatch.setattr("pse_repro.run.model_summary.embed", lambda latents_ND, _: np.zeros((len(latents_ND), 2)))
 
 
 @pytest.fixture(scope="module")
 def of_cpu() -> dict[str, pd.DataFrame]:
-    """What a CPU gets, by the objective's name, once it is known."""
+    """Curves computed on a CPU by objective name; filled by the tests."""
     return {}
 
 
@@ -46,7 +46,7 @@ def test_every_objective_is_taken_up_and_gets_what_a_cpu_gets(
         cut_short(tmp_path / "gpu", which, machine, monkeypatch)
     found, expected = curves(pretrained(tmp_path / "gpu", which, machine)), of_cpu[name]
     assert list(found) == list(expected)
-    # An accuracy on a few images jumps where rounding changes which class is first.
+    # An accuracy on a few images jumps if rounding changes which class comes first.
     measured = [column for column in expected if not column.endswith("accuracy")]
     tolerance = rounding if precision == "fp32" else BF16_ROUNDING
     np.testing.assert_allclose(found[measured], expected[measured], rtol=tolerance)
@@ -57,4 +57,4 @@ def test_every_objective_is_taken_up_and_gets_what_a_cpu_gets(
 def test_a_run_taken_up_ends_with_the_same_weights_bit_for_bit(
     name: str, gpu: Machine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    check_taken_up(tmp_path, cell(name), gpu, monkeypatch)
+    check_resumed(tmp_path, cell(name), gpu, monkeypatch)

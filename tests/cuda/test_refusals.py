@@ -1,4 +1,4 @@
-"""What a GPU refuses: also where it is a pretended one, on which the other tests would else show nothing."""
+"""Operations that a GPU refuses; if the pretended one accepted them, the other tests would prove nothing."""
 
 import pytest
 import torch
@@ -13,8 +13,8 @@ def test_devices_are_not_mixed() -> None:
             first + second
     with pytest.raises(RuntimeError, match=OTHER_DEVICE):
         of_cpu[torch.tensor([0, 1], device="cuda")]
-    assert (of_gpu + torch.tensor(1.0)).device == of_gpu.device  # a single number of the CPU may come along
-    assert torch.equal(of_gpu[torch.tensor([2, 0])].cpu(), of_gpu.cpu()[[2, 0]])  # so may indices
+    assert (of_gpu + torch.tensor(1.0)).device == of_gpu.device  # a scalar on the CPU is allowed
+    assert torch.equal(of_gpu[torch.tensor([2, 0])].cpu(), of_gpu.cpu()[[2, 0]])  # and so are indices
 
 
 def test_numbers_must_be_copied_to_the_cpu_first() -> None:

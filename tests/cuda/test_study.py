@@ -28,7 +28,7 @@ STUDY: dict[str, object] = {
 
 
 def results(folder: Path, machine: Machine) -> pd.DataFrame:
-    """The study's results, one row a number, by what they are of."""
+    """Run the study and return its values, indexed by protocol, evaluation, fold and metric."""
     study = build_study(STUDY, "t")
     data = dataset(unlabeled=60, train=40, test=20)
     assert run_study(study, study_protocols(study), 1, RunContext(folder, data, machine, Progress(quiet=True))) == {}
@@ -37,18 +37,18 @@ def results(folder: Path, machine: Machine) -> pd.DataFrame:
 
 @pytest.fixture(autouse=True)
 def _short(tiny_models: None, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A tiny encoder, and few steps for the evaluations on few labels."""
+    """Use a tiny encoder, and few steps for the evaluations with few labels."""
     monkeypatch.setattr("pse_repro.evaluation.low_label.EPOCH_STEPS", 2)
 
 
 def test_every_evaluation_gets_what_a_cpu_gets(
     gpu: Machine, rounding: float, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    # A GPU draws dropout's masks from random numbers of its own: with them nothing could be compared.
+    # Without dropout, because a GPU draws its masks from its own random numbers.
     monkeypatch.setattr("torch.nn.functional.dropout", lambda inputs, *_, **__: inputs)
     found, expected = results(tmp_path / "gpu", gpu), results(tmp_path / "cpu", CPU)
     assert set(found.index) == set(expected.index)
-    # Accuracies on a few images jump where rounding changes which class is first.
+    # Accuracies on a few images jump if rounding changes which class comes first.
     losses = [key for key in expected.index if key[-1] in ("loss", "validation_loss")]
     assert {evaluation for _, evaluation, *_ in losses} == {"pretrain", *STUDY["evaluations"]} - {"cluster"}
     np.testing.assert_allclose(found.loc[losses], expected.loc[losses], rtol=rounding)

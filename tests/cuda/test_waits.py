@@ -1,4 +1,4 @@
-"""Where the CPU waits for the GPU: CUDA itself says so."""
+"""Steps of training in which the CPU waits for the GPU, detected by CUDA's sync debug mode."""
 
 import pytest
 import torch
@@ -19,13 +19,13 @@ from tests.support.tiny import dataset, protocol
 def test_no_step_of_an_epoch_waits_for_the_gpu() -> None:
     machine, under, model = choose_machine("cuda", "bf16"), protocol("as-described"), Model("cnn", "pse", 3.0)
     training = Pretraining(Recipe("cell", model, under, length_of(model, under, 1), 0), dataset(), machine)
-    training.train_epoch(0, lambda _: None)  # a first time may wait: kernels are loaded, memory is taken
+    training.train_epoch(0, lambda _: None)  # the first epoch may wait: kernels are loaded, memory is allocated
     steps, last = 0, len(training.train) // training.length.batch_size
 
     def after_batch(_: int) -> None:
         nonlocal steps
         steps += 1
-        torch.cuda.set_sync_debug_mode("error" if steps < last else "default")  # the end reads the loss
+        torch.cuda.set_sync_debug_mode("error" if steps < last else "default")  # the end of the epoch reads the loss
 
     try:
         training.train_epoch(1, after_batch)

@@ -1,4 +1,4 @@
-"""The study's own networks, and smoke from the command line to its report: minutes on the pretended GPU."""
+"""The study's own networks, and smoke from the command line to the report; takes minutes on the pretended GPU."""
 
 from pathlib import Path
 
@@ -8,14 +8,14 @@ import torch
 from pse_repro import cli
 from pse_repro.machine.device import choose_machine
 from pse_repro.study.record import Run
-from tests.support.taken_up import cell, check_taken_up
+from tests.support.resumed import cell, check_resumed
 
 
 @pytest.mark.parametrize("encoder", ["cnn", "resnet"])
 def test_a_run_taken_up_ends_with_the_same_weights_bit_for_bit(
     encoder: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    check_taken_up(tmp_path, cell("pse", encoder), choose_machine("cuda", "bf16"), monkeypatch)
+    check_resumed(tmp_path, cell("pse", encoder), choose_machine("cuda", "bf16"), monkeypatch)
 
 
 def test_smoke_comes_to_a_verdict_and_a_report(

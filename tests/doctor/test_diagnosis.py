@@ -1,4 +1,4 @@
-"""What follows for the studies; and one look at the machine that the tests run on."""
+"""Verdicts on the studies, and one diagnosis of the machine that runs the tests."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""PyTorch and the environment are read without failing, whatever they answer."""
+"""PyTorch and the environment are read without errors, whatever their state."""
 
 import warnings
 

@@ -1,4 +1,4 @@
-"""Every way for a GPU to be missing or unfit is told apart, with what was found, what is needed and what to do."""
+"""Checks of the GPU: each cause is distinguished and has a finding, a need and a remedy."""
 
 import re
 from dataclasses import replace
@@ -36,7 +36,7 @@ def test_a_gpu_that_works_is_good_throughout() -> None:
 
 def test_no_nvidia_hardware_at_all() -> None:
     facts = without_gpu(nvidia=Nvidia(), torch=CPU_BUILD)
-    assert [check.name for check in gpu_checks(facts)] == ["PyTorch", "GPU"]  # no driver and no memory to speak of
+    assert [check.name for check in gpu_checks(facts)] == ["PyTorch", "GPU"]  # driver and memory do not apply
     assert check_torch(facts).state == "good"
     check = check_gpu(facts)
     assert (check.state, check.blocks) == ("bad", ("quick", "full"))
@@ -96,7 +96,7 @@ def test_a_driver_too_old_names_both_versions_and_both_ways_out() -> None:
         ("13.0", "579.99", "bad"),
         ("11.8", "450.80.02", "good"),
         ("14.0", "", "bad"),  # newer than the table
-        ("14.1", "610.10", "bad"),  # by what the driver itself says it supports: CUDA 13.0
+        ("14.1", "610.10", "bad"),  # by the CUDA that the driver reports as supported: 13.0
     ],
 )
 def test_the_oldest_driver_of_each_cuda(build: str, version: str, state: str) -> None:
@@ -105,7 +105,7 @@ def test_the_oldest_driver_of_each_cuda(build: str, version: str, state: str) ->
 
 
 def test_a_gpu_that_pytorch_sees_proves_its_driver() -> None:
-    """cuda-compat packages let an older driver do."""
+    """cuda-compat packages make an older driver work."""
     assert driver(machine(nvidia={"driver": "535.54.03", "cuda": "12.2"})).state == "good"
 
 
@@ -130,7 +130,7 @@ def test_a_driver_that_was_updated_under_its_feet() -> None:
 def test_a_container_that_was_not_given_the_gpu(kind: str, option: str) -> None:
     hidden = Nvidia(on_bus=1, driver="580.65.06")  # /proc and /sys are the host's
     check = check_gpu(without_gpu(container=kind, nvidia=hidden))
-    assert check.found == "the machine has an NVIDIA GPU, and this container was not given it"
+    assert check.found == "the machine has an NVIDIA GPU, but this container has no access to it"
     assert check.needed == "one that PyTorch sees, for quick and full"
     assert option in check.remedy
     assert ("nvidia-container-toolkit" in check.remedy) == (kind != "apptainer")
@@ -143,14 +143,14 @@ def test_a_container_in_which_no_gpu_can_be_seen() -> None:
     assert check.found == "no NVIDIA GPU in this container"
     assert check.remedy.startswith("if the host has one, start it with docker run --gpus all")
     assert "nvidia-container-toolkit" in check.remedy
-    assert "Without: pse-repro smoke" in check.remedy
+    assert "Without a GPU: pse-repro smoke" in check.remedy
 
 
 @pytest.mark.parametrize(("kind", "answer"), [("docker", "could not select device driver"),
                                               ("podman", "unresolvable CDI devices")])  # fmt: skip
 def test_an_engine_without_the_container_toolkit_is_known_by_its_answer(kind: str, answer: str) -> None:
     assert (
-        f'"{answer}" where the host lacks nvidia-container-toolkit'
+        f'error "{answer}": the host lacks nvidia-container-toolkit'
         in check_gpu(without_gpu(container=kind, nvidia=Nvidia())).remedy
     )
 
@@ -160,9 +160,9 @@ def test_a_container_told_to_see_no_gpu(visible: str) -> None:
     environment = {"NVIDIA_VISIBLE_DEVICES": visible}
     check = check_gpu(without_gpu(container="docker", nvidia=Nvidia(), environment=environment))
     assert check.found == f"NVIDIA_VISIBLE_DEVICES={visible!r} keeps every GPU from this container"
-    assert check.remedy == "leave it out, or give all"
+    assert check.remedy == "unset it, or set it to all"
     outside = check_gpu(without_gpu(nvidia=Nvidia(), environment=environment))
-    assert outside.found == "no NVIDIA GPU in this machine"  # it means something in containers alone
+    assert outside.found == "no NVIDIA GPU in this machine"  # it has a meaning only in containers
     by_cdi = check_gpu(without_gpu(container="docker", environment=environment))
     assert "NVIDIA_VISIBLE_DEVICES" not in by_cdi.found
 
@@ -180,7 +180,7 @@ def test_a_container_that_lost_its_gpu_while_it_ran() -> None:
     said = "Failed to initialize NVML: Unknown Error"
     check = check_gpu(without_gpu(container="docker", nvidia=replace(DRIVEN, names=(), complaint=said)))
     assert check.found.startswith(f"this container has lost the GPU ({said})")
-    assert check.remedy == "start a new container; the run continues"
+    assert check.remedy == "start a new container; the run resumes"
 
 
 def test_a_driver_on_a_container_s_host_that_is_too_old() -> None:
@@ -253,19 +253,19 @@ def test_where_the_images_are_follows_the_rule_of_the_batches() -> None:
     edge = UNLABELED_BYTES + MODEL_BYTES  # 7.8 GB
     roomy, tight = memory(23 * GB), memory(edge - 1)
     assert (roomy.state, roomy.remedy) == ("good", "")
-    assert roomy.found == "24.0 GB, 23.0 GB of it free: the images lie on the GPU"
+    assert roomy.found == "24.0 GB, 23.0 GB free: the images are kept on the GPU"
     assert roomy.needed.startswith(
-        "7.8 GB free for all 2.8 GB of images there; training takes cnn 1.5 GB, resnet 3.6 GB"
+        "7.8 GB free to keep all 2.8 GB of images there; training needs cnn 1.5 GB, resnet 3.6 GB"
     )
     assert tight.state == "warning"
     assert tight.found.endswith("the images are copied from main memory batch by batch")
-    assert tight.remedy.startswith("nothing must be done")
+    assert tight.remedy.startswith("optional: free more memory")
 
 
 def test_training_that_does_not_fit() -> None:
     small = memory(3 * GB)
     assert (small.state, small.blocks) == ("bad", ("full",))
-    assert small.found.endswith("batch by batch; no room to train resnet")
+    assert small.found.endswith("batch by batch; not enough to train resnet")
     assert "nvidia-smi lists them" in small.remedy
     assert "--precision bf16" in small.remedy
     assert memory(1 * GB).blocks == ("quick", "full")

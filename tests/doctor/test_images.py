@@ -1,4 +1,4 @@
-"""Images are told by the sizes of their files."""
+"""Images are recognised by the sizes of their files."""
 
 import os
 from pathlib import Path
@@ -10,7 +10,7 @@ from pse_repro.doctor.images import Images, read_images
 
 
 def write(folder: Path, **counts: int) -> Path:
-    """Files with holes, so that STL-10's sizes take no room."""
+    """Write sparse files, so that STL-10's sizes take no disk space."""
     folder.mkdir(parents=True, exist_ok=True)
     for split, count in counts.items():
         for name, size in ((f"{split}_X.bin", count * IMAGE_BYTES), (f"{split}_y.bin", count)):
@@ -42,7 +42,7 @@ def test_what_is_damaged_is_named(tmp_path: Path) -> None:
     assert read_images(folder) == Images(folder, "damaged", problem="test_y.bin holds 4 labels for 5 images")
     os.truncate(folder / "train_X.bin", 6 * IMAGE_BYTES - 1)
     assert read_images(folder).problem == (
-        "train_X.bin holds 165,887 bytes, no whole number of images: empty or truncated"
+        "train_X.bin holds 165,887 bytes, not a whole number of images: empty or truncated"
     )  # fmt: skip
     write(folder, train=6, test=5)
     (folder / "unlabeled_X.bin").unlink()

@@ -1,4 +1,4 @@
-"""What studies need agrees with what they were seen to take."""
+"""The computed needs of the studies agree with measurements."""
 
 import pytest
 import torch
@@ -13,7 +13,7 @@ def test_stl10_is_5_8_gb_while_it_is_unpacked() -> None:
 
 
 def test_runs_take_as_much_as_was_seen() -> None:
-    """smoke left 46 MB on 2026-11-22; while it trained, two states of 4 x 22 MB more at most."""
+    """smoke left 46 MB on 2026-11-22; during training, at most two states of 4 x 22 MB more."""
     seen = 46e6
     assert seen + 2 * 4 * 22e6 < run_bytes("smoke") < 2 * (seen + 2 * 4 * 22e6)
     assert run_bytes("smoke") < run_bytes("quick") < run_bytes("full")
@@ -24,7 +24,7 @@ def test_a_checkpoint_is_its_tensors() -> None:
 
 
 def test_training_takes_more_than_what_the_backward_pass_keeps() -> None:
-    """A lower bound from shapes alone: activations kept for 128 images; and not more than half as much again."""
+    """The lower bound follows from shapes: activations kept for 128 images; the upper one is 1.5 times as much."""
     for encoder, taken in TRAINING_BYTES.items():
         kept: dict[int, torch.UntypedStorage] = {}
         with torch.device("meta"):

@@ -1,4 +1,4 @@
-"""The page reads well in 80 columns, and its JSON keeps to its schema."""
+"""The page fits in 80 columns, and its JSON follows the schema."""
 
 import json
 from importlib.resources import files
@@ -67,7 +67,7 @@ def test_what_matters_comes_first() -> None:
     assert lines[3] == "quick    cannot run here  see GPU (with --device cpu at least 13.9 h)"
     assert lines[4] == "full     cannot run here  see GPU (with --device cpu at least 104 days)"
     assert text.index("What to do") < text.index("bad      GPU") < text.index("warning  images")
-    assert text.index("warning  images") < text.index("What is good") < text.index("good     PyTorch")
+    assert text.index("warning  images") < text.index("Passed checks") < text.index("good     PyTorch")
     assert "to do: " in text
 
 
@@ -76,7 +76,7 @@ def test_a_good_machine_has_nothing_to_do() -> None:
     assert "What to do" not in text
     assert "full     can run here  at least 25.0 h" in text
     fetches = render(judge(machine(images=Images(Path("/data"), "none"))))
-    assert "full     can run here  at least 25.0 h, and the time to fetch STL-10" in fetches
+    assert "full     can run here  at least 25.0 h plus the download of STL-10" in fetches
 
 
 def test_a_busy_cpu_is_said_to_make_the_times_too_long() -> None:

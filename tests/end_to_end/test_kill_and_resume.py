@@ -1,4 +1,4 @@
-"""A real process, killed in the middle of pre-training, continues and ends with the same numbers, bit for bit."""
+"""A real process killed in the middle of pre-training is resumed and ends with the same numbers, bit for bit."""
 
 import os
 import signal
@@ -29,7 +29,7 @@ sigma = 3
 
 
 def command(folder: Path, out: str, jobs: int = 1) -> list[str]:
-    # the background jobs of a shell's script ignore SIGINT, and so would what they start
+    # Background jobs of a shell script ignore SIGINT, and child processes inherit that.
     heed = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)"
     program = [sys.executable, "-c", f"{heed}; from pse_repro.cli import main; main()"]
     study = ["run", str(folder / "s.toml"), "--data", str(folder / "photos"), "--device", "cpu"]
@@ -37,19 +37,19 @@ def command(folder: Path, out: str, jobs: int = 1) -> list[str]:
 
 
 def environment() -> dict[str, str]:
-    # One thread: the same sums in the same order, also where another process takes a core
+    # One thread keeps the order of sums, also if another process uses a core.
     return os.environ | {"OMP_NUM_THREADS": "1", "NO_COLOR": "1"}
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Images, a study, and a run of it that nothing disturbed, in `whole`."""
+    """Folder with images, a study, and an undisturbed run of it in `whole`."""
     folder = tmp_path_factory.mktemp("runs")
     write_images(folder / "photos", unlabeled=60, train=20, test=20)
     (folder / "s.toml").write_text(STUDY)
     done = subprocess.run(command(folder, "whole"), cwd=folder, env=environment(), capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
-    assert "images/s" in done.stderr  # plain lines where there is no terminal
+    assert "images/s" in done.stderr  # plain lines without a terminal
     assert "\x1b" not in done.stderr
     return folder
 

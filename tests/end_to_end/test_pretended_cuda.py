@@ -1,4 +1,4 @@
-"""Tests of a GPU, on the pretended one: in a process of its own, as its driver must be there before PyTorch is."""
+"""Tests of a GPU on the pretended one, in a separate process because its driver must be loaded before PyTorch."""
 
 import re
 
@@ -6,7 +6,7 @@ import pytest
 
 from tests.support.pretended_cuda.launch import run_pytest, why_not
 
-# `nox -s pretended-cuda` runs the rest, which takes minutes: every objective in both precisions, the study's networks.
+# `nox -s pretended-cuda` also runs the tests that take minutes: every objective in both precisions, whole networks.
 QUICK = [
     "test_refusals.py",
     "test_parts.py",

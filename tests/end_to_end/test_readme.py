@@ -1,4 +1,4 @@
-"""Every command of the README exists, with the options it names."""
+"""Every command in the README exists and has the options shown."""
 
 import re
 from pathlib import Path
@@ -19,7 +19,7 @@ COMMANDS = sorted(set(SPELLED))
 
 
 def known_commands() -> dict[str, Any]:
-    """Every command by what is typed: "smoke", "data fetch"."""
+    """Return every command by its words: "smoke", "data fetch"."""
     known = {}
     for name, command in typer.main.get_command(cli.app).commands.items():
         known |= {f"{name} {sub}": inner for sub, inner in getattr(command, "commands", {name: None}).items() if inner}

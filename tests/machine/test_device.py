@@ -1,6 +1,7 @@
-"""The machine: device, precision, description."""
+"""The machine: device, precision, peak memory, description."""
 
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -33,6 +34,23 @@ def test_a_cpu_describes_itself() -> None:
     machine = Machine(torch.device("cpu"), "fp32")
     assert machine.describe()["threads"] == torch.get_num_threads()
     assert machine.peak_memory_bytes() > 1e7
+
+
+def test_the_unit_of_the_resident_set_depends_on_the_system(monkeypatch: pytest.MonkeyPatch) -> None:
+    usage = SimpleNamespace(ru_maxrss=3000)
+    monkeypatch.setattr("resource.getrusage", lambda _: usage)
+    for system, expected in (("linux", 3000 * 1024), ("darwin", 3000)):
+        monkeypatch.setattr("sys.platform", system)
+        assert Machine(torch.device("cpu"), "fp32").peak_memory_bytes() == expected
+
+
+def test_peak_memory_is_reset_on_a_gpu_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    devices: list[torch.device] = []
+    monkeypatch.setattr("torch.cuda.init", lambda: None)
+    monkeypatch.setattr("torch.cuda.reset_peak_memory_stats", devices.append)
+    for kind in ("cpu", "cuda"):
+        Machine(torch.device(kind), "fp32").reset_peak_memory()
+    assert devices == [torch.device("cuda")]
 
 
 def test_the_driver_is_read_where_nvidia_smi_is(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""NVIDIA's part of the machine is read where it is, and nothing fails where it is not."""
+"""NVIDIA hardware and driver are read if present, and nothing fails if they are absent."""
 
 import ctypes
 from pathlib import Path
@@ -16,7 +16,7 @@ GCC version:  gcc version 13.3.0
 
 @pytest.fixture
 def smi(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A fake nvidia-smi, first on the PATH; absent until it is written."""
+    """Path of a fake nvidia-smi, first on the PATH; absent until a test writes it."""
     monkeypatch.setenv("PATH", f"{tmp_path}:/bin")
     monkeypatch.setattr(nvidia, "NVIDIA_SMI_SECONDS", 0.3)
     monkeypatch.setattr(ctypes, "CDLL", _no_library)

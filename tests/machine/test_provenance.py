@@ -1,4 +1,4 @@
-"""Energy as Linux tells it: counters of packages that begin anew, read from an invented folder."""
+"""Energy from Linux's package counters, which wrap around; read from a temporary folder."""
 
 from pathlib import Path
 
@@ -45,7 +45,7 @@ def test_the_meter_counts_on_where_a_counter_begins_anew(tmp_path: Path) -> None
     (tmp_path / "intel-rapl:0" / "energy_uj").unlink()
     assert meter.joules() is None
     package(tmp_path, "intel-rapl:0", 11_000_000)
-    assert meter.joules() is None  # what was used meanwhile is not known
+    assert meter.joules() is None  # the energy used in between is unknown
 
 
 @given(st.lists(st.integers(0, RANGE // 2), min_size=1, max_size=6), st.integers(0, RANGE - 1))

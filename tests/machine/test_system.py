@@ -1,4 +1,4 @@
-"""Cores, memory, folders and containers are read from the files that the system has."""
+"""Cores, memory, folders and containers are read from the operating system's files."""
 
 import os
 from collections.abc import Mapping
@@ -89,8 +89,8 @@ def test_busy_cores_are_counted_over_a_moment(tmp_path: Path, monkeypatch: pytes
         tmp_path,
         stat("100 0 0 100 0 0 0 0 0 0", "0 0 0 50 0 0 0 0 0 0", "0 0 0 10 10 0 0 0 0 0", "0 0 0 0 0 0 0 0 0 0"),
     )
-    # all of the first is used, half of the second (stolen by the hypervisor), none of the third (it waits for a disk);
-    # the fourth is not in the affinity
+    # The first core is fully used, the second half (stolen by the hypervisor), the third not at all (it waits for a
+    # disk); the fourth is not in the affinity.
     later = stat("180 0 20 100 0 0 0 0 0 0", "0 0 0 75 0 0 0 25 0 0", "0 0 0 20 100 0 0 0 0 0", "99 0 0 0 0 0 0 0 0 0")
     monkeypatch.setattr("time.sleep", lambda _: tree(tmp_path, later))
     assert read_cpu(tmp_path).busy == pytest.approx(1.5)
@@ -149,7 +149,7 @@ def test_a_parent_that_is_a_file(tmp_path: Path) -> None:
 
 
 def test_a_read_only_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Root may write anywhere, so the kernel's answer is taken from it."""
+    """Root may write anywhere, so the kernel's answer is patched."""
     closed = tmp_path / "closed"
     closed.mkdir(mode=0o555)
     if os.geteuid() == 0:

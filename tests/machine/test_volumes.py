@@ -1,4 +1,4 @@
-"""What goes with a container is told from its mounts."""
+"""A container's mounts show which folders are lost with it."""
 
 from pathlib import Path
 
@@ -68,7 +68,7 @@ def test_the_warning_names_the_places_and_how_to_keep_them(monkeypatch: pytest.M
     monkeypatch.setattr(volumes, "lost_with_container", lambda place: place != Path("/kept"))
     assert lost_warning(Path("/kept")) == ""
     assert lost_warning(Path("/data"), Path("/kept"), Path("/runs")) == (
-        "warning: what is written to /data and /runs is lost with this container; to keep it: "
+        "warning: files written to /data and /runs are lost with this container; to keep them: "
         'docker run --user "$(id -u):$(id -g)" -v DIR:/data -v DIR:/runs ..., with a DIR of your own'
     )
 

@@ -1,6 +1,6 @@
-"""What must hold for PSE whatever the images: each property is provable, and says why in a line.
+"""Properties of PSE that hold for all images; each is provable, with a short reason where it is not obvious.
 
-R is the absolute residual, K the 2-D kernel, N the number of values. Everything in float64.
+R is the absolute residual, K the 2-D kernel, N the number of values. All values are float64.
 """
 
 import math
@@ -18,7 +18,7 @@ from pse_repro.kernels import KERNELS, PADDINGS, border_matrix, kernel_1d
 kernels = st.sampled_from(KERNELS)
 sigmas = st.floats(0.0, 4.0)
 masses = st.floats(0.1, 3.0)
-keeping = st.sampled_from(["zeros", "circular"])  # no pixel counts for more than one
+keeping = st.sampled_from(["zeros", "circular"])  # no pixel counts more than once
 seeds = st.integers(0, 2**32 - 1)
 sides = st.integers(1, 9)
 
@@ -32,7 +32,7 @@ def shapes(draw: st.DrawFn) -> tuple[int, ...]:
 
 @st.composite
 def residuals(draw: st.DrawFn) -> Tensor:
-    """Draw signed residuals: dense noise, or noise of which most is exactly zero."""
+    """Draw signed residuals: dense noise, or noise with most values exactly zero."""
     rng = np.random.default_rng(draw(seeds))
     shape = draw(shapes())
     dense = torch.from_numpy(rng.uniform(-1, 1, shape))
@@ -41,18 +41,18 @@ def residuals(draw: st.DrawFn) -> Tensor:
 
 @st.composite
 def criteria(draw: st.DrawFn) -> PSELoss:
-    """Draw any kernel, bandwidth, mass and border rule that suits every image size."""
+    """Draw a criterion that is valid for every image size: any kernel, sigma and mass, and a padding but reflect."""
     padding = draw(st.sampled_from(["zeros", "replicate", "circular"]))
     return PSELoss(draw(sigmas), kernel=draw(kernels), mass=draw(masses), padding=padding)
 
 
 def pse(criterion: PSELoss, residual: Tensor) -> float:
-    """Return the loss of a residual: the images themselves do not matter."""
+    """Return the loss of a residual; it does not depend on the images themselves."""
     return float(criterion(residual, torch.zeros_like(residual)))
 
 
 def square(side: int, blob: int, value: float) -> Tensor:
-    """Return an image of zeros with a square of `blob` pixels of `value` in its middle."""
+    """Return a zero image (1, side, side) with a centred square, `blob` pixels wide, of `value`."""
     image = torch.zeros(1, side, side, dtype=torch.float64)
     start = (side - blob) // 2
     image[:, start : start + blob, start : start + blob] = value
@@ -70,7 +70,7 @@ def test_at_sigma_zero_it_is_mse_times_the_squared_mass(
 
 @given(residuals(), kernels, st.floats(1e-3, 0.3), keeping)
 def test_it_tends_to_mse_as_sigma_tends_to_zero(residual: Tensor, kernel: str, sigma: float, padding: str) -> None:
-    # A 1-D kernel has a variance of at most sigma^2, so all its weight but sigma^2 is at its centre: R * K differs from
+    # A 1-D kernel's variance is at most sigma^2, so all but sigma^2 of its weight is at the centre: R * K differs from
     # R by at most 2 sigma^2 max R, and their squares by 4 sigma^2 (max R)^2.
     loss = pse(PSELoss(sigma, kernel=kernel, padding=padding), residual)
     largest = float(residual.abs().max())
@@ -106,7 +106,7 @@ def test_a_constant_residual_keeps_its_density_away_from_zero_borders(kernel: st
 def test_the_bound_does_not_hold_for_borders_that_count_a_pixel_more_than_once(
     kernel: str, sigma: float, size: int, padding: str
 ) -> None:
-    # The worst residual is the first right singular vector, all of one sign as the matrix has no negative entry.
+    # The worst residual is the first right singular vector; its entries have one sign, as the matrix is non-negative.
     criterion = PSELoss(sigma, kernel=kernel, padding=padding)
     worst = torch.linalg.svd(border_matrix(criterion.weights, size, padding))[2][0].abs()
     residual = torch.outer(worst, worst)[None]
@@ -149,9 +149,9 @@ def test_the_same_energy_costs_less_the_smaller_its_blob(kernel: str, sigma: flo
     criterion = PSELoss(sigma, kernel=kernel, padding="circular")
     costs = []
     for blob in (1, 2, 3, 5, 8):
-        residual = square(24, blob, 1 / blob)  # energy 1, whatever the size
+        residual = square(24, blob, 1 / blob)  # energy 1 at any size
         signs = torch.ones(24, dtype=torch.float64)
-        signs[::2] = -1 if alternating else 1  # nor do signs matter
+        signs[::2] = -1 if alternating else 1  # signs do not matter
         costs.append(pse(criterion, residual * signs))
     assert costs == sorted(costs)
     assert costs[-1] > costs[0] * 1.2
@@ -207,7 +207,7 @@ def test_the_gradient_is_the_formula_and_finite_everywhere(residual: Tensor, cri
 def test_smoothing_is_one_matrix_for_rows_and_one_for_columns(
     residual: Tensor, kernel: str, sigma: float, padding: str
 ) -> None:
-    # A column of the matrix is the response to one pixel, found here by smoothing it along its axis alone.
+    # A column of the matrix is the response to one pixel, computed here by smoothing along one axis.
     height, width = residual.shape[-2:]
     radius = min(height, width) - 1 if padding == "reflect" else None
     criterion = PSELoss(sigma, kernel=kernel, radius=radius, padding=padding)

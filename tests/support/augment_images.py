@@ -1,4 +1,4 @@
-"""Images whose changes can be followed, and comparisons of samples."""
+"""Images whose pixels can be traced through augmentations, and comparisons of samples."""
 
 from collections.abc import Callable
 
@@ -18,7 +18,7 @@ AUGMENTATIONS: dict[str, Callable[[], steps.Augmentation | None]] = {
     "higher": lambda: downstream_augmentation("higher"),
     "high without crop": lambda: downstream_augmentation("high", crop=False),
 }
-# The means of two samples of one distribution lie so many standard errors apart once in 15,000 comparisons.
+# Limit in standard errors: the means of two samples of one distribution exceed it once in 15,000 comparisons.
 FAR = 4.0
 
 
@@ -34,20 +34,20 @@ def smooth(count: int) -> Tensor:
 
 
 def through_pillow(images: Tensor, change: Callable[[object, int], object]) -> Tensor:
-    """Return each image changed as an 8-bit Pillow image; `change` takes it and its number."""
+    """Return the images after `change(image, number)`, which gets and returns 8-bit Pillow images."""
     changed = [change(tv.to_pil_image(image), number) for number, image in enumerate(images)]
     return torch.stack([tv.pil_to_tensor(image) for image in changed]) / 255
 
 
 def marked(count: int) -> Tensor:
-    """Return images whose red and green are the column and the row, and blue one: where a pixel came from, and if."""
+    """Return images (N, 3, 96, 96) that trace pixels: red is the column, green the row, blue 1 inside the image."""
     ramp = (torch.arange(96) + 0.5) / 96
     image = torch.stack([ramp.expand(96, 96), ramp[:, None].expand(96, 96), torch.ones(96, 96)])
     return image.expand(count, -1, -1, -1).clone()
 
 
 def assert_alike(first: Tensor | np.ndarray, second: Tensor | np.ndarray) -> None:
-    """Assert that two samples have one mean, one deviation and one distribution, as far as they can tell."""
+    """Assert that two samples do not differ significantly in mean, deviation and distribution."""
     first, second = (np.asarray(sample, dtype=float) for sample in (first, second))
     error = np.sqrt(first.var() / len(first) + second.var() / len(second))
     assert abs(first.mean() - second.mean()) < FAR * error + 1e-6
@@ -58,7 +58,7 @@ def assert_alike(first: Tensor | np.ndarray, second: Tensor | np.ndarray) -> Non
 
 
 def member(kind: type, name: str = "high") -> steps.Step:
-    """The one step of that kind in an augmentation."""
+    """Return the only step of this type in an augmentation."""
     augmentation = AUGMENTATIONS[name]()
     assert isinstance(augmentation, steps.Steps)
     (found,) = [step for step in augmentation.steps if isinstance(step, kind)]
@@ -66,19 +66,19 @@ def member(kind: type, name: str = "high") -> steps.Step:
 
 
 def changed(step: steps.Step, images: Tensor) -> Tensor:
-    """Return the images with a step's random changes; they themselves stay as they are."""
+    """Return copies of the images with a step's random changes."""
     return step(images.clone(), step.draw(len(images)))
 
 
 def slopes(images: Tensor) -> Tensor:
-    """How fast the marked column and row change along x and y, fitted over each image's middle: (N, 2, 2)."""
+    """Return the slopes (N, 2, 2) of the marked column and row along x and y, fitted over each image's middle."""
     place = torch.arange(-31.5, 32) / 96
     y, x = (axis.flatten() / (place.square().sum() * 64) for axis in torch.meshgrid(place, place, indexing="ij"))
     middle = images[:, :2, 16:80, 16:80].flatten(2)
     return torch.stack([middle @ x, middle @ y], -1)
 
 
-# As the slides (switch 4), the released code and its earlier state (switch 10) compose them.
+# As composed by the slides (switch 4), the released code and its earlier state (switch 10).
 TORCHVISIONS = {
     "small": transforms.Compose(
         [

@@ -1,4 +1,4 @@
-"""Verifying, and what is true of every verdict."""
+"""Verification of a folder, with assertions that hold for every verdict."""
 
 import json
 from importlib.resources import files
@@ -17,7 +17,7 @@ NAMES = tuple(OFFICIAL_MD5)
 
 
 def checked(directory: Path) -> Verification:
-    """Verify, and see that what is true of every verdict is true of this one."""
+    """Verify a folder, assert what holds for every verdict, and return the verdict."""
     found = verify(directory, Progress(quiet=True))
     assert tuple(file.name for file in found.files) == NAMES
     assert found.exit_status == (0 if found.official and found.folds and found.folds.released else 3)

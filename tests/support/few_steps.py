@@ -1,4 +1,4 @@
-"""A batch of drawn images, some steps of training, and which parameters a loss reaches."""
+"""A batch of drawn images, a few training steps, and the parameters that a loss reaches."""
 
 from collections.abc import Callable
 
@@ -16,13 +16,13 @@ def drawn_batch(count: int = 8, training: bool = True) -> Batch:
 
 
 def fresh(objective: Objective) -> nn.Module:
-    """The objective's network, initialised by a fixed seed."""
+    """Return the objective's network, initialised with a fixed seed."""
     with seeded("few steps"):
         return objective.network().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
 
 def losses(objective: Objective, network: nn.Module, batch: Batch, steps: int = 6, rate: float = 1e-3) -> list[float]:
-    """The loss before each step, and after the last one, with the same draws each time."""
+    """Return the loss before each step and after the last one, with the same random draws each time."""
     optimizer = torch.optim.Adam(network.parameters(), rate)
     found = []
     for _ in range(steps + 1):
@@ -36,7 +36,7 @@ def losses(objective: Objective, network: nn.Module, batch: Batch, steps: int = 
 
 
 def assert_falls(objective: Objective, network: nn.Module, batch_of: Callable[[int], Batch], steps: int) -> None:
-    """The loss falls by a tenth over so many steps on batches of 16, each with draws of its own."""
+    """Assert that the loss falls by a tenth over `steps` steps on batches of 16, each with new random draws."""
     optimizer = torch.optim.Adam(network.parameters(), 3e-3)
     found = []
     for _ in range(steps):
@@ -49,7 +49,7 @@ def assert_falls(objective: Objective, network: nn.Module, batch_of: Callable[[i
 
 
 def assert_reaches_all(network: nn.Module, loss: Tensor) -> None:
-    """The loss is float32, and every parameter has a gradient from it, finite and not zero everywhere."""
+    """Assert that the loss is float32 and gives every parameter a finite gradient that is not all zero."""
     loss.backward()
     assert loss.dtype == torch.float32
     for name, parameter in network.named_parameters():
@@ -59,12 +59,12 @@ def assert_reaches_all(network: nn.Module, loss: Tensor) -> None:
 
 
 def reached(network: nn.Module, loss: Tensor) -> set[str]:
-    """The names of the parameters whose gradient is not zero everywhere."""
+    """Return the names of the parameters whose gradient is not all zero."""
     network.zero_grad()
     loss.backward()
     return {name for name, value in network.named_parameters() if value.grad is not None and value.grad.any()}
 
 
 def named(network: nn.Module, *prefixes: str) -> set[str]:
-    """The names of the parameters that begin with one of the prefixes."""
+    """Return the names of the parameters that begin with one of the prefixes."""
     return {name for name, _ in network.named_parameters() if name.startswith(prefixes)}

@@ -1,4 +1,4 @@
-"""Finished runs, of which parts are taken back, and what their status says."""
+"""Finished runs, parts of which can be removed, and their status."""
 
 import os
 import shutil
@@ -17,7 +17,7 @@ LONG_AGO = 1_000_000_000.0
 
 
 def stored(run: Path, seeds: int = 1, **changes: object) -> list[Cell]:
-    """A finished run that was begun long ago; its cells."""
+    """Store a finished run that was started long ago, and return its cells."""
     cells = store_run(run, study(**changes), seeds)
     for path in run.rglob("*"):
         os.utime(path, (LONG_AGO + 60, LONG_AGO + 60))
@@ -26,14 +26,14 @@ def stored(run: Path, seeds: int = 1, **changes: object) -> list[Cell]:
 
 
 def undo(run: Path, *cells: Cell) -> None:
-    """As if these cells had not begun; those that share a pre-training with others are given together."""
+    """Remove cells from a run as if they had not started; pass all cells that share a pre-training."""
     for cell in cells:
         shutil.rmtree(CellFiles(run, cell).folder)
         shutil.rmtree(CellFiles(run, cell).model, ignore_errors=True)
 
 
 def write_state(directory: Path, cell: Cell, seconds: list[float]) -> Path:
-    """Write the state of a pre-training whose epochs took these seconds."""
+    """Write the saved state of a pre-training whose epochs took these seconds."""
     path = CellFiles(directory, cell).state
     store.write_tensors(path, {"x": torch.zeros(9)}, {"best_epoch": 0, "curves": [{"seconds": s} for s in seconds]})
     return path

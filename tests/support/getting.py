@@ -1,4 +1,4 @@
-"""Small archives, and how getting them ends."""
+"""Small archives, and the results of downloading them."""
 
 import json
 from pathlib import Path
@@ -24,12 +24,12 @@ def written(folder: Path) -> dict[str, bytes]:
 
 
 def left(directory: Path) -> list[str]:
-    """What is in the directory besides the lock."""
+    """Return the names of the files in the directory, without the lock."""
     return sorted(path.name for path in directory.iterdir() if path.name != ".stl10_binary.lock")
 
 
 def refused(directory: Path, source: str | None = None, md5: str | None = None) -> str:
-    """The one line with which it is refused; nothing is in the target's place."""
+    """Return the one-line error of a refused download, and assert that the target does not exist."""
     with pytest.raises(NotFitError) as caught:
         get.fetch(directory, QUIET, source=source, md5=md5)
     assert caught.value.exit_status == 3
@@ -39,6 +39,6 @@ def refused(directory: Path, source: str | None = None, md5: str | None = None) 
 
 
 def begun(directory: Path, content: bytes, **note: object) -> None:
-    """A download that ended there."""
+    """Write a partial download and its note."""
     (directory / PART).write_bytes(content)
     (directory / f"{PART}.json").write_text(json.dumps(note))

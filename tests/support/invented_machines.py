@@ -1,4 +1,4 @@
-"""Machines that were invented, so that every bad case can be judged without its hardware."""
+"""Facts of invented machines, so that every bad case can be checked without its hardware."""
 
 from dataclasses import is_dataclass, replace
 from pathlib import Path
@@ -38,7 +38,7 @@ GOOD = Facts(
 
 
 def machine(**parts: Any) -> Facts:
-    """The good machine with other parts; a dict changes values within one."""
+    """Return the facts of a good machine with changed parts; a dict changes values within a part."""
     changes = {}
     for name, part in parts.items():
         before = getattr(GOOD, name)
@@ -48,6 +48,6 @@ def machine(**parts: Any) -> Facts:
 
 
 def without_gpu(**parts: Any) -> Facts:
-    """The same with no GPU that PyTorch sees; hardware and driver are there."""
+    """Return the facts of a machine with GPU and driver, whose GPU PyTorch does not see."""
     speed = {"device": "cpu", "seconds": {"smoke": 80.0, "quick": 50_000.0, "full": 9e6}}
     return machine(**({"torch": {"gpus": ()}, "speed": speed} | parts))

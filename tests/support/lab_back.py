@@ -1,4 +1,4 @@
-"""CIE Lab (D65) back to sRGB, the inverse of what the kit needs."""
+"""Conversion from CIE Lab (D65) to sRGB, the inverse of the kit's."""
 
 import torch
 from torch import Tensor
@@ -9,7 +9,7 @@ XYZ_TO_RGB = torch.tensor(RGB_TO_XYZ, dtype=torch.float64).inverse()
 
 
 def lab_to_rgb(lab_NCHW: Tensor) -> Tensor:
-    """RGB of Lab (N, 3, H, W); outside [0, 1] where sRGB has no such colour."""
+    """Return the RGB of Lab (N, 3, H, W); values are outside [0, 1] for colours that sRGB does not have."""
     lightness, a, b = lab_NCHW.double().unbind(1)
     y = (lightness + 16) / 116
     roots = torch.stack([y + a / 500, y, y - b / 200], 1)

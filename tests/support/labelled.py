@@ -1,4 +1,4 @@
-"""A setup of the objectives that see labels."""
+"""A setup for the objectives that use labels."""
 
 import torch
 

@@ -1,4 +1,4 @@
-"""Figures as tests see them: the Figure behind a Drawing, and the pixels of each of its panels."""
+"""Figures for tests: the Figure of a Drawing, and the pixels of each of its panels."""
 
 from collections.abc import Callable
 
@@ -10,11 +10,11 @@ from matplotlib.figure import Figure
 
 from pse_repro.report.pictures.plots import Drawing
 
-BLANK = 0.02  # the standard deviation of a panel's pixels, frame included, that something drawn exceeds
+BLANK = 0.02  # standard deviation of a panel's pixels, frame included; higher if something is drawn
 
 
 def drawn(draw: Callable[[], Drawing]) -> tuple[Drawing, Figure]:
-    """What `draw` returns, twice with the same bytes, and the figure it was made from."""
+    """Return the result of `draw` and its figure; assert that a second call gives the same bytes."""
     figures: list[Figure] = []
     saved = Figure.savefig
 
@@ -31,20 +31,20 @@ def drawn(draw: Callable[[], Drawing]) -> tuple[Drawing, Figure]:
 
 
 def rendered(figure: Figure) -> np.ndarray:
-    """(H, W, 3) in [0, 1]."""
+    """Return the figure's pixels (H, W, 3) in [0, 1]."""
     canvas = FigureCanvasAgg(figure)
     canvas.draw()
     return np.asarray(canvas.buffer_rgba())[..., :3] / 255
 
 
 def panel(picture: np.ndarray, axes: Axes) -> np.ndarray:
-    """The part of a rendered figure that is one panel, without its ticks and titles."""
+    """Return the pixels of one panel of a rendered figure, without ticks and titles."""
     left, bottom, right, top = axes.get_window_extent().extents.round().astype(int)
     return picture[len(picture) - top : len(picture) - bottom, left:right]
 
 
 def assert_not_blank(figure: Figure) -> None:
-    """Every panel has something in it, and none is cut off at the figure's edge."""
+    """Assert that no panel is blank or cut off at the figure's edge."""
     assert figure.axes
     picture = rendered(figure)
     for axes in figure.axes:

@@ -11,7 +11,7 @@ from pse_repro.progress.status_file import ProcessStatus
 
 
 def written_by(folder: Path, pid: int, status: ProcessStatus, machine: str | None = None) -> Path:
-    """Write a status file as that process would."""
+    """Write the status file of a process and return its path."""
     folder.mkdir(exist_ok=True)
     path = folder / f"{pid}.json"
     path.write_text(json.dumps({"pid": pid, "machine": machine or platform.node(), "now": asdict(status)}))

@@ -1,4 +1,4 @@
-"""The slides' table as results, whole or shifted."""
+"""Published tables in the form of results, unchanged or shifted."""
 
 import pandas as pd
 
@@ -8,10 +8,10 @@ SLIDES = load_expected("slides")
 
 
 def published(name: str = "slides", **columns: str) -> pd.DataFrame:
-    """Return an expected table's values as if someone had measured them."""
+    """Return the values of an expected table in the form of measured results."""
     return load_expected(name).frame[["protocol", *CELL, "value"]].assign(**columns)
 
 
 def shifted(results: pd.DataFrame, row: int, by: float) -> pd.DataFrame:
-    """Change one measured value."""
+    """Return the results with one value changed."""
     return results.assign(value=results["value"] + [by if index == row else 0.0 for index in range(len(results))])

@@ -1,4 +1,4 @@
-"""A local HTTP server with the faults that downloads meet, and small archives in STL-10's layout for it to serve."""
+"""A local HTTP server with typical faults of downloads, and small archives in STL-10's layout for it to serve."""
 
 import gzip
 import hashlib
@@ -19,7 +19,7 @@ COUNTS = {"train": 3, "test": 2, "unlabeled": 4}
 
 
 def binaries(counts: Mapping[str, int] = COUNTS, seed: int = 0) -> dict[str, bytes]:
-    """The files of a small data set of noise, by name; in no particular order."""
+    """Return the files of a small data set of noise by name, in no particular order."""
     generator = np.random.default_rng(seed)
     files = {"fold_indices.txt": b"0 1 2\n", "class_names.txt": b"airplane\n"}
     for split, count in counts.items():
@@ -30,7 +30,7 @@ def binaries(counts: Mapping[str, int] = COUNTS, seed: int = 0) -> dict[str, byt
 
 
 def entry(name: str, content: bytes = b"", **fields: object) -> tuple[tarfile.TarInfo, bytes]:
-    """A member of an archive: a plain file, or whatever the fields make of it."""
+    """Return a member of an archive: a plain file, unless the fields change that."""
     member = tarfile.TarInfo(name)
     member.size = len(content)
     for field, value in fields.items():
@@ -39,9 +39,9 @@ def entry(name: str, content: bytes = b"", **fields: object) -> tuple[tarfile.Ta
 
 
 def packed(*entries: tuple[tarfile.TarInfo, bytes]) -> bytes:
-    """A .tar.gz of these members."""
+    """Return a .tar.gz of these members."""
     buffer = io.BytesIO()
-    # no time of making in it: test processes name tests by these bytes, and must agree on the names
+    # No timestamp: parallel test processes name tests by these bytes and must agree on the names.
     with gzip.GzipFile("", "wb", 1, buffer, mtime=0) as plain, tarfile.open(fileobj=plain, mode="w") as tar:
         for member, content in entries:
             tar.addfile(member, io.BytesIO(content))
@@ -49,7 +49,7 @@ def packed(*entries: tuple[tarfile.TarInfo, bytes]) -> bytes:
 
 
 def entries(files: Mapping[str, bytes]) -> list[tuple[tarfile.TarInfo, bytes]]:
-    """The members that the official archive has: its folder, then the files."""
+    """Return the members of an archive like the official one: its folder, then the files."""
     folder = entry("stl10_binary", type=tarfile.DIRTYPE)
     return [folder, *(entry(f"stl10_binary/{name}", content) for name, content in files.items())]
 
@@ -64,28 +64,28 @@ def md5(content: bytes) -> str:
 
 @dataclass(frozen=True)
 class Answer:
-    """How one request is answered; without arguments, as a good server does."""
+    """Answer to one request; the defaults are those of a correct server."""
 
-    status: int | None = None  # instead of the content
-    headers: tuple[tuple[str, str], ...] = ()  # added to the answer's
-    html: bool = False  # a login page, with status 200
-    ranges: bool = True  # whether Range is heeded
+    status: int | None = None  # sent instead of the content
+    headers: tuple[tuple[str, str], ...] = ()  # additional headers
+    html: bool = False  # send a login page with status 200
+    ranges: bool = True  # support Range
     etag: str | None = '"one"'
     last_modified: str | None = None
-    cut: int | None = None  # the connection ends after so many bytes of the body
-    reset: bool = False  # by RST instead of FIN
-    stall: int | None = None  # after so many bytes of the body, nothing more
-    longer: int = 0  # Content-Length says so many bytes more (less)
-    length: bool = True  # whether there is a Content-Length
-    shift: int = 0  # a range starts so many bytes too late, and says so
-    total: int | None = None  # the size that Content-Range gives
-    flip: int | None = None  # this byte of the body is wrong
+    cut: int | None = None  # close the connection after this many bytes of the body
+    reset: bool = False  # close it by RST instead of FIN
+    stall: int | None = None  # send nothing more after this many bytes of the body
+    longer: int = 0  # add this many bytes to Content-Length (negative: subtract)
+    length: bool = True  # send Content-Length
+    shift: int = 0  # start a range this many bytes too late, with a matching Content-Range
+    total: int | None = None  # size in Content-Range
+    flip: int | None = None  # position of a corrupted byte in the body
     pause: float = 0.0  # seconds between blocks of 8 KiB
 
 
 @dataclass(frozen=True)
 class Request:
-    """What a request asked for."""
+    """A request received by the server; `start` is the first byte of its Range."""
 
     path: str
     start: int | None
@@ -93,7 +93,7 @@ class Request:
 
 
 class Handler(BaseHTTPRequestHandler):
-    """Answers as the server's plan says."""
+    """Handler that answers according to the server's plan."""
 
     server: "Server"
     protocol_version = "HTTP/1.1"
@@ -146,7 +146,7 @@ class Handler(BaseHTTPRequestHandler):
             self.server.closing.wait(5)
         if answer.reset:
             self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-            os.close(self.connection.detach())  # at once, whoever else holds the socket
+            os.close(self.connection.detach())  # immediately, even if others hold the socket
 
     def _head(self, status: int, headers: Mapping[str, str]) -> None:
         self.send_response(status)
@@ -155,11 +155,11 @@ class Handler(BaseHTTPRequestHandler):
         self.end_headers()
 
     def log_message(self, format: str, *arguments: object) -> None:
-        """Tests look at `seen` instead."""
+        """Log nothing; tests read `seen` instead."""
 
 
 class Server(ThreadingHTTPServer):
-    """Serves `content` at any path; each request takes the next answer of `plan`, then `usual`."""
+    """Server of `content` at any path; each request gets the next answer of `plan`, then `usual`."""
 
     daemon_threads = True
 
@@ -169,7 +169,7 @@ class Server(ThreadingHTTPServer):
         self.serve(content)
 
     def serve(self, content: bytes, *plan: Answer, usual: Answer = Answer()) -> str:
-        """Begin anew with this content; returns its URL."""
+        """Reset the server to this content and plan, and return the URL."""
         with self.guard:
             self.content, self.plan, self.usual = content, list(plan), usual
             self.seen: list[Request] = []
@@ -181,11 +181,11 @@ class Server(ThreadingHTTPServer):
 
     @property
     def starts(self) -> list[int | None]:
-        """The first byte that each request asked for."""
+        """First byte of each request's range."""
         return [request.start for request in self.seen]
 
     def handle_error(self, request: object, client_address: object) -> None:
-        """A client that went away is what the tests are about."""
+        """Ignore clients that disconnect: the tests provoke it."""
 
 
 @contextmanager

@@ -20,7 +20,7 @@ Likely = Callable[[Cell, str, int], np.ndarray]
 
 
 def study(models: tuple[Model, ...] = MODELS, **changes: object) -> Study:
-    """A full study of two folds under as-released, of the models given."""
+    """Return a full study of the given models with two folds under as-released."""
     base = replace(load_study("smoke"), scale="full", expected="paper", models=models, folds=2, baselines=())
     return replace(base, subset=type(base.subset)(), overrides={}, **changes)  # type: ignore[arg-type]
 
@@ -34,9 +34,10 @@ def store_predictions(
     data: str = "stl10",
     metrics: Callable[[Cell, str], dict[str, float]] = lambda _, __: {},
 ) -> Run:
-    """Store a run; `likely(cell, evaluation, fold)` are the probabilities (N,) of the labels, right above a half.
+    """Store a run with predictions and return it.
 
-    What they leave goes to the class after the label. `metrics` are those of "cluster", and others of "pretrain".
+    `likely(cell, evaluation, fold)` returns the probabilities (N,) of the true labels, correct above 0.5; the rest
+    goes to the class after the label. `metrics(cell, part)` are those of "cluster" and additional ones of "pretrain".
     """
     store.write_json(RunFiles(directory).record, record(study, {"name": data}))
     for cell in expand(study, study_protocols(study), seeds):
@@ -54,7 +55,7 @@ def store_predictions(
 
 
 def probabilities(likely_N: np.ndarray) -> np.ndarray:
-    """(N, 10) in float32, as a run stores them."""
+    """Return probabilities (N, 10) in float32, as stored by a run."""
     images, found = np.arange(len(LABELS)), np.zeros((len(LABELS), 10), np.float32)
     found[images, LABELS - 1] = likely_N
     found[images, LABELS % 10] = 1 - likely_N
@@ -66,6 +67,6 @@ def drawn(cell: Cell, evaluation: str, fold: int) -> np.ndarray:
 
 
 def fold_path(directory: Path, fold: int = 2, evaluation: str = "frozen", seed: int = 0) -> Path:
-    """A fold of CNN-MSE."""
+    """Return the path of a fold of CNN-MSE."""
     cell = expand(study(), study_protocols(study()), seed + 1)[seed * len(MODELS)]
     return CellFiles(directory, cell).fold(evaluation, fold)

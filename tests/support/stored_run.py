@@ -1,4 +1,4 @@
-"""Runs stored by hand, in the layout of `pse_repro.study.store`: small arrays, nothing trained. Their page, read."""
+"""Runs in the layout of `pse_repro.study.store`, written without training; and a parser for their reports."""
 
 import json
 from collections.abc import Mapping
@@ -27,17 +27,17 @@ from pse_repro.tables import write_table
 DATA = {"name": "stl10", "md5": {}}
 MODELS = (Model("cnn", "mse"), Model("cnn", "pse", 3.0))
 EPOCHS = 5
-IMAGES = 20  # test images that the stored classifiers judge
+IMAGES = 20  # test images of the stored predictions
 
 
 def study(**changes: object) -> Study:
-    """The study that is stored unless a test wants another: two models, two folds, compared with the slides."""
+    """Return the default study to store: two models, two folds, compared with the slides."""
     base = replace(load_study("smoke"), name="tiny", scale="full", expected="paper", models=MODELS, folds=2)
     return replace(base, subset=type(base.subset)(), overrides={}, **changes)
 
 
 def record(study: Study, data: Mapping[str, object]) -> dict[str, Any]:
-    """Contents of run.json."""
+    """Return the contents of run.json."""
     protocols = [asdict(protocol) for protocol in study_protocols(study)]
     settings = {"study": asdict(study), "protocols": protocols, "data": data, "device": "cpu", "precision": "fp32"}
     return dict(json.loads(json.dumps(settings)))
@@ -46,7 +46,7 @@ def record(study: Study, data: Mapping[str, object]) -> dict[str, Any]:
 def store_run(
     directory: Path, study: Study, seeds: int = 1, data: dict[str, object] = DATA, size: int = 24
 ) -> list[Cell]:
-    """Store a finished run; returns its cells. `size` is that of the images that are shown."""
+    """Store a finished run and return its cells; the stored images are `size` pixels wide."""
     store.write_json(RunFiles(directory).record, record(study, data))
     cells = expand(study, study_protocols(study), seeds)
     rows = [row for number, cell in enumerate(cells) for row in store_cell(directory, cell, number, data, size)]
@@ -56,7 +56,7 @@ def store_run(
 
 
 def store_cell(directory: Path, cell: Cell, number: int, data: dict[str, object], size: int) -> list[dict[str, object]]:
-    """Store a finished cell, different for each number; returns its rows of the results."""
+    """Store a finished cell with values that depend on `number`, and return its rows of the results."""
     folder, random = CellFiles(directory, cell).model, np.random.default_rng(number)
     losses = np.exp(-np.arange(EPOCHS) / 3) * (1 + 0.1 * number) + 0.01
     curves = {"epoch": np.arange(EPOCHS), "validation_mse": losses, "validation_loss": losses / 9}
@@ -102,7 +102,7 @@ def store_cell(directory: Path, cell: Cell, number: int, data: dict[str, object]
 
 
 def comparison(directory: Path) -> Comparison:
-    """What `pse-repro compare` finds in a run; nothing measured where it has no results."""
+    """Return the comparison of `pse-repro compare` for a run, also if it has no results yet."""
     record = Run.open(directory)
     path = directory / "results.csv"
     columns = ["protocol", "encoder", "objective", "sigma", "seed", "evaluation", "fold", "metric", "value"]
@@ -111,14 +111,14 @@ def comparison(directory: Path) -> Comparison:
 
 
 def report(directory: Path) -> "Page":
-    """Write a run's report, without claims, and read it."""
+    """Write a run's report without claims, and return it parsed."""
     path = write_report(Run.open(directory), comparison(directory))
     assert path == directory / "report.html"
     return Page(path.read_text(encoding="utf-8"))
 
 
 class Page(HTMLParser):
-    """A report's tags with their attributes, its text, and its tables as rows of text (a line a part of the cell)."""
+    """A parsed report: tags with attributes, text, and tables as rows of text (one line per element in a cell)."""
 
     def __init__(self, text: str) -> None:
         super().__init__()
@@ -149,7 +149,7 @@ class Page(HTMLParser):
             self.tables[-1][-1][-1] += data
 
     def table(self, first: str, *others: str) -> list[list[str]]:
-        """The rows of the first table whose header begins so."""
+        """Return the rows of the first table whose header begins with these texts."""
         return next(rows[1:] for rows in self.tables if rows[0][: 1 + len(others)] == [first, *others])
 
     def attributes(self, tag: str) -> list[dict[str, str | None]]:

@@ -1,17 +1,17 @@
-"""Images whose tiles show where they come from."""
+"""Images whose tiles show their position."""
 
 import torch
 from torch import Tensor
 
 
 def places_shown(count: int, side: int = 96) -> Tensor:
-    """Images whose channels tell each pixel's image, x and y."""
+    """Return images (N, 3, side, side) whose channels are each pixel's image number, x and y."""
     image, y, x = torch.meshgrid(torch.arange(count), torch.arange(side), torch.arange(side), indexing="ij")
     return torch.stack([image, x, y], 1).float()
 
 
 def corners(tiles_NTCHW: Tensor) -> Tensor:
-    """The places x and y (N, T, 2) of tiles of such images, each of which must be one whole window of its image."""
+    """Return the corners x and y (N, T, 2) of tiles of such images; assert that each is a window of its image."""
     corners = tiles_NTCHW[..., :1, :1]
     size = tiles_NTCHW.shape[-1]
     within = places_shown(1, size)[0]

@@ -1,4 +1,4 @@
-"""A small autoencoder and a few drawn images, so that the loops run in seconds."""
+"""A small autoencoder and a few drawn images, so that training takes seconds."""
 
 from dataclasses import replace
 from functools import cache
@@ -25,7 +25,7 @@ CPU = Machine(torch.device("cpu"), "fp32")
 
 
 class TinyAutoencoder(models.Autoencoder):
-    """The same interface with 5,000 parameters: BatchNorm in the encoder, as the study's have."""
+    """An autoencoder with the study's interface and 5,000 parameters; its encoder has BatchNorm, too."""
 
     def __init__(self) -> None:
         nn.Module.__init__(self)
@@ -42,19 +42,19 @@ def tiny_encoder() -> nn.Module:
 
 @pytest.fixture
 def tiny_models(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Makes "cnn" mean the tiny encoder, and its autoencoder the tiny one."""
+    """Replace the encoder "cnn" and its autoencoder by the tiny ones."""
     monkeypatch.setattr("pse_repro.objectives.shared.reconstruction.build_autoencoder", lambda _: TinyAutoencoder())
     monkeypatch.setitem(models.ENCODERS, "cnn", models.Encoder(tiny_encoder, 16))
 
 
 def setup(objective_name: str = "cell", encoder: str = "cnn", sigma: float | None = None) -> Setup:
-    """What an objective is built from, on 60 drawn images of which 51 are trained on, as released."""
+    """Return the setup of an objective as released, with 60 drawn images, 51 of them for training."""
     switches = load_protocol("as-released").switches
     return Setup(objective_name, encoder, sigma, switches, dataset(), CPU.device, train_images=51, batch_size=8)
 
 
 def dataset(unlabeled: int = 60, train: int = 50, test: int = 40) -> Dataset:
-    """Drawn images, the caller's own; named as the embedded sample is."""
+    """Return drawn images named like the embedded sample; the caller may change them."""
     splits = {}
     for split, count in (("unlabeled", unlabeled), ("train", train), ("test", test)):
         stored_NCWH, labels = _drawn(split, count)
@@ -64,23 +64,23 @@ def dataset(unlabeled: int = 60, train: int = 50, test: int = 40) -> Dataset:
 
 @cache
 def _drawn(split: str, count: int) -> tuple[np.ndarray, np.ndarray]:
-    """Images as stored and labels 1..10: drawing takes more than a millisecond an image."""
+    """Return images as stored and labels 1..10; cached, as drawing takes more than a millisecond per image."""
     images_NCHW, labels = draw_split(split, count)
     return np.ascontiguousarray(images_NCHW.transpose(0, 1, 3, 2)), labels
 
 
 def write_images(folder: Path, unlabeled: int = 60, train: int = 50, test: int = 40) -> Path:
-    """The same in files."""
+    """Write the images of `dataset` in STL-10's layout and return the path."""
     return write_sample(folder, counts={"unlabeled": unlabeled, "train": train, "test": test})
 
 
 def context(folder: Path, data: Dataset | None = None, **others: Any) -> RunContext:
-    """What a run in `folder` has: tiny images, the CPU, no progress shown."""
+    """Return the context of a run in `folder`: tiny images, the CPU, no progress shown."""
     return RunContext(folder, data or dataset(), CPU, **{"progress": Progress(quiet=True)} | others)
 
 
 def protocol(name: str = "as-released", switches: dict[str, object] | None = None, **settings: object) -> Protocol:
-    """A protocol with small batches and short training, or with the settings and switches given."""
+    """Return a protocol with small batches and short training, unless other settings and switches are given."""
     short: dict[str, object] = {"batch_size": 8, "downstream_max_epochs": 3, "learning_rate": 1e-3}
     loaded = load_protocol(name, short | settings)
     return replace(loaded, switches=replace(loaded.switches, **(switches or {})))  # type: ignore[arg-type]

@@ -1,4 +1,4 @@
-"""Archives of small files, and how unpacking them ends."""
+"""Archives of small files, and the results of unpacking them."""
 
 import io
 from pathlib import Path
@@ -29,7 +29,7 @@ def written(folder: Path) -> dict[str, bytes]:
 
 
 def refused(content: bytes, folder: Path, expected: dict[str, str] | None = None) -> str:
-    """The one line with which an archive is refused; all that was written is known files."""
+    """Return the one-line error of a refused archive, and assert that only known files were written."""
     with pytest.raises(NotFitError) as caught:
         unpack(content, folder, expected)
     assert caught.value.exit_status == 3
@@ -40,7 +40,7 @@ def refused(content: bytes, folder: Path, expected: dict[str, str] | None = None
 
 
 def outcome(content: bytes, folder: Path) -> str:
-    """The line with which an archive is refused; empty where it is not."""
+    """Return the one-line error of a refused archive, or an empty string if it is accepted."""
     try:
         unpack(content, folder)
     except NotFitError as error:
@@ -49,6 +49,6 @@ def outcome(content: bytes, folder: Path) -> str:
 
 
 def sign(plain: bytearray, header: int) -> None:
-    """Give a header its right checksum."""
+    """Write the correct checksum into a header."""
     plain[header + 148 : header + 156] = b" " * 8
     plain[header + 148 : header + 156] = f"{sum(plain[header : header + 512]):06o}\0 ".encode()

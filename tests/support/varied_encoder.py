@@ -4,7 +4,7 @@ from torch import nn
 
 
 def varied(encoder: nn.Module) -> nn.Module:
-    """BatchNorm weights, biases and statistics as they are after training: not ones and zeros."""
+    """Set BatchNorm weights, biases and statistics to random values, as after training, and return the encoder."""
     for layer in encoder.modules():
         if isinstance(layer, nn.BatchNorm2d):
             nn.init.uniform_(layer.weight, 0.5, 1.5)

@@ -1,4 +1,4 @@
-"""The groups of rows by name: one file each, whose `group` builds it."""
+"""Groups of rows by name; each is one file with a function `group` that builds it."""
 
 from collections.abc import Callable, Mapping, Sequence
 
@@ -21,7 +21,10 @@ DEFAULT = tuple(name for name in GROUPS if name != "smoke")
 
 
 def chosen(names: Sequence[str]) -> tuple[str, ...]:
-    """The groups named, in GROUPS' order; the default ones where none is. UsageError for another name."""
+    """Return the named groups in the order of GROUPS, or the default ones if `names` is empty.
+
+    Raises UsageError for an unknown name.
+    """
     for name in names:
         if name not in GROUPS:
             hint = hint_at(name, list(GROUPS))

@@ -1,4 +1,4 @@
-"""Loading and augmentation of a batch, and the share that they have in a step of training."""
+"""Loading and augmentation of a batch, and their share of a training step."""
 
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -20,7 +20,7 @@ from pse_repro.data.stl10 import Split
 
 LOADING, SMALL, HIGH = "loading", "small augmentation", "high augmentation"
 PRETRAINING, FINETUNING = "pre-training step, CNN, as-described", "fine-tuning step, CNN, as-released"
-EPOCHS = 4  # of the fine-tuning step's fold, so that what is done once counts little
+EPOCHS = 4  # epochs of the fine-tuning step's fold, so that its one-time costs weigh little
 
 
 def group(setting: Setting) -> Group:
@@ -58,7 +58,7 @@ def _pretraining(setting: Setting, split: Split) -> Row:
 
 
 def _finetuning(setting: Setting) -> Row:
-    """One fold whose training images are one batch; it counts these, though it reads a few more."""
+    """Return the row of one fold with a single training batch; the few validation and test images are not counted."""
     count = setting.sizes.augmented
     protocol = load_protocol("as-released", {"batch_size": count, "downstream_max_epochs": EPOCHS})
     data = setting.data.subset(Subset(train=count * 5 // 4, test=1))
@@ -81,7 +81,7 @@ def _load_plainly(split: Split, count: int) -> Call:
 
 
 def _augment(setting: Setting, split: Split, augment: Augmentation | None) -> Call:
-    assert augment is not None  # None is the kind "none" alone
+    assert augment is not None  # only the kind "none" gives None
     images, positions = _batch(setting, split)
     batch = images[positions]
     return lambda: augment(batch)

@@ -1,4 +1,4 @@
-"""The kit's folds and the straightforward ones, as the groups fine-tune and heads call them."""
+"""The kit's folds and the straightforward ones, shared by the groups finetune and heads."""
 
 from collections.abc import Callable, Iterable
 
@@ -13,7 +13,7 @@ from pse_repro.models import ENCODERS, build_classifier
 
 
 def run_folds(downstream: Downstream, numbers: Iterable[int], new_encoder: Callable[[], nn.Module]) -> list[FoldResult]:
-    """Train and test our folds of these numbers, all together."""
+    """Train and test the kit's folds with these numbers jointly."""
     return [result for _, result in downstream.run(list(numbers), new_encoder, lambda fold, epoch, loss: None)]
 
 
@@ -24,7 +24,10 @@ def plain_fold(
     protocol: Protocol,
     device: torch.device,
 ) -> tuple[list[float], Tensor]:
-    """Train and test one fold on loaders of training, validation and test; training losses, probabilities (N, 10)."""
+    """Train and test one fold on its (training, validation, test) loaders.
+
+    Returns the training loss of each epoch and the test images' probabilities (N, 10).
+    """
     train, validation, test = loaders
     encoder.requires_grad_(protocol.switches.finetuning == "whole-encoder")
     model = nn.Sequential(encoder, classifier).to(device)

@@ -1,4 +1,4 @@
-"""Fine-tuning: one epoch of five folds, with validation and test, as released and as described."""
+"""Fine-tuning: one epoch of five folds, including validation and test, as released and as described."""
 
 import copy
 from functools import partial
@@ -52,7 +52,7 @@ def _row(setting: Setting, encoder: str, protocol_name: str) -> Row:
 
 
 def our_folds(machine: Machine, data: Dataset, encoder_name: str, protocol: Protocol, count: int) -> Call:
-    """The kit's first `count` folds, from an encoder that is not trained."""
+    """Return a call that runs the kit's first `count` folds, from an untrained encoder."""
     encoder = build_encoder(encoder_name).to(machine.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     downstream = Downstream(Setup("bench/finetune", encoder_name, protocol, data, machine), frozen=False)
     return lambda: run_folds(downstream, range(1, count + 1), lambda: copy.deepcopy(encoder))

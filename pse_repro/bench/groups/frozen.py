@@ -1,4 +1,4 @@
-"""Frozen features, each image normalised by its own statistics (switch 8): ours against one image at a time."""
+"""Frozen features, each image normalised by its own statistics (switch 8): our batches against single images."""
 
 from functools import partial
 

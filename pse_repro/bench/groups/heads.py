@@ -1,4 +1,4 @@
-"""The classifiers of five folds on cached features: ours all together, the straightforward ones one after another."""
+"""Classifiers of five folds on cached features: ours jointly, the straightforward ones one after another."""
 
 from functools import partial
 
@@ -25,7 +25,7 @@ ENCODER = "cnn"
 
 
 class OnCachedFeatures(Downstream):
-    """Our evaluation `frozen` on features that are there: of n images, the first n rows of `table_ND`."""
+    """The evaluation `frozen` on given features: n images get the first n rows of `table_ND`."""
 
     def __init__(self, table_ND: Tensor, protocol: Protocol, data: Dataset, machine: Machine) -> None:
         super().__init__(Setup("bench/frozen", ENCODER, protocol, data, machine), frozen=True)
@@ -52,7 +52,7 @@ def group(setting: Setting) -> Group:
 
 
 def table_of(data: Dataset) -> Tensor:
-    """Invented features: as many as the largest set of images needs."""
+    """Return random features (N, D), enough for the larger of the two splits."""
     return torch.randn(max(len(data.train), len(data.test)), ENCODERS[ENCODER].latent_size)
 
 

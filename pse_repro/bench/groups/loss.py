@@ -1,4 +1,4 @@
-"""PSE forward and backward, next to MSE, to other ways of computing it, and to the bound."""
+"""PSE forward and backward, next to MSE, to other ways to compute PSE, and to a lower bound of its time."""
 
 from functools import partial
 
@@ -32,12 +32,13 @@ def group(setting: Setting) -> Group:
 
 
 def kernel(sigma: float) -> tuple[float, int, float]:
-    """(sigma, radius, mass): as released where sigma is whole, else the general form's."""
+    """Return (sigma, radius, mass) of the criterion for this sigma."""
     ours = criterion(sigma)
     return sigma, len(ours.weights) // 2, float(ours.weights.sum()) ** 2
 
 
 def criterion(sigma: float) -> PSELoss:
+    """Return PSE as released if sigma is a whole number, else in its general form."""
     return PSELoss.as_released(int(sigma)) if float(sigma).is_integer() else PSELoss(sigma)
 
 
@@ -62,7 +63,7 @@ def _step(setting: Setting, loss: Loss) -> Call:
 
 
 def _matrix_products(setting: Setting) -> Call:
-    """What PSE cannot do without in our form, and nothing else."""
+    """Return a call of the two matrix products that are the least work our form of PSE needs."""
     residual = torch.rand(setting.sizes.loss, 3, 96, 96, device=setting.plain.device)
     smoothing = torch.rand(96, 96, device=setting.plain.device)
     return lambda: smoothing @ (residual @ smoothing)

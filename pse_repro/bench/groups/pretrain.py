@@ -1,4 +1,4 @@
-"""Pre-training steps with PSE of sigma 3: loading, forward, backward, clipping, Adam."""
+"""Pre-training steps with PSE at sigma 3: loading, forward, backward, clipping, Adam."""
 
 import itertools
 from functools import partial
@@ -42,10 +42,10 @@ def _row(setting: Setting, encoder: str, size: int) -> Row:
 
 
 def first_images(split: Split, count: int) -> Split:
-    """The first `count` images, where they are; NotFitError where there are fewer."""
+    """Return the first `count` images without copying them; raise NotFitError if there are fewer."""
     if count > len(split):
         raise NotFitError(
-            f"{len(split):,} unlabelled images; expected {count:,} at least: give more with --data, or other --rows"
+            f"{len(split):,} unlabelled images; expected at least {count:,}: pass more with --data, or other --rows"
         )
     return Split(split.stored_NCWH[:count], None)
 
@@ -53,10 +53,10 @@ def first_images(split: Split, count: int) -> Split:
 def our_epoch(
     machine: Machine, split: Split, encoder: str, size: int, steps: int, protocol_name: str = "as-released"
 ) -> Call:
-    """The kit's training on `steps` batches, which are drawn from the whole split (the rest is held out)."""
+    """Return a call that trains on `steps` batches drawn from the whole split; the other images are held out."""
     share = 1 - steps * size / len(split)
     protocol = load_protocol(protocol_name, {"batch_size": size, "validation_fraction": share})
-    data = Dataset("bench", split, split, split, md5={})  # of which pre-training takes the unlabelled part
+    data = Dataset("bench", split, split, split, md5={})  # pre-training reads only the unlabelled split
     model = Model(encoder, "pse", SIGMA)
     training = Pretraining(Recipe("bench", model, protocol, length_of(model, protocol, 1), 0), data, machine)
     epochs = itertools.count()

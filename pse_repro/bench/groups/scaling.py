@@ -1,6 +1,6 @@
 """CNN pre-training against the batch size and against the number of unlabelled images; ours only.
 
-One precision will do to see the slope: the last of those asked for.
+One precision is enough to see the trend: the last one requested.
 """
 
 from functools import partial
@@ -27,7 +27,7 @@ def _steps(setting: Setting, size: int) -> int:
 
 
 def _row(setting: Setting, name: str, size: int, count: int) -> Row:
-    """Batches of `size`, drawn from `count` images."""
+    """Return the row of batches of `size` drawn from `count` images."""
     steps = max(1, min(_steps(setting, size), count // size - 1))
     split = first_images(setting.data.unlabeled, max(count, (steps + 1) * size))
     build = partial(our_epoch, split=split, encoder="cnn", size=size, steps=steps)

@@ -1,4 +1,4 @@
-"""The whole study `smoke`: pre-training and evaluation, into a folder that is deleted."""
+"""The whole study `smoke`: pre-training and evaluation, in a temporary folder."""
 
 from dataclasses import replace
 from functools import partial

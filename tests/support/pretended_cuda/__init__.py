@@ -1,19 +1,19 @@
-"""A pretended GPU: code that is written for CUDA runs on a machine without a GPU, on real numbers.
+"""A pretended GPU that runs CUDA code with real numbers on a machine without a GPU.
 
     python -m tests.support.pretended_cuda [arguments of pytest]
 
-Tensors "on cuda:0" are wrappers whose numbers lie on the CPU. PyTorch's dispatcher, autograd, autocast and choice of
-operations take them for CUDA tensors; what a GPU refuses is refused here: operations across devices, `numpy()`, pinning
-what is not on the CPU, a fused Adam whose moments are laid out otherwise than its weights. The device has random
-numbers of its own, and `torch.cuda.set_sync_debug_mode("error")` makes whatever would wait for a GPU raise.
+Tensors "on cuda:0" are wrappers around CPU tensors. PyTorch's dispatcher, autograd, autocast and choice of operations
+treat them as CUDA tensors. Operations that a GPU refuses are refused here: operations across devices, `numpy()`,
+pinning of GPU memory, a fused Adam whose moments have another memory layout than its weights. The device has its own
+random numbers, and with `torch.cuda.set_sync_debug_mode("error")` every operation that would wait for a GPU raises.
 
-It shows that the code's CUDA paths run and what they compute, up to the order of sums; it shows nothing of CUDA's own
-kernels, of their speed, or of the memory that they take.
+It tests that the code's CUDA paths run and what they compute, up to the order of sums. It does not test CUDA's own
+kernels, their speed or their memory.
 
-driver.cpp      what PyTorch must find of CUDA before it starts; compiled for each start
-launch.py       pytest in a process of its own, on the pretended GPU
+driver.cpp      functions of the CUDA driver that PyTorch needs at start; compiled for each start
+launch.py       pytest in a separate process on the pretended GPU
 tensors.py      the wrapper
-operations.py   how an operation runs, and what is refused
-functions.py    torch.cuda's functions, as far as they are needed
-plugin.py       puts all of it in place where pytest starts
+operations.py   execution and refusal of operations
+functions.py    replacements of torch.cuda's functions, as far as needed
+plugin.py       pytest plugin that installs all of it
 """

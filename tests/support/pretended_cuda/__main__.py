@@ -1,4 +1,4 @@
-"""`python -m tests.support.pretended_cuda ...`: pytest with these arguments, on the pretended GPU."""
+"""Run pytest on the pretended GPU: `python -m tests.support.pretended_cuda [arguments of pytest]`."""
 
 import sys
 

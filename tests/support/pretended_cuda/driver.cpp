@@ -1,9 +1,9 @@
-// A driver without a GPU, preloaded under the name of NVIDIA's (libcuda.so.1), which PyTorch's libraries are linked with.
-// NO_GPU_FUNCTIONS is a list NO_GPU(name) NO_GPU(name) ... of all that they ask of it (launch.py reads it off them).
+// A driver without a GPU, preloaded in place of NVIDIA's libcuda.so.1, with which PyTorch's libraries are linked.
+// NO_GPU_FUNCTIONS is a list NO_GPU(name) NO_GPU(name) ... of the functions they need (launch.py reads their symbols).
 
 extern "C" {
 
-// Before each backward pass autograd asks of every device whether it has a context; none has.
+// Before each backward pass autograd checks every device for a context; none has one.
 int cuDevicePrimaryCtxGetState(int, unsigned *flags, int *active) {
     *flags = 0;
     *active = 0;
@@ -14,11 +14,11 @@ int cuDevicePrimaryCtxGetState(int, unsigned *flags, int *active) {
     int name() { return 100; }  // CUDA_ERROR_NO_DEVICE
 NO_GPU_FUNCTIONS
 
-// Set once PyTorch has found none: from then on, a device's number up to this one is not refused.
+// Set after PyTorch has found no device: from then on, device numbers below this one are accepted.
 int pretended_devices = 0;
 }
 
 namespace c10::cuda {
-// In the place of PyTorch's own, which asks the driver.
+// Replaces PyTorch's own function, which calls the driver.
 signed char device_count() noexcept { return static_cast<signed char>(pretended_devices); }
 }  // namespace c10::cuda

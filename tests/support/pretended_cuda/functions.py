@@ -1,4 +1,4 @@
-"""torch.cuda's functions for one pretended GPU, as far as the kit and PyTorch itself ask them."""
+"""Replacements of torch.cuda's functions for one pretended GPU, as far as the kit and PyTorch itself call them."""
 
 import resource
 from collections.abc import Sequence
@@ -18,20 +18,20 @@ _cpu_tensor = torch.tensor
 
 
 def install() -> None:
-    """Put them in the place of torch.cuda's, for the rest of the process."""
+    """Replace torch.cuda's functions for the rest of the process."""
     for function in REPLACEMENTS:
         setattr(torch.cuda, function.__name__, function)
     torch.tensor = tensor
     Tensor.pin_memory = pin_memory
     Tensor.cuda = cuda
-    # Adam and the clipping of gradients treat all weights at once where these are of a type that is named here.
+    # Adam and gradient clipping process all weights at once only if their type is in this list.
     _foreach_utils._foreach_supported_types.append(GPUTensor)
-    # A network that moves to the GPU gets new weights; a wrapper cannot be put into the old ones.
+    # A network moved to the GPU gets new parameters, because the old ones cannot hold a wrapper.
     torch.__future__.set_overwrite_module_params_on_conversion(True)
 
 
 def _lazy_init() -> None:
-    """CUDA need not be started."""
+    """Do nothing: there is no CUDA to initialise."""
 
 
 def _is_in_bad_fork() -> bool:
@@ -59,7 +59,7 @@ def current_device() -> int:
 
 
 def set_device(device: Any) -> None:
-    """There is but one."""
+    """Do nothing: there is only one device."""
 
 
 def synchronize(device: Any = None) -> None:
@@ -71,13 +71,17 @@ def get_device_properties(device: Any = None) -> SimpleNamespace:
 
 
 def mem_get_info(device: Any = None) -> tuple[int, int]:
-    """Free and all memory: whatever there is, is free."""
+    """Return free and total memory; all of it is free."""
     return MEMORY_BYTES, MEMORY_BYTES
 
 
 def max_memory_allocated(device: Any = None) -> int:
-    """The process's most: there lie the numbers."""
+    """Return the peak of the process's memory, which holds the numbers."""
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+
+
+def reset_peak_memory_stats(device: Any = None) -> None:
+    """Do nothing: the peak of a process cannot be reset."""
 
 
 def manual_seed_all(seed: int) -> None:
@@ -115,6 +119,7 @@ REPLACEMENTS = (
     get_device_properties,
     mem_get_info,
     max_memory_allocated,
+    reset_peak_memory_stats,
     manual_seed_all,
     get_rng_state,
     set_rng_state,
@@ -124,7 +129,7 @@ REPLACEMENTS = (
 
 
 def tensor(data: Any, *, device: Any = None, **keywords: Any) -> Tensor:
-    """torch.tensor, which would make a CUDA tensor without asking the dispatcher."""
+    """Replace torch.tensor, which would create a CUDA tensor without the dispatcher."""
     made = _cpu_tensor(data, device=None if is_gpu(device) else device, **keywords)
     if not is_gpu(device):
         return made
@@ -133,7 +138,7 @@ def tensor(data: Any, *, device: Any = None, **keywords: Any) -> Tensor:
 
 
 def pin_memory(self: Tensor, *_: Any) -> Tensor:
-    """A copy, as pinning is: without CUDA there is no pinned memory."""
+    """Return a copy, as pinning does; without CUDA there is no pinned memory."""
     return self.clone()
 
 

@@ -1,4 +1,4 @@
-"""pytest in a process of its own on the pretended GPU: its driver must be loaded before PyTorch is."""
+"""pytest in a separate process on the pretended GPU, whose driver must be loaded before PyTorch."""
 
 import os
 import shutil
@@ -12,13 +12,13 @@ import torch
 
 ROOT = Path(__file__).parents[3]
 SOURCE = Path(__file__).with_name("driver.cpp")
-# Of PyTorch's libraries the one that is linked with NVIDIA's driver.
+# PyTorch's only library that is linked with NVIDIA's driver.
 LINKED_WITH_DRIVER = Path(torch.__file__).parent / "lib" / "libcaffe2_nvrtc.so"
-OWN_FUNCTION = "cuDevicePrimaryCtxGetState"  # which driver.cpp answers by itself
+OWN_FUNCTION = "cuDevicePrimaryCtxGetState"  # defined in driver.cpp itself
 
 
 def why_not() -> str:
-    """Why there can be no pretended GPU here; empty where there can."""
+    """Return why the pretended GPU cannot be used here, or an empty string if it can."""
     if sys.platform != "linux":
         return "the pretended GPU needs Linux"
     if torch.version.cuda is None:
@@ -32,10 +32,10 @@ def why_not() -> str:
 
 
 def run_pytest(arguments: Sequence[str], capture: bool = False) -> subprocess.CompletedProcess[str]:
-    """Run pytest on the pretended GPU from the checkout's root; `capture` keeps what it says, errors included."""
+    """Run pytest on the pretended GPU from the checkout's root; `capture` keeps its output, errors included."""
     with tempfile.TemporaryDirectory() as folder:
         driver = build_driver(Path(folder))
-        # One thread, so that a sum has the same order each time.
+        # One thread keeps the order of sums.
         environment = os.environ | {"LD_PRELOAD": str(driver), "OMP_NUM_THREADS": "1"}
         return subprocess.run(
             [sys.executable, "-m", "pytest", "-p", "tests.support.pretended_cuda.plugin", *arguments],
@@ -48,7 +48,7 @@ def run_pytest(arguments: Sequence[str], capture: bool = False) -> subprocess.Co
 
 
 def build_driver(folder: Path) -> Path:
-    """Compile the driver; CalledProcessError where the compiler refuses."""
+    """Compile the driver and return its path; raise CalledProcessError if the compiler fails."""
     functions = " ".join(f"NO_GPU({name})" for name in driver_functions() if name != OWN_FUNCTION)
     library = folder / "libcuda.so.1"
     named = ["-Wl,-soname,libcuda.so.1", f"-DNO_GPU_FUNCTIONS={functions}"]
@@ -57,7 +57,7 @@ def build_driver(folder: Path) -> Path:
 
 
 def driver_functions() -> list[str]:
-    """The functions that PyTorch's libraries must find in the driver: other ones in other versions."""
+    """Return the driver functions that PyTorch's library needs; they depend on PyTorch's version."""
     command = ["nm", "--dynamic", "--undefined-only", "--format=just-symbols", LINKED_WITH_DRIVER]
     symbols = subprocess.run(command, check=True, capture_output=True, text=True).stdout.split()
     return [symbol for symbol in symbols if symbol.startswith("cu") and "@" not in symbol]

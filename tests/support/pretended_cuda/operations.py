@@ -1,4 +1,4 @@
-"""How one of PyTorch's operations runs on the pretended GPU: on the CPU's numbers, unless a GPU would refuse it."""
+"""PyTorch's operations on the pretended GPU: computed on the CPU, unless a GPU would refuse them."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -15,14 +15,14 @@ Arguments = tuple[Any, ...]
 Keywords = dict[str, Any]
 
 INDEXING = {"index", "index_put", "index_put_", "_index_put_impl_", "_unsafe_index", "_unsafe_index_put"}
-# The size of what they return depends on the values, or the CPU looks at these itself.
+# Operations whose result has a size that depends on the values, or whose values the CPU reads.
 WAITING = {"_local_scalar_dense", "_unique2", "bincount", "equal", "masked_select", "nonzero", "_linalg_eigh"}
 
 
 def operate(operation: OpOverload, arguments: Arguments, keywords: Keywords, wrap: Wrap) -> Any:
-    """Run an operation that may be the GPU's; `wrap` makes the GPU's tensors of results.
+    """Run an operation, on the GPU if it is its own; `wrap` turns results into tensors of the GPU.
 
-    RuntimeError where a GPU would refuse it.
+    Raises RuntimeError if a GPU would refuse it.
     """
     tensors = [*tensors_of(arguments), *tensors_of(keywords.values())]
     target = keywords.get("device")
@@ -46,19 +46,19 @@ def operate(operation: OpOverload, arguments: Arguments, keywords: Keywords, wra
 
 
 def on_gpu(value: object) -> bool:
-    """Whether it is a tensor of the pretended GPU."""
+    """Return True for a tensor of the pretended GPU."""
     return isinstance(value, Tensor) and is_gpu(value.device)
 
 
 def is_gpu(device: torch.device | str | None) -> bool:
-    """Whether it is the pretended GPU."""
+    """Return True for the pretended GPU."""
     if isinstance(device, str):
         device = torch.device(device)
     return device is not None and device.type == "cuda"
 
 
 def tensors_of(values: Iterable[Any]) -> Iterator[Tensor]:
-    """The tensors among an operation's arguments: they stand there, or in a list."""
+    """Yield the tensors among an operation's arguments, including those in lists."""
     for value in values:
         if isinstance(value, Tensor):
             yield value
@@ -67,7 +67,7 @@ def tensors_of(values: Iterable[Any]) -> Iterator[Tensor]:
 
 
 def changed(value: Any, change: Wrap) -> Any:
-    """The same value with its tensors changed: itself, or those of a list."""
+    """Return a value with its tensors changed, including those in lists."""
     if isinstance(value, Tensor):
         return change(value)
     if isinstance(value, list | tuple):
@@ -76,12 +76,12 @@ def changed(value: Any, change: Wrap) -> Any:
 
 
 def numbers(tensor: Tensor) -> Tensor:
-    """The GPU's tensors as what they are, the CPU's."""
+    """Return the CPU tensor of a GPU tensor; other tensors are returned unchanged."""
     return tensor.inner if on_gpu(tensor) else tensor  # type: ignore[attr-defined, no-any-return]
 
 
 def refuse(name: str, arguments: Arguments, keywords: Keywords, tensors: Sequence[Tensor]) -> None:
-    """RuntimeError where a GPU does not take these arguments."""
+    """Raise RuntimeError if a GPU does not accept these arguments."""
     generator = keywords.get("generator")
     if generator is not None and generator.device.type == "cpu":
         raise RuntimeError("Expected a 'cuda' device type for generator but found 'cpu'")
@@ -100,7 +100,7 @@ def refuse(name: str, arguments: Arguments, keywords: Keywords, tensors: Sequenc
 
 
 def _refuse_other_layouts(*lists: Sequence[Tensor]) -> None:
-    """As PyTorch does where it updates all weights at once (ATen/native/ForeachUtils.h)."""
+    """Raise RuntimeError for different layouts, as PyTorch's joint update of weights (ATen/native/ForeachUtils.h)."""
     for weights, *others in zip(*lists, strict=True):
         for other in others:
             strides = zip(weights.shape, weights.stride(), other.stride(), strict=True)
@@ -119,7 +119,7 @@ def _to_copy(source: Tensor, *, wrap: Wrap, **keywords: Any) -> Tensor:
 
 
 def _copy_into(target: Tensor, source: Tensor, non_blocking: bool = False, *, wrap: Wrap) -> Tensor:
-    """Copy into a tensor that is there; `wrap` is not needed."""
+    """Copy into an existing tensor; `wrap` is not used."""
     if on_gpu(target) != on_gpu(source) and not non_blocking:
         wait("a copy between the CPU and the GPU")
     torch.ops.aten.copy_(numbers(target), numbers(source))
@@ -136,7 +136,7 @@ def _batch_norm(
     momentum: float,
     epsilon: float,
 ) -> tuple[Tensor, ...]:
-    """What cuDNN gives: the CPU's result, and an empty tensor where cuDNN keeps notes for the way back."""
+    """Return cuDNN's outputs: the CPU's result, and an empty tensor for what cuDNN saves for backward."""
     statistics = (running_mean, running_variance)
     found = torch.ops.aten.native_batch_norm(inputs, weight, bias, *statistics, training, momentum, epsilon)
     return (*found, torch.empty(0, dtype=torch.uint8))
@@ -153,7 +153,7 @@ def _batch_norm_backward(
     epsilon: float,
     _notes: Tensor,
 ) -> tuple[Tensor, ...]:
-    """The gradients for inputs, weight and bias; cuDNN's order of arguments is another one."""
+    """Return the gradients of inputs, weight and bias; the arguments are in cuDNN's order."""
     statistics = (running_mean, running_variance, mean, inverse_deviation)
     wanted = [True, True, True]
     return torch.ops.aten.native_batch_norm_backward(gradient, inputs, weight, *statistics, True, epsilon, wanted)
@@ -165,7 +165,7 @@ STAND_INS = {"cudnn_batch_norm": _batch_norm, "cudnn_batch_norm_backward": _batc
 
 @contextmanager
 def _own_random_numbers(operation: OpOverload) -> Iterator[None]:
-    """Let an operation that draws take the GPU's random numbers and leave the CPU's as they are."""
+    """Let a random operation use the GPU's generator, and leave the CPU's unchanged."""
     if torch.Tag.nondeterministic_seeded not in operation.tags:
         yield
         return
@@ -179,7 +179,7 @@ def _own_random_numbers(operation: OpOverload) -> Iterator[None]:
 
 
 def _written(operation: OpOverload, arguments: Arguments, keywords: Keywords) -> list[Any]:
-    """The arguments that the operation writes into."""
+    """Return the arguments that the operation writes to."""
     written = []
     for position, declared in enumerate(operation._schema.arguments):
         if declared.alias_info is not None and declared.alias_info.is_write:
@@ -189,7 +189,7 @@ def _written(operation: OpOverload, arguments: Arguments, keywords: Keywords) ->
 
 
 def _results(operation: OpOverload, found: Any, written: list[Any], wrap: Wrap) -> Any:
-    """Wrap what was found; what was written into comes back as the very object that was given."""
+    """Wrap the results; arguments that were written to are returned as the same objects."""
     declared = operation._schema.returns
     given = iter(written)
     results = []

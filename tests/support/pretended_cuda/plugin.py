@@ -1,4 +1,4 @@
-"""The pytest plugin (-p) that puts the pretended GPU in place, in a process that was started with its driver."""
+"""pytest plugin (-p) that installs the pretended GPU, in a process started with its driver."""
 
 import ctypes
 
@@ -8,13 +8,13 @@ import torch
 from tests.support.pretended_cuda.functions import install
 from tests.support.pretended_cuda.tensors import PretendedGPU
 
-DEVICES_ASKED_FOR = 64  # autograd asks about as many, whatever there are
+MAX_DEVICES = 64  # autograd queries this many devices, however many exist
 GPU = PretendedGPU()
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    torch._C._ensureCUDADeviceGuardSet()  # as PyTorch does for its own fake tensors, where it finds no GPU
-    ctypes.c_int.in_dll(ctypes.CDLL(None), "pretended_devices").value = DEVICES_ASKED_FOR
+    torch._C._ensureCUDADeviceGuardSet()  # as PyTorch does for its fake tensors without a GPU
+    ctypes.c_int.in_dll(ctypes.CDLL(None), "pretended_devices").value = MAX_DEVICES
     install()
     GPU.__enter__()
 

@@ -1,4 +1,4 @@
-"""The pretended GPU's tensors: wrappers that PyTorch takes for CUDA tensors, with their numbers on the CPU."""
+"""Tensors of the pretended GPU: wrappers of CPU tensors that PyTorch treats as CUDA tensors."""
 
 from typing import Any
 
@@ -20,7 +20,7 @@ class GPUTensor(Tensor):
 
     @staticmethod
     def __new__(cls, inner: Tensor) -> "GPUTensor":
-        """Look like `inner` on the GPU."""
+        """Create a wrapper with the properties of `inner`, on the GPU."""
         return Tensor._make_wrapper_subclass(
             cls,
             inner.size(),
@@ -36,14 +36,14 @@ class GPUTensor(Tensor):
 
     @classmethod
     def __torch_dispatch__(cls, operation: OpOverload, types: Any, arguments: Any = (), keywords: Any = None) -> Any:
-        """Run an operation with this tensor among its arguments; the way back comes by here, too."""
+        """Run an operation with this tensor among its arguments; called in the backward pass, too."""
         return operate(operation, arguments, keywords or {}, GPUTensor)
 
     def __repr__(self, **_: Any) -> str:
         return f"GPUTensor({self.inner!r})"
 
     def __getitem__(self, index: Any) -> Tensor:
-        """Take a list among the indices as a tensor of the GPU, as PyTorch does for its own tensors."""
+        """Convert lists among the indices to GPU tensors, as PyTorch does for its own tensors."""
         return super().__getitem__(tuple(map(_uploaded, index)) if isinstance(index, tuple) else _uploaded(index))
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Tensor:
@@ -58,7 +58,7 @@ class GPUTensor(Tensor):
 
     @data.setter
     def data(self, new: Tensor) -> None:
-        """Take the numbers of `new`; PyTorch's own way would leave this wrapper with the old ones."""
+        """Use the numbers of `new`; PyTorch's own setter would leave this wrapper with the old ones."""
         if not isinstance(new, GPUTensor) or new.shape != self.shape:
             raise RuntimeError("incompatible tensor type")
         self.inner = new.inner
@@ -68,19 +68,19 @@ class GPUTensor(Tensor):
         return self.inner.tolist()
 
     def numpy(self, **_: Any) -> Any:
-        """TypeError, as a GPU's tensor must be copied first."""
+        """Raise TypeError, as a GPU's tensor must be copied first."""
         raise TypeError("can't convert cuda:0 device type tensor to numpy. Use Tensor.cpu() to copy the tensor first.")
 
     def __array__(self, *_: Any, **__: Any) -> Any:
         return self.numpy()
 
     def pin_memory(self, *_: Any) -> Tensor:
-        """RuntimeError: it is the CPU's memory that can be pinned."""
+        """Raise RuntimeError, as only the CPU's memory can be pinned."""
         raise RuntimeError("cannot pin a tensor of cuda:0: only dense CPU tensors can be pinned")
 
 
 def _uploaded(index: Any) -> Any:
-    """A list of positions as a tensor of the GPU; anything else as it is."""
+    """Return a list of positions as a GPU tensor, and any other index unchanged."""
     if not isinstance(index, list):
         return index
     wait("the upload of a list of indices")
@@ -88,7 +88,7 @@ def _uploaded(index: Any) -> Any:
 
 
 class PretendedGPU(TorchDispatchMode):
-    """Runs what is asked for on a CUDA device while it is entered: new tensors, copies of the CPU's."""
+    """While entered, runs operations that target a CUDA device: new tensors, and copies from the CPU."""
 
     def __torch_dispatch__(self, operation: OpOverload, types: Any, arguments: Any = (), keywords: Any = None) -> Any:
         return operate(operation, arguments, keywords or {}, GPUTensor)

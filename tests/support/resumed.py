@@ -1,4 +1,4 @@
-"""Pre-training by the run store on a machine, cut short after its first epoch, and taken up."""
+"""Pre-training by the run store on a machine, interrupted after its first epoch and resumed."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -23,17 +23,17 @@ ONE_STEP_AN_EPOCH = Budget(steps=EPOCHS)
 
 
 class CutShortError(Exception):
-    """In the place of a kill."""
+    """Raised in place of a kill."""
 
 
 def cell(name: str, encoder: str = "cnn") -> Cell:
-    """The pre-training of one model by the objective of this name."""
+    """Return the cell of one model pre-trained by this objective."""
     model = Model(encoder, name, 3.0 if "pse" in name else None)
     return Cell(protocol("as-described"), model, 0, EPOCHS, (), 2, ONE_STEP_AN_EPOCH)
 
 
 def pretrained(folder: Path, which: Cell, machine: Machine) -> PretrainRun:
-    """Pre-train to the end, from where an earlier run in the folder was cut short."""
+    """Pre-train to the end, resuming an earlier run in the folder."""
     run = PretrainRun(
         which, RunContext(folder, dataset(unlabeled=60, train=50, test=10), machine, Progress(quiet=True))
     )
@@ -42,7 +42,7 @@ def pretrained(folder: Path, which: Cell, machine: Machine) -> PretrainRun:
 
 
 def cut_short(folder: Path, which: Cell, machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Pre-train, and stop as soon as the state after the first epoch lies in its file."""
+    """Pre-train, and stop as soon as the state after the first epoch is saved."""
     save = PretrainRun._save
 
     def save_and_stop(run: PretrainRun, state: State) -> None:
@@ -57,27 +57,27 @@ def cut_short(folder: Path, which: Cell, machine: Machine, monkeypatch: pytest.M
 
 
 def curves(run: PretrainRun) -> pd.DataFrame:
-    """What was measured after each epoch, without the seconds that it took."""
-    return pd.read_csv(run.folder / "curves.csv").drop(columns="seconds")
+    """Return the curves over epochs, without their seconds."""
+    return pd.read_csv(run.files.curves).drop(columns="seconds")
 
 
 def checkpoint(run: PretrainRun) -> str:
-    """The SHA-256 of the weights that were kept."""
-    return str(read_json(run.folder / "pretrain.json")["checkpoint_sha256"])
+    """Return the SHA-256 of the stored weights."""
+    return str(read_json(run.files.pretraining)["checkpoint_sha256"])
 
 
-def check_taken_up(folder: Path, which: Cell, machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Assert that a pre-training that was cut short ends with a whole one's curves and weights, bit for bit."""
+def check_resumed(folder: Path, which: Cell, machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Assert that a resumed pre-training gives the curves and weights of an uninterrupted one, bit for bit."""
     with deterministic():
         cut_short(folder / "cut", which, machine, monkeypatch)
-        taken_up, whole = (pretrained(folder / name, which, machine) for name in ("cut", "whole"))
-    assert curves(taken_up).equals(curves(whole))
-    assert checkpoint(taken_up) == checkpoint(whole)
+        resumed, whole = (pretrained(folder / name, which, machine) for name in ("cut", "whole"))
+    assert curves(resumed).equals(curves(whole))
+    assert checkpoint(resumed) == checkpoint(whole)
 
 
 @contextmanager
 def deterministic() -> Iterator[None]:
-    """PyTorch's deterministic operations where there are some; a real GPU's sums are in no fixed order else.
+    """Use PyTorch's deterministic operations if they exist; otherwise a real GPU sums in no fixed order.
 
     CUBLAS_WORKSPACE_CONFIG=:4096:8 must be set before Python starts.
     """
