@@ -25,7 +25,7 @@ SHIFT = 0.3  # error of each wrong pixel in each channel; at most 0.5, so that o
 
 @dataclass(frozen=True)
 class Damage:
-    """A damaged image with its residual R = |reconstruction - image|, density R * K, both losses and their gradients."""
+    """A damaged image: residual R = |reconstruction - image|, density R * K, both losses and their gradients."""
 
     reconstruction: Tensor
     residual: Tensor
