@@ -1,9 +1,10 @@
-"""The long table: one value a row, keyed by model, evaluation, fold and metric. Results and expected values share it.
+"""The long table of results and of expected values: one value per row, keyed by model, evaluation, fold and metric.
 
     protocol, encoder, objective, sigma, seed, evaluation, fold, metric, value [, study, data, device, precision, scale]
 
-Keys and conditions are text in memory, so that joins never fail on `3` against `3.0`; an empty text means "none" (the
-sigma of mse, the fold of pre-training) or "unknown" (a condition). `value` is a float: percent for top1, top2, top4.
+Keys and conditions are strings in memory, so that joins never fail on `3` against `3.0`; an empty string means "none"
+(the sigma of mse, the fold of pre-training) or "unknown" (a condition). `value` is a float, in percent for top1, top2
+and top4.
 """
 
 import csv
@@ -22,19 +23,19 @@ PERCENTAGES = frozenset({"top1", "top2", "top4"})
 KEY = ("protocol", "encoder", "objective", "sigma", "seed", "evaluation", "fold", "metric")
 CONDITIONS = ("study", "data", "device", "precision", "scale")
 REQUIRED = ("encoder", "objective", "evaluation", "fold", "metric", "value")
-# What a table that does not say is taken to mean; the other columns are then unknown (empty).
+# Assumed for columns that a table lacks; other missing columns are unknown (empty).
 DEFAULTS = {"protocol": "as-released", "seed": "0", "data": "stl10", "scale": "full"}
 
 _NUMBERS = frozenset({"sigma", "seed", "fold"})  # a fold may also be a word: ensemble
-_EMPTY = frozenset({"", "nan", "none", "<na>", "null"})  # how others write "no number"
+_EMPTY = frozenset({"", "nan", "none", "<na>", "null"})  # spellings of "no number", in lower case
 _NOT_A_TABLE = {"<": "HTML or XML", "{": "JSON", "[": "JSON"}
 
 
 def plain_cell(column: str, value: object) -> str:
-    """Write a key or condition one way only, as text.
+    """Return a key or condition in canonical form, as a string.
 
-    Sigma, seed and fold: `3`, `3.0` and `"3.00"` become `"3"`, NaN and None `""`, a word (ensemble) stays. Others: NaN
-    and None become `""`.
+    Sigma, seed and fold: `3`, `3.0` and `"3.00"` become `"3"`, NaN and None become `""`, a word (ensemble) is kept. In
+    other columns NaN and None become `""`.
     """
     missing = value is None or value is pd.NA or value != value  # NaN differs from itself
     text = "" if missing else str(value).strip()
@@ -50,10 +51,10 @@ def plain_cell(column: str, value: object) -> str:
 
 
 def as_table(frame: pd.DataFrame, name: str = "table") -> pd.DataFrame:
-    """Check a frame against the long form and return it complete: keys and conditions as text, values as floats.
+    """Check a frame against the long form and return it complete: keys and conditions as strings, values as floats.
 
-    Columns that are absent, or empty where a default exists, are filled; `attrs["assumed"]` maps each such column to
-    what was filled in (`""`: unknown). Other columns are kept as they are. Applying it twice changes nothing.
+    Absent columns, and empty cells of columns that have a default, are filled; `attrs["assumed"]` maps each such column
+    to the value used (`""`: unknown). Other columns are kept unchanged. The function is idempotent.
 
     Raises:
         UsageError: a required column is absent, a value, sigma or fold is not a number, or a key occurs twice.
@@ -61,20 +62,20 @@ def as_table(frame: pd.DataFrame, name: str = "table") -> pd.DataFrame:
     _check_columns(frame, name)
     before: dict[str, str] = frame.attrs.get("assumed", {})
     assumed: dict[str, str] = {}
-    # The row's number in its file, for errors: read_table hands it over, other frames count from 1.
+    # The position of each row for error messages: its line if read_table has set it, else its number from 1.
     lines = list(frame.attrs.get("lines", ())) or [f"row {row}" for row in range(1, len(frame) + 1)]
     columns: dict[Any, Any] = {}
     for column in (*KEY, *CONDITIONS):
         default = DEFAULTS.get(column, "")
         cells = [plain_cell(column, cell) for cell in frame[column]] if column in frame else [""] * len(frame)
-        # Filled in now, or before and not overwritten since (pandas hands attrs on to copies).
+        # Filled in now, or earlier and not overwritten since (pandas copies attrs to derived frames).
         if column not in frame or (default and "" in cells) or (column in before and before[column] in cells):
             assumed[column] = default
         columns[column] = [cell or default for cell in cells]
     columns["value"] = [_value(cell, line, name) for cell, line in zip(frame["value"], lines, strict=True)]
     others = {column: frame[column].tolist() for column in frame.columns if column not in columns}
     table = pd.DataFrame(columns | others)
-    for column in (*KEY, *CONDITIONS, "value"):  # an empty table has no types of its own
+    for column in (*KEY, *CONDITIONS, "value"):  # pandas cannot infer the types of an empty table
         table[column] = table[column].astype(float if column == "value" else object)
     _check_sigma(table, lines, name)
     _check_folds(table, lines, name)
@@ -84,7 +85,7 @@ def as_table(frame: pd.DataFrame, name: str = "table") -> pd.DataFrame:
 
 
 def read_table(path: str | os.PathLike[str]) -> pd.DataFrame:
-    """Read a CSV of the long form, whoever made it, and check it (see `as_table`, also for `attrs["assumed"]`).
+    """Read a CSV of the long form, from the kit or from elsewhere, and check it (see `as_table`).
 
     Raises:
         UsageError: the file cannot be read, is empty, is not a table, or is not of the long form.
@@ -111,9 +112,9 @@ def read_table(path: str | os.PathLike[str]) -> pd.DataFrame:
 
 
 def write_table(frame: pd.DataFrame, path: str | os.PathLike[str]) -> None:
-    """Write a table as CSV, whole or not at all (temporary file, then rename); values keep every digit.
+    """Write a table as CSV, atomically (temporary file, then rename); values keep every digit.
 
-    Only columns that the frame has are written, so what was never stated is not written down as if it had been.
+    Only columns of the frame are written, so that assumed values are not recorded as if they had been stated.
 
     Raises:
         UsageError: the frame is not of the long form.
@@ -147,7 +148,7 @@ def _text(path: Path) -> str:
 
 
 def _parse(text: str, name: str) -> list[tuple[int, list[str]]]:
-    """Return (line number, fields) of each line that is not blank; there is at least one."""
+    """Return (line number, fields) of each line that is not blank; an empty text gives one line without fields."""
     reader = csv.reader(io.StringIO(text, newline=""))
     try:
         return [(reader.line_num, row) for row in reader if any(cell.strip() for cell in row)] or [(1, [])]
@@ -161,11 +162,13 @@ def _check_columns(frame: pd.DataFrame, name: str) -> None:
         absent.append("sigma")
     if absent:
         found = ", ".join(map(str, frame.columns[:20])) or "none"
-        raise UsageError(f"{name} lacks the column(s) {', '.join(absent)} (found: {found}); add them, one value a row")
+        raise UsageError(
+            f"{name} lacks the column(s) {', '.join(absent)} (found: {found}); add them, one value per row"
+        )
 
 
 def _number(text: str) -> float:
-    if "_" in text:  # Python reads 1_000 as a number; no table means that
+    if "_" in text:  # Python accepts 1_000 as a number, but no table uses this notation
         raise ValueError(text)
     return float(text)
 
@@ -202,7 +205,7 @@ def _check_unique(table: pd.DataFrame, lines: list[str], name: str) -> None:
         return
     row = int(twice.to_numpy().argmax())
     key = ", ".join(f"{column}={table[column].iloc[row]}" for column in KEY if table[column].iloc[row])
-    raise UsageError(f"{name}, {lines[row]}: a second value for {key}; expected one value a key, keep one of them")
+    raise UsageError(f"{name}, {lines[row]}: a second value for {key}; expected one value per key, keep one of them")
 
 
 def model_name(encoder: str, objective: str, sigma: str) -> str:

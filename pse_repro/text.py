@@ -8,7 +8,7 @@ from typing import Any
 
 from tabulate import SEPARATING_LINE, tabulate
 
-NONE = "-"  # stands in tables where there is no value
+NONE = "-"  # placeholder in tables for a missing value
 
 
 def duration(seconds: float) -> str:
@@ -27,20 +27,20 @@ def rate(per_second: float, unit: str) -> str:
 
 
 def amount(count: float) -> str:
-    """Format bytes in decimal units, as disks are sold: 2.8 GB, 133 MB."""
+    """Format bytes in decimal units, the units of disks: 2.8 GB, 133 MB."""
     return f"{count / 1e9:.1f} GB" if count >= 999_500_000 else f"{count / 1e6:.0f} MB"
 
 
 def amount_of(done: int, total: int | None) -> str:
-    """Format a part of some bytes, in the unit of the whole: 1.2 of 2.6 GB; 3.0 MB if the whole is unknown."""
+    """Format an amount of bytes in the unit of the total: 1.2 of 2.6 GB; 3.0 MB if the total is unknown."""
     scale, unit = (1e9, "GB") if (total or done) >= 1e9 else (1e6, "MB")
     return f"{done / scale:.1f} {unit}" if total is None else f"{done / scale:.1f} of {total / scale:.1f} {unit}"
 
 
 def table(header: Sequence[str], align: str, rows: Sequence[Sequence[str]], style: str = "simple") -> str:
-    """Lay out cells of text; `align` has an l or an r for each column, `style` is one of tabulate's formats."""
+    """Format a table of text; `align` has an l or an r for each column, `style` is one of tabulate's formats."""
     sides = [{"l": "left", "r": "right"}[letter] for letter in align]
-    if style == "simple":  # tabulate pads a header by two columns; a first row it does not
+    if style == "simple":  # tabulate pads a header by two columns, but not a first row
         return tabulate([header, SEPARATING_LINE, *rows], tablefmt=style, disable_numparse=True, colalign=sides)
     if style == "pipe":
         rows = [[cell.replace("|", "\\|") for cell in row] for row in rows]

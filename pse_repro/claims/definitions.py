@@ -1,14 +1,14 @@
-"""Claims as data (`expected/claims.toml`), the study's and its peers', expanded into the contrasts that are tested.
+"""Claims as data (`expected/claims.toml`): those of the study and of its peers, and the contrasts that test them.
 
-A claim is a conjunction: it holds when all its parts hold. Its statements are of five kinds:
+A claim is a conjunction: it holds if all its parts hold. There are five kinds of statement:
 
     difference   a minus b, under each evaluation
-    gain         the gain of a over b under the first evaluation minus that under the second
+    gain         the gain of a over b under the first evaluation minus the same gain under the second
     ensemble     a model's ensemble minus the mean of its members
-    equivalence  every two models, within a margin
+    equivalence  each pair of models, within a margin
     value        a metric of each model by itself
 
-Each part is a contrast: terms that are added and terms that are subtracted, on the same test images and seeds.
+Each part is a contrast: a sum of terms minus another sum of terms, on the same test images and seeds.
 """
 
 import tomllib
@@ -23,13 +23,13 @@ from pse_repro.expected import FOLDER
 from pse_repro.tables import model_name
 
 TOP1 = "top1"
-PERCENTAGES = (TOP1, "validation_accuracy")  # the second of a pretext task
+PERCENTAGES = (TOP1, "validation_accuracy")  # metrics in percent; validation_accuracy is that of a pretext task
 _LABELS = {"two_domains_accuracy": "two domains", "error_rank_correlation": "correlation"}
 
 
 @dataclass(frozen=True)
 class Term:
-    """One model under one evaluation: its ensemble or, with `members`, the mean of its folds' classifiers."""
+    """One model under one evaluation: its ensemble or, with `members`, the mean over the classifiers of its folds."""
 
     model: str
     evaluation: str
@@ -38,11 +38,11 @@ class Term:
 
 @dataclass(frozen=True)
 class Statement:
-    """What is compared with what, and when the difference counts.
+    """A family of contrasts, and the effect size from which each of them counts.
 
-    A difference goes beyond `threshold` in the claimed direction, by `minimum` (>= 0) or more; or it lies within
-    `margin` (equivalence). They are in percentage points for top1, else in the metric's unit; `why` is their reason.
-    `published` are the published effects, in the order of the parts.
+    A difference holds if it exceeds `threshold` in the claimed direction by at least `minimum` (>= 0); an equivalence
+    holds if the difference lies within `margin`. Units: percentage points for top1 and validation_accuracy, else the
+    metric's own; `why` justifies the chosen values. `published` lists the published effects in the order of the parts.
     """
 
     kind: Literal["difference", "gain", "ensemble", "equivalence", "value"]
@@ -59,17 +59,18 @@ class Statement:
 
     @property
     def label(self) -> str:
-        """The metric in few words, for a table that is read in percentage points of top-1."""
+        """Short name of the metric; empty for top-1, the default of the tables."""
         if self.metric == TOP1:
             return ""
         return _LABELS.get(self.metric, self.metric.removeprefix("validation_"))
 
     @property
     def unit(self) -> str:
+        """Unit of the statement's differences, minimum and margin."""
         return "percentage points" if self.metric in PERCENTAGES else self.metric
 
     def contrasts(self) -> Iterator[tuple[str, tuple[Term, ...], tuple[Term, ...]]]:
-        """Name, terms that are added, terms that are subtracted."""
+        """Yield the name, the added terms and the subtracted terms of each contrast."""
         if self.kind == "gain":
             larger, smaller = self.evaluations
             for a, b in self.pairs:
@@ -93,7 +94,7 @@ class Statement:
 
 @dataclass(frozen=True)
 class Part:
-    """One contrast of a claim, with the published effect, if any."""
+    """One contrast of a claim; `published` is the published effect, or None."""
 
     name: str
     statement: Statement
@@ -104,9 +105,9 @@ class Part:
 
 @dataclass(frozen=True)
 class Claim:
-    """`title` says it in a sentence, `short` in a table; `remark` is not tested.
+    """A published claim: `title` is the full sentence, `short` its name in tables; `remark` is not tested.
 
-    `group` is "study" for the study's own, "peers" for what others claim of the methods that PSE is compared with.
+    `group` is "study" for the study's own claims, "peers" for published claims about the methods PSE is compared with.
     """
 
     id: str
@@ -119,6 +120,7 @@ class Claim:
     group: Literal["study", "peers"] = "study"
 
     def parts(self) -> list[Part]:
+        """Return every contrast of every statement, in the order of the file."""
         found = []
         for statement in self.statements:
             for place, (name, plus, minus) in enumerate(statement.contrasts()):
@@ -129,13 +131,13 @@ class Claim:
 
 @cache
 def load_claims(group: Literal["study", "peers"] = "study") -> tuple[Claim, ...]:
-    """The claims of that group which come with the kit, by their numbers."""
+    """Load the kit's claims of one group, in the order of their numbers."""
     table = tomllib.loads((FOLDER / "claims.toml").read_text(encoding="utf-8"))
     claims = [build(Claim, entry | {"id": name}, f"claims.toml, {name}") for name, entry in table.items()]
     return tuple(claim for claim in claims if claim.group == group)
 
 
 def shown(model: str) -> str:
-    """`cnn-pse-3` as the slides name it: CNN-PSE-3."""
+    """Format a model's name as on the slides: `cnn-pse-3` becomes CNN-PSE-3."""
     encoder, _, objective = model.partition("-")
     return model_name(encoder, objective, "")

@@ -1,4 +1,4 @@
-"""What a run shows beside a claim, as sentences without a verdict: the best bandwidth, members above their ensemble."""
+"""Descriptive notes on a claim, without a verdict: the best bandwidth, members above their ensemble, omitted seeds."""
 
 from collections.abc import Sequence
 
@@ -8,7 +8,7 @@ from pse_repro.study.predictions import Predictions
 
 
 def descriptions(parts: Sequence[Measured], protocol: str, predictions: Predictions) -> list[str]:
-    """What the parts of one claim invite to say, seed by seed."""
+    """Return descriptive notes on the parts of one claim, per seed."""
     equivalent = [part for part in parts if part.part.statement.kind == "equivalence"]
     ensembles = [part for part in parts if part.part.statement.kind == "ensemble"]
     found = _best(equivalent, protocol, predictions)
@@ -17,23 +17,23 @@ def descriptions(parts: Sequence[Measured], protocol: str, predictions: Predicti
 
 
 def _left_out(parts: Sequence[Measured], predictions: Predictions) -> list[str]:
-    """Seeds that do not count everywhere: models that could not be trained are seldom a random choice."""
-    used = [{of.seed for of in part.by_seed} for part in parts]
+    """Report seeds that are missing from some parts: models that failed to train are rarely a random selection."""
+    used = [{each.seed for each in part.by_seed} for part in parts]
     counts = {seed: sum(seed not in seeds for seeds in used) for seed in predictions.seeds}
     return [
-        f"seed {seed} is not complete, and left out of {count} of {len(parts)} parts"
+        f"seed {seed} is incomplete and left out of {count} of {len(parts)} parts"
         for seed, count in counts.items()
         if count
     ]
 
 
 def _best(parts: list[Measured], protocol: str, predictions: Predictions) -> list[str]:
-    """Which of the models compared was best, where all of them are complete."""
+    """Name the best of the compared models for each evaluation and each seed for which all of them are complete."""
     sentences = []
     for evaluation in dict.fromkeys(part.part.plus[0].evaluation for part in parts):
         own = [part for part in parts if part.part.plus[0].evaluation == evaluation]
         models = dict.fromkeys(term.model for part in own for term in (*part.part.plus, *part.part.minus))
-        for seed in sorted(set.intersection(*({of.seed for of in part.by_seed} for part in own))):
+        for seed in sorted(set.intersection(*({each.seed for each in part.by_seed} for part in own))):
             right = {m: int(predictions.correct(protocol, m, evaluation, seed).ensemble_N.sum()) for m in models}
             best = [shown(model) for model, count in right.items() if count == max(right.values())]
             sentences.append(f"best of {len(models)}, {evaluation}, seed {seed}: {' and '.join(best)}")
@@ -41,14 +41,15 @@ def _best(parts: list[Measured], protocol: str, predictions: Predictions) -> lis
 
 
 def _members_above(parts: list[Measured], protocol: str, predictions: Predictions) -> str:
+    """Count and list the members whose top-1 exceeds that of their ensemble."""
     count, above = 0, []
     for part in parts:
         model, evaluation = part.part.plus[0].model, part.part.plus[0].evaluation
-        for of in part.by_seed:
-            correct = predictions.correct(protocol, model, evaluation, of.seed)
-            together = correct.ensemble_N.sum()
+        for seed in (each.seed for each in part.by_seed):
+            correct = predictions.correct(protocol, model, evaluation, seed)
+            ensemble = correct.ensemble_N.sum()
             count += len(correct.members_KN)
             for fold, right in enumerate(correct.members_KN.sum(axis=1), 1):
-                if right > together:
-                    above.append(f"{shown(model)}, {evaluation}, fold {fold}, seed {of.seed}")
+                if right > ensemble:
+                    above.append(f"{shown(model)}, {evaluation}, fold {fold}, seed {seed}")
     return f"members above their ensemble: {len(above)} of {count}" + (f" ({'; '.join(above)})" if above else "")

@@ -1,10 +1,11 @@
-"""Do the claims hold in a run: each claim under each of its protocols, from the stored predictions.
+"""Verdicts on claims: each claim under each protocol of a run, from the stored predictions.
 
-A claim of several parts holds when all its parts do, and is inconclusive while one of them is not tested; its p-value
-is the largest of theirs, which needs no adjustment for their number (Berger 1982). Holm adjusts over the claims that
-have a p-value under one protocol. A claim fails when one of its parts does, after Holm over the parts, since one of
-many may lie below the claim by chance. Else, and always with one seed, it is inconclusive. What "holds" shows of a
-difference is its direction; that it reaches the minimum is said of the estimate. Sources: pse_repro/stats/verdicts.py.
+A claim holds if all its parts hold. Its p-value is the largest of the parts' p-values, which needs no adjustment for
+the number of parts (Berger 1982); Holm's method adjusts over the claims that have a p-value under the same protocol.
+A claim fails if one of its parts fails after Holm's adjustment over the parts, since one of many may fall below the
+claim by chance. Otherwise, and always with one seed, it is inconclusive; so is a claim that would hold but has
+untested parts. "Holds" establishes the direction of a difference; only the estimate is required to reach the minimum.
+Sources: pse_repro/stats/verdicts.py.
 """
 
 from collections.abc import Sequence
@@ -23,7 +24,7 @@ NOT_IN_RUN, NOT_COMPLETE = "not in this run", "not complete for any seed"
 
 @dataclass(frozen=True)
 class PartResult:
-    """A part with its own verdict: "holds" at alpha for this part alone, "fails" after Holm over the claim's parts."""
+    """A part with its own verdict: "holds" at alpha for this part only, "fails" after Holm over the claim's parts."""
 
     measured: Measured
     verdict: ClaimVerdict
@@ -32,11 +33,11 @@ class PartResult:
 
 @dataclass(frozen=True)
 class ClaimResult:
-    """A claim under one protocol.
+    """The verdict on a claim under one protocol.
 
-    `conditions` says on what it was tested where that is not the study's own: "on imagenet96, reduced". `p_value` is
-    the largest of the parts', `adjusted_p` after Holm over `family` claims. `missing` are the parts that were not
-    tested, and why; `notes` are descriptions without a verdict.
+    `conditions` names the images and the scale if they are not the study's own, such as "on imagenet96, reduced".
+    `p_value` is the largest p-value of the parts; `adjusted_p` is adjusted by Holm's method over `family` claims.
+    `missing` lists the untested parts, each with the reason; `notes` are descriptions without a verdict.
     """
 
     claim: Claim
@@ -52,12 +53,12 @@ class ClaimResult:
 
     @property
     def seeds(self) -> int:
-        """The fewest of any part."""
+        """Minimum number of seeds over the parts."""
         return min(part.measured.difference.seeds for part in self.parts)
 
     @property
     def weakest(self) -> PartResult:
-        """The part that the verdict hangs on."""
+        """Part that decides the verdict."""
         return _weakest(self.parts)
 
 
@@ -69,9 +70,9 @@ class _Tested:
 
 
 def judge(run: Run, *, alpha: float = ALPHA) -> list[ClaimResult]:
-    """Every claim of which the run has at least one part with a complete seed, protocol by protocol.
+    """Judge, for each protocol, every claim that has at least one part with a complete seed.
 
-    A seed counts for a part when all the cells that the part compares are complete.
+    A seed is complete for a part if all the cells that the part compares are complete.
 
     Raises:
         NotFitError: a stored file is damaged, or labels differ between cells.
@@ -81,7 +82,7 @@ def judge(run: Run, *, alpha: float = ALPHA) -> list[ClaimResult]:
 
 
 def claims_in_question(results: Sequence[ClaimResult]) -> list[Claim]:
-    """What a table of these results answers for: the study's claims and, where one of them was tested, its peers'."""
+    """Return the claims that a table of these results covers: the study's and, if any was tested, its peers'."""
     peers = any(result.claim.group == "peers" for result in results)
     return [*load_claims(), *(load_claims("peers") if peers else ())]
 
@@ -133,42 +134,45 @@ def _judge_parts(measured: list[Measured], alpha: float) -> tuple[PartResult, ..
 
 
 def _verdict(found: _Tested, parts: tuple[PartResult, ...], adjusted_p: float, alpha: float) -> ClaimVerdict:
-    """That of the claim's weakest part, at the claim's p-value: where this part holds, all do."""
+    """Return the verdict on the weakest part at the claim's p-value: if that part holds, all parts hold."""
     weakest = _weakest(parts)
     verdict = _part_verdict(weakest.measured, adjusted_p, weakest.against_adjusted_p, len(parts), alpha)
     if verdict.verdict == "holds" and found.missing:
         part, why = found.missing[0]
-        tested = f"holds in {len(parts)} of {len(parts) + len(found.missing)} parts, the others are not tested"
+        tested = f"holds in {len(parts)} of {len(parts) + len(found.missing)} parts, the others were not tested"
         return ClaimVerdict("inconclusive", f"{tested}; {part.name}: {why}")
     name = f"{weakest.measured.part.name}: " if len(parts) > 1 else ""
     return ClaimVerdict(verdict.verdict, name + verdict.reason)
 
 
 def _part_verdict(measured: Measured, p_value: float, against: float, parts: int, alpha: float) -> ClaimVerdict:
-    """`p_value` is the part's own or the adjusted one of its claim, `against` adjusted over the claim's `parts`."""
+    """Return the verdict on one part.
+
+    `p_value` is the part's own p-value or its claim's adjusted one; `against` is adjusted over the claim's `parts`.
+    """
     statement, difference = measured.part.statement, measured.difference
     if statement.margin is not None:
         verdict = equivalence_claim([difference], p_value, margin=statement.margin, alpha=alpha)
     else:
         verdict = _beyond_threshold(statement, difference, p_value, alpha)
     if verdict.verdict == "fails" and against > alpha:
-        reason = f"against the claim alone, but not as one of {parts} parts: adjusted p {against:.2g}"
+        reason = f"against the claim by itself, but not as one of {parts} parts: adjusted p {against:.2g}"
         return ClaimVerdict("inconclusive", reason)
     return verdict
 
 
 def _beyond_threshold(statement: Statement, difference: Interval, p_value: float, alpha: float) -> ClaimVerdict:
-    """A superiority claim for what is left of the difference above (or below) the threshold."""
+    """Test superiority on the difference relative to the statement's threshold."""
     start = statement.threshold
-    rest = replace(
+    shifted = replace(
         difference, estimate=difference.estimate - start, low=difference.low - start, high=difference.high - start
     )
-    verdict = superiority_claim(rest, p_value, minimum=statement.minimum, direction=statement.direction, alpha=alpha)
+    verdict = superiority_claim(shifted, p_value, minimum=statement.minimum, direction=statement.direction, alpha=alpha)
     return verdict if start == 0 else replace(verdict, reason=f"against {start:g}: {verdict.reason}")
 
 
 def _weakest(parts: Sequence[PartResult]) -> PartResult:
-    """The part that speaks most against the claim; then, of those of the claimed size, the least significant one."""
+    """Return the part with the strongest evidence against the claim; ties: least significant, then smallest effect."""
 
     def strength(part: PartResult) -> tuple[float, float, float]:
         measured, statement = part.measured, part.measured.part.statement

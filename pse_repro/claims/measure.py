@@ -1,4 +1,4 @@
-"""One part of a claim on a run's predictions: the difference, its interval over seeds, and what describes each seed.
+"""Measure one part of a claim on a run's predictions: difference, interval over seeds, description of each seed.
 
 Shapes: S seeds, N test images, K folds.
 """
@@ -13,14 +13,14 @@ from pse_repro.stats import Interval, McNemar, equivalence_p_value, mcnemar, mea
 from pse_repro.study.predictions import Correct, Predictions
 
 POINTS = 100  # percentage points in a share of 1
-DRAWS = 2_000  # of the bootstrap, which describes a single seed: enough for two digits
+DRAWS = 2_000  # bootstrap draws for the interval of a single seed, which is only descriptive: enough for two digits
 
 
 @dataclass(frozen=True)
-class OfSeed:
-    """A description of one seed, in the part's unit; never evidence for a claim.
+class SeedEffect:
+    """The effect in one seed, in the part's unit: a description, never evidence for a claim.
 
-    `fold_sd` is the standard deviation of the folds' own differences; None with fewer than two folds.
+    `fold_sd` is the standard deviation of the differences within single folds; None with fewer than two folds.
     """
 
     seed: int
@@ -31,27 +31,27 @@ class OfSeed:
 
 @dataclass(frozen=True)
 class Measured:
-    """A part's difference over the seeds for which all it needs is complete.
+    """A part's difference over its complete seeds, with p-values for and against the part.
 
-    `p_value` is of "the part is not so": two-sided of a difference that is the statement's threshold (0 unless it says
-    otherwise), for equivalence that of the two one-sided tests.
-    `p_against` is of "the part is so, and of the claimed size", two-sided as the interval.
+    `p_value` tests the null hypothesis that the part does not hold: two-sided, that the difference equals the
+    statement's threshold (0 by default); for equivalence, the two one-sided tests.
+    `p_against` tests the null hypothesis that the part holds with the claimed size; two-sided, like the interval.
     """
 
     part: Part
     difference: Interval
     p_value: float
     p_against: float
-    by_seed: tuple[OfSeed, ...]
+    by_seed: tuple[SeedEffect, ...]
 
 
 def in_run(part: Part, predictions: Predictions) -> bool:
-    """Does the run set out to train and judge what the part is about."""
+    """Return whether the run's study includes every model and evaluation that the part compares."""
     return all(predictions.covers(term.model, term.evaluation) for term in (*part.plus, *part.minus))
 
 
 def complete_seeds(part: Part, protocol: str, predictions: Predictions) -> list[int]:
-    """Return the seeds for which everything that the part compares is there."""
+    """Return the seeds for which every cell that the part compares is complete."""
     terms, metric = (*part.plus, *part.minus), part.statement.metric
     return [
         seed
@@ -65,7 +65,7 @@ def complete_seeds(part: Part, protocol: str, predictions: Predictions) -> list[
 
 
 def measure(part: Part, protocol: str, predictions: Predictions, seeds: list[int], alpha: float) -> Measured:
-    """The part over `seeds` (at least one); its interval has confidence 1 - alpha."""
+    """Measure the part over `seeds` (at least one), with an interval of confidence 1 - alpha."""
     if part.statement.metric == TOP1:
         difference, by_seed = _top1(part, protocol, predictions, seeds, 1 - alpha)
     else:
@@ -75,22 +75,22 @@ def measure(part: Part, protocol: str, predictions: Predictions, seeds: list[int
 
 def _scalar(
     part: Part, protocol: str, predictions: Predictions, seeds: list[int], confidence: float
-) -> tuple[Interval, list[OfSeed]]:
-    """A metric: one number a model and seed, so Student's interval of the differences."""
+) -> tuple[Interval, list[SeedEffect]]:
+    """Measure a scalar metric: one number per model and seed, hence Student's interval of the differences."""
 
     def value(terms: tuple[Term, ...], seed: int) -> float:
         found = [predictions.metric(protocol, t.model, t.evaluation, part.statement.metric, seed) for t in terms]
-        return sum(each for each in found if each is not None)  # complete_seeds saw to it that there is no None
+        return sum(each for each in found if each is not None)  # complete_seeds excludes None
 
     differences = [value(part.plus, seed) - value(part.minus, seed) for seed in seeds]
-    by_seed = [OfSeed(seed, difference) for seed, difference in zip(seeds, differences, strict=True)]
+    by_seed = [SeedEffect(seed, difference) for seed, difference in zip(seeds, differences, strict=True)]
     return mean_interval(differences, confidence=confidence), by_seed
 
 
 def _top1(
     part: Part, protocol: str, predictions: Predictions, seeds: list[int], confidence: float
-) -> tuple[Interval, list[OfSeed]]:
-    """Correctness on the same test images."""
+) -> tuple[Interval, list[SeedEffect]]:
+    """Measure top-1 accuracy, paired over the same test images."""
     plus, minus, by_seed = [], [], []
     for seed in seeds:
         found = {
@@ -103,7 +103,7 @@ def _top1(
         folds_K = _fold_differences(part, [found[term] for term in part.plus], [found[term] for term in part.minus])
         one_pair = len(part.plus) == 1 and not part.minus[0].members
         by_seed.append(
-            OfSeed(
+            SeedEffect(
                 seed,
                 POINTS * float((plus_N - minus_N).mean()),
                 mcnemar(plus_N, minus_N) if one_pair else None,
@@ -116,13 +116,13 @@ def _top1(
 
 
 def _correctness(found: Correct, members: bool) -> np.ndarray:
-    """(N,) 0 or 1 of the ensemble, or the share of the members that are right."""
+    """Return (N,): 0 or 1 for the ensemble, or the fraction of members that are correct."""
     values: np.ndarray = found.members_KN.mean(axis=0) if members else found.ensemble_N.astype(np.int64)
     return values
 
 
 def _fold_differences(part: Part, plus: list[Correct], minus: list[Correct]) -> np.ndarray:
-    """(K,) in percentage points: the contrast of the classifiers that share a fold; the ensemble minus each member."""
+    """Return (K,) in percentage points: the contrast within each fold, or the ensemble minus each member."""
     if part.minus[0].members:
         return POINTS * (plus[0].ensemble_N.mean() - minus[0].members_KN.mean(axis=1))
     added, subtracted = (np.sum([found.members_KN.mean(axis=1) for found in side], axis=0) for side in (plus, minus))
@@ -137,7 +137,7 @@ def _p_value(part: Part, difference: Interval) -> float:
 
 
 def _p_against(part: Part, difference: Interval) -> float:
-    """Twice the one-sided p-value, so that it is at most alpha where the 1 - alpha interval lies beyond the claim."""
+    """Return twice the one-sided p-value: at most alpha if the 1 - alpha interval lies wholly outside the claim."""
     statement = part.statement
     if statement.margin is not None:
         above = difference.p_value(statement.margin, "greater")

@@ -6,23 +6,23 @@ from typing import Any
 
 from pse_repro.claims.definitions import PERCENTAGES, Statement
 from pse_repro.claims.judge import ClaimResult, PartResult, claims_in_question
-from pse_repro.claims.measure import Measured, OfSeed
+from pse_repro.claims.measure import Measured, SeedEffect
 from pse_repro.errors import UsageError
 from pse_repro.stats import Interval
 from pse_repro.text import NONE, table, to_json, wrapped
 
 FORMATS = ("table", "markdown", "json")
 WIDTH = 100
-NAME_WIDTH = 42  # of a part; a longer name goes on below
+NAME_WIDTH = 42  # characters of a part's name; longer names are wrapped
 HEADER = ("claim", "protocol", "verdict", "weakest effect, interval", "seeds", "p")
-ALIGN = "lllrrr"  # one letter a column, l or r
+ALIGN = "lllrrr"  # one letter per column, l or r
 SIGNS = {"holds": "+", "fails": "-", "inconclusive": "?"}
 
 
 def render_claims(results: Sequence[ClaimResult], format: str = "table", details: bool = False) -> str:
-    """Claims as a table or markdown (with `details`: every part and seed) for people, or json for programs.
+    """Render claims as table, markdown or json; with `details`, table and markdown also list every part and seed.
 
-    JSON is as schemas/claims.schema.json has it.
+    JSON follows schemas/claims.schema.json.
 
     Raises:
         UsageError: unknown format.
@@ -41,7 +41,7 @@ def render_claims(results: Sequence[ClaimResult], format: str = "table", details
 
 
 def claims_table(results: Sequence[ClaimResult]) -> list[list[str]]:
-    """A row of text for each claim and protocol, as HEADER and ALIGN say; the effect is its weakest part's."""
+    """Return a row of text for each claim and protocol (columns: HEADER); the effect is that of the weakest part."""
     rows = []
     for result in results:
         weakest = result.weakest.measured
@@ -54,24 +54,24 @@ def claims_table(results: Sequence[ClaimResult]) -> list[list[str]]:
 
 
 def table_notes(results: Sequence[ClaimResult]) -> list[str]:
-    """What a reader of the table must know besides."""
+    """Return the footnotes of the table: units, intervals, p-values and the claims that were not tested."""
     if not results:
-        return ["No claim can be tested: the run has none of their models, or no seed of them is complete."]
+        return ["No claim can be tested: the run has none of the claims' models, or no seed of them is complete."]
     notes = [
-        "Effects in percentage points of ensemble top-1, others with their metric; 95 % intervals over seeds and"
-        " images, with one seed over images alone; p of no effect, after Holm over a protocol's claims (fails: of the"
-        " claim, after Holm over its parts); (2/8): 2 of 8 parts tested."
+        "Effects are in percentage points of ensemble top-1 unless a metric is named. Intervals: 95 %, over seeds and"
+        " images; with one seed, over images only. p: null hypothesis of no effect, after Holm over a protocol's claims"
+        " (for fails: null hypothesis that the claim is true, after Holm over its parts). (2/8): 2 of 8 parts tested."
     ]
     for protocol in dict.fromkeys(result.protocol for result in results):
         tested = {result.claim.id for result in results if result.protocol == protocol}
         absent = [f"{claim.number} {claim.short}" for claim in claims_in_question(results) if claim.id not in tested]
         if absent:
-            notes.append(f"Not tested, {protocol} (not in this run, or not complete): {', '.join(absent)}.")
+            notes.append(f"Not tested, {protocol} (not in this run, or incomplete): {', '.join(absent)}.")
     return notes
 
 
 def as_json(results: Sequence[ClaimResult]) -> list[dict[str, Any]]:
-    """Strict JSON by the names of schemas/claims.schema.json: null for what is infinite or does not apply."""
+    """Return the entries of schemas/claims.schema.json, with None for what does not apply; encode them by to_json."""
     return [
         {
             "id": result.claim.id,
@@ -119,20 +119,20 @@ def _part(part: PartResult) -> dict[str, Any]:
         "reason": part.verdict.reason,
         "seeds": [
             {
-                "seed": of.seed,
-                "difference": of.difference,
-                "only_a": None if of.mcnemar is None else of.mcnemar.only_a,
-                "only_b": None if of.mcnemar is None else of.mcnemar.only_b,
-                "mcnemar_p": None if of.mcnemar is None else of.mcnemar.p_value,
-                "fold_sd": of.fold_sd,
+                "seed": each.seed,
+                "difference": each.difference,
+                "only_a": None if each.mcnemar is None else each.mcnemar.only_a,
+                "only_b": None if each.mcnemar is None else each.mcnemar.only_b,
+                "mcnemar_p": None if each.mcnemar is None else each.mcnemar.p_value,
+                "fold_sd": each.fold_sd,
             }
-            for of in measured.by_seed
+            for each in measured.by_seed
         ],
     }
 
 
 def _block(results: Sequence[ClaimResult], markdown: bool) -> str:
-    """The table of one protocol under a line that says which, and on what images."""
+    """Format the table of one protocol under a line that names the protocol and, if unusual, the conditions."""
     heading = ", ".join(text for text in (results[0].protocol, results[0].conditions) if text)
     kept = [place for place, name in enumerate(HEADER) if name != "protocol"]
     rows = [[row[place] for place in kept] for row in claims_table(results)]
@@ -148,7 +148,7 @@ def _notes(results: Sequence[ClaimResult], markdown: bool) -> str:
 
 
 def _detail(result: ClaimResult) -> str:
-    """One claim: the sentence, why it was judged so, its parts, and under each part its seeds, as description."""
+    """Format one claim: title, reason of the verdict, source, notes, and its parts with the effect in each seed."""
     claim, verdict = result.claim, result.verdict
     texts = [claim.title, f"Why: {verdict.reason}.", f"Source: {claim.source}.", claim.remark, *result.notes]
     lines = [f"{claim.number}, {result.protocol}: {_verdict(verdict.verdict)}{_share(result)}"]
@@ -167,7 +167,7 @@ def _detail(result: ClaimResult) -> str:
 
 
 def _columns(part: PartResult) -> list[str]:
-    """A part's effect with its interval, what was published, p and verdict."""
+    """Format a part's effect with its interval, the published effect, p and verdict."""
     measured, statement = part.measured, part.measured.part.statement
     published = NONE if measured.part.published is None else _number(measured.part.published, statement)
     effect = _effect(measured.difference, statement, unit=False)
@@ -176,14 +176,15 @@ def _columns(part: PartResult) -> list[str]:
 
 def _seeds(measured: Measured) -> list[str]:
     """Format a line for each seed."""
-    return [f"    seed {of.seed}: {_of_seed(of, measured.part.statement)}" for of in measured.by_seed]
+    return [f"    seed {each.seed}: {_seed_effect(each, measured.part.statement)}" for each in measured.by_seed]
 
 
-def _of_seed(of: OfSeed, statement: Statement) -> str:
-    texts = [_number(of.difference, statement)]
-    if of.mcnemar is not None:
-        texts.append(f"alone right {of.mcnemar.only_a} : {of.mcnemar.only_b} (p {_p(of.mcnemar.p_value)})")
-    return ", ".join(texts + ([] if of.fold_sd is None else [f"folds' sd {of.fold_sd:.2f}"]))
+def _seed_effect(effect: SeedEffect, statement: Statement) -> str:
+    texts = [_number(effect.difference, statement)]
+    if effect.mcnemar is not None:
+        only_a, only_b = effect.mcnemar.only_a, effect.mcnemar.only_b
+        texts.append(f"only one correct {only_a} : {only_b} (p {_p(effect.mcnemar.p_value)})")
+    return ", ".join(texts + ([] if effect.fold_sd is None else [f"folds' sd {effect.fold_sd:.2f}"]))
 
 
 def _verdict(word: str) -> str:
@@ -195,7 +196,7 @@ def _deciding_p(result: ClaimResult) -> str:
 
 
 def _share(result: ClaimResult) -> str:
-    """How many of the claim's parts were tested, where not all were."""
+    """Format how many of the claim's parts were tested; empty if all were."""
     tested, missing = len(result.parts), len(result.missing)
     return f" ({tested}/{tested + missing})" if missing else ""
 

@@ -1,7 +1,8 @@
-"""What the fourteen switches are and, given a run that turned some of them, what each did (`pse-repro explain`).
+"""Effects of a run's protocols on the accuracy of PSE and MSE (`pse-repro explain RUN`).
 
-Of every protocol in a run: the gap in ensemble top-1 between PSE and MSE, and how gap and accuracy differ from those of
-the protocol it was turned from. Gaps are of the same test images, so their intervals are paired (pse_repro.stats).
+For every protocol of a run: the gap in ensemble top-1 between PSE and MSE, and the change of this gap and of MSE's
+accuracy against the base protocol, as-released. All are measured on the same test images, so the intervals are paired
+(pse_repro.stats).
 """
 
 from collections.abc import Iterator
@@ -22,12 +23,12 @@ BASE = "as-released"
 
 @dataclass(frozen=True)
 class Effect:
-    """A pair of models under one protocol; accuracies in percent, differences in percentage points."""
+    """The gap between two models under one protocol; accuracies in percent, differences in percentage points."""
 
     protocol: str
-    switches: tuple[int, ...]  # that differ from the base protocol
+    switches: tuple[int, ...]  # numbers of the switches that differ from the base protocol
     evaluation: str
-    pair: str  # PSE's model, MSE's model
+    pair: str  # "PSE MODEL - MSE MODEL"
     seeds: int
     mse_top1: float
     pse_top1: float
@@ -37,7 +38,10 @@ class Effect:
 
 
 def switch_effects(run: Run) -> list[Effect]:
-    """Every pair, evaluation and protocol of a run whose folds are complete, for the seeds that all of them have."""
+    """Return the effect for each pair of models, evaluation and protocol with complete folds.
+
+    Only seeds that are complete for both models count, under the protocol and under the base if the run has it.
+    """
     stored = Predictions(run)
     return [
         effect
@@ -49,7 +53,7 @@ def switch_effects(run: Run) -> list[Effect]:
 
 
 def _pairs(models: tuple[Model, ...]) -> Iterator[tuple[Model, Model]]:
-    """Each PSE model with the MSE model of its encoder."""
+    """Yield each PSE model with the MSE model of the same encoder."""
     for pse in models:
         for mse in models:
             if (pse.objective, mse.objective, pse.encoder) == ("pse", "mse", mse.encoder):
@@ -91,7 +95,7 @@ def _effects(stored: Predictions, pse: str, mse: str, evaluation: str) -> Iterat
 def _stacked(
     stored: Predictions, protocol: str, pse: str, mse: str, evaluation: str, seeds: list[int]
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Correctness (seeds, images) of the two models' ensembles, 0.0 or 1.0."""
+    """Return the correctness (seeds, images) of the PSE and of the MSE ensemble, 0.0 or 1.0."""
     pair = [
         np.stack([stored.correct(protocol, model, evaluation, seed).ensemble_N for seed in seeds]).astype(float)
         for model in (pse, mse)
@@ -100,7 +104,7 @@ def _stacked(
 
 
 def _turned(run: Run, name: str) -> tuple[int, ...]:
-    """The numbers of the switches in which a protocol differs from the base."""
+    """Return the numbers of the switches in which a protocol differs from the base; empty if the run lacks the base."""
     protocols = {protocol.name: protocol for protocol in run.protocols}
     if BASE not in protocols:
         return ()

@@ -1,4 +1,4 @@
-"""The fourteen switches, and what each did in a run, as text or JSON."""
+"""Rendering of the fourteen switches, and of their effects in a run, as text or JSON."""
 
 import textwrap
 from collections.abc import Sequence
@@ -26,7 +26,7 @@ EFFECTS_HEADER = (
 
 
 def render_switches(format: str) -> str:
-    """The fourteen switches in words; `format` is table, markdown or json (schemas/switches.schema.json)."""
+    """Describe the fourteen switches; `format` is table, markdown or json (schemas/switches.schema.json)."""
     if format == "json":
         return to_json([asdict(switch) for switch in all_switches()])
     if format == "markdown":
@@ -48,7 +48,7 @@ def _in_words(switch: Switch) -> str:
 
 
 def render_effects(effects: list[Effect], data: str, format: str) -> str:
-    """What each switch did in a run on `data`; `format` is table, markdown or json (schemas/effects.schema.json)."""
+    """Render the effects in a run on `data`; `format` is table, markdown or json (schemas/effects.schema.json)."""
     if format == "json":
         return to_json({"data": data, "effects": [_plain(effect) for effect in effects]})
     pairs = " and ".join(dict.fromkeys(effect.pair for effect in effects))
@@ -59,7 +59,7 @@ def render_effects(effects: list[Effect], data: str, format: str) -> str:
 
 
 def effect_rows(effects: Sequence[Effect]) -> list[list[str]]:
-    """A row of EFFECTS_HEADER for each."""
+    """Return a row of text (columns: EFFECTS_HEADER) for each effect."""
     return [
         [
             effect.protocol, turned_words(effect), effect.evaluation, str(effect.seeds), f"{effect.mse_top1:.2f}",
@@ -70,7 +70,7 @@ def effect_rows(effects: Sequence[Effect]) -> list[list[str]]:
 
 
 def turned_words(effect: Effect) -> str:
-    """The switch that a protocol turned, by its title; their number where there are several."""
+    """Return the title of the switch that the protocol turned, or their number if there are several."""
     if len(effect.switches) != 1:
         return f"{len(effect.switches)} switches" if effect.switches else "-"
     return next(switch.title for switch in all_switches() if switch.number == effect.switches[0])
@@ -85,7 +85,10 @@ def _points(interval: Interval | None) -> str:
 
 
 def _plain(effect: Effect) -> dict[str, Any]:
-    """JSON has no infinity, and an interval of one seed, which is over test images alone, is marked by its seeds."""
+    """Return an effect as a dictionary for JSON, with the public fields of its intervals.
+
+    An interval of one seed covers the test images only; readers recognise it by `seeds`.
+    """
     plain = asdict(effect)
     for name in ("gap", "gap_change", "mse_change"):
         interval = getattr(effect, name)

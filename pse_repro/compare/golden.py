@@ -1,9 +1,9 @@
-"""Make golden values again, of the smoke study or of its variant for all objectives, from a run on a CPU:
+"""Regenerate the golden values of the smoke study, or of its variant for all objectives, from a run on a CPU:
 
     pse-repro smoke --device cpu --fresh && python -m pse_repro.compare.golden runs/smoke
     pse-repro smoke --objectives --device cpu --fresh && python -m pse_repro.compare.golden runs/smoke-objectives
 
-Only after a change that is meant to change numbers; the commit says why.
+Use it only after a change that is meant to change numbers, and give the reason in the commit message.
 """
 
 import sys
@@ -26,7 +26,11 @@ COLUMNS = ("protocol", "encoder", "objective", "sigma", "evaluation", "fold", "m
 
 
 def golden(name: str, results: pd.DataFrame, source: str) -> pd.DataFrame:
-    """The rows of a run that the table `name` keeps; UsageError where it was run under other conditions."""
+    """Return the rows of a run's results that the table `name` keeps.
+
+    Raises:
+        UsageError: the run was made under conditions other than the table's.
+    """
     for column, wanted in load_expected(name).conditions.items():
         found = sorted(set(results[column]))
         if found != [wanted]:
@@ -35,12 +39,13 @@ def golden(name: str, results: pd.DataFrame, source: str) -> pd.DataFrame:
     return kept[list(COLUMNS)].assign(source=source, note="")
 
 
-def main(run: str) -> None:
-    made = Run.open(Path(run))
-    name = made.study.name
-    what = "smoke --objectives" if name == "smoke-objectives" else name
-    source = f"pse-repro {what} --device cpu, {time.strftime('%Y-%m-%d')}, PyTorch {version('torch').split('+')[0]}"
-    frame = golden(name, made.results, source)
+def main(directory: str) -> None:
+    """Write the golden values of the run in `directory` to its study's table beside the other expected values."""
+    run = Run.open(Path(directory))
+    name = run.study.name
+    command = "smoke --objectives" if name == "smoke-objectives" else name
+    source = f"pse-repro {command} --device cpu, {time.strftime('%Y-%m-%d')}, PyTorch {version('torch').split('+')[0]}"
+    frame = golden(name, run.results, source)
     write_table(frame, FOLDER / f"{name}.csv")
     print(f"{len(frame)} golden values written to {FOLDER / f'{name}.csv'}")
 

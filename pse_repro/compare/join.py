@@ -1,8 +1,8 @@
-"""Compare results with expected values: a join on the cell, and a verdict for each.
+"""Comparison of results with expected values: a join on the cell, with a verdict for each.
 
-A cell is encoder, objective, sigma, evaluation, fold and metric. Protocol, data and scale are conditions of a table:
-a measured value made under others is shown but "not comparable". Seeds are averaged; from three seeds on, a test of
-equivalence decides whether their mean reproduces the expected value within its tolerance.
+A cell is identified by encoder, objective, sigma, evaluation, fold and metric. Protocol, data and scale are conditions
+of a table: a value measured under other conditions is listed, but "not comparable". Seeds are averaged; from three
+seeds on, a test of equivalence decides whether their mean reproduces the expected value within its tolerance.
 """
 
 import math
@@ -19,22 +19,22 @@ from pse_repro.stats import equivalence, mean_interval
 from pse_repro.tables import KEY, PERCENTAGES, as_table, plain_cell
 
 Rule = Literal["cut", "rounded"]
-VERDICTS = ("within", "outside", "missing", "not comparable")  # one more is "": the metric has no tolerance
-SEEDS_VERDICTS = ("reproduced", "not reproduced", "inconclusive")  # from FEWEST_SEEDS on, instead of within and outside
-FEWEST_SEEDS = 3
+VERDICTS = ("within", "outside", "missing", "not comparable")  # besides "": the metric has no tolerance
+SEEDS_VERDICTS = ("reproduced", "not reproduced", "inconclusive")  # from MIN_SEEDS on, instead of within and outside
+MIN_SEEDS = 3
 BAD = ("outside", "not reproduced")
 COLUMNS = (
     *("protocol", *CELL, "expected", "measured", "low", "high", "difference"),
     *("tolerance", "verdict", "reason", "source", "note", "seeds"),
 )
-# Switch 13, for tables that come without their protocol's file; protocols not named here round.
+# Switch 13, for tables without a protocol file; protocols not listed here round.
 PRINT_RULES: Mapping[str, Rule] = {"as-released": "cut", "initial": "cut"}
-_DIGITS = 9  # differences are rounded here, so that 51.26 + 2.0 is within 2.0 of 51.26 whatever floats say
+_DIGITS = 9  # decimals that differences are rounded to, so that 51.26 + 2.0 is within 2.0 of 51.26 despite float error
 
 
 @dataclass(frozen=True)
 class Unknown:
-    """A word in a column of a table that the kit does not know: what was expected, what may be meant (or empty)."""
+    """An unrecognised word in a column of a table, with the expected words and the closest known one, or ""."""
 
     column: str
     word: str
@@ -49,9 +49,11 @@ class Unknown:
 
 @dataclass(frozen=True, eq=False)
 class Comparison:
-    """What `compare` found: `rows` (COLUMNS, one row a cell), `extra` (results nobody expected), what was assumed.
+    """Result of `compare`.
 
-    Of somebody's table also the `unknown` words, and how many rows were `ignored` for them.
+    `rows` has COLUMNS, one row per cell; `extra` holds results without an expected value; `assumed` maps columns that
+    the results lack to the default taken. For a table from elsewhere, `unknown` lists its unrecognised words and
+    `ignored` counts the rows that were dropped because of them.
     """
 
     rows: pd.DataFrame
@@ -72,7 +74,7 @@ class Comparison:
         }
 
     def exit_status(self, strict: bool = False) -> int:
-        """Return 1 if a value is outside or not reproduced (strict: or there is no verdict on it), else 0."""
+        """Return 1 if a value is outside or not reproduced (strict: or lacks a verdict or was ignored), else 0."""
         bad = (*BAD, "missing", "not comparable", "inconclusive", "ignored") if strict else BAD
         return int(any(self.summary()[verdict] for verdict in bad))
 
@@ -87,7 +89,7 @@ def compare(
     """Join results with expected values: one row for each expected cell and each protocol in the results.
 
     `scope` limits which cells can be missing: a frame with some of the columns protocol, encoder, objective, sigma,
-    evaluation, fold, metric, one row a combination. `print_rules` says by protocol how ensemble scores are printed.
+    evaluation, fold, metric, one row per combination. `print_rules` maps protocols to how they print ensemble scores.
 
     Raises:
         UsageError: the results are not of the long form, or the scope has none of those columns.
@@ -114,9 +116,9 @@ def compare(
 
 
 def printed_percent(value: float, rule: Rule) -> float:
-    """Cut or round (half up) a percentage to two decimals, blind to float noise; other numbers are left alone.
+    """Cut or round (half up) a percentage to two decimals, ignoring float error; return other numbers unchanged.
 
-    Switch 13: the released code cuts, 51.4375 is printed as 51.43.
+    Switch 13: the released code cuts, so that 51.4375 is printed as 51.43.
     """
     if not 0 <= value <= 100:
         return value
@@ -125,7 +127,7 @@ def printed_percent(value: float, rule: Rule) -> float:
 
 
 class _Scope:
-    """The cells that a run set out to measure; without a frame, all of them."""
+    """The cells that a run is meant to measure; without a frame, all cells."""
 
     def __init__(self, frame: pd.DataFrame | None) -> None:
         names = ("protocol", *CELL)
@@ -143,7 +145,7 @@ class _Scope:
 def _row(
     protocol: str, cell: Mapping[Hashable, Any], group: pd.DataFrame | None, expected: ExpectedTable, rule: Rule
 ) -> dict[str, object]:
-    """Judge one cell; `group` holds its measured values, one a seed."""
+    """Compare one cell; `group` holds its measured values, one per seed, or is None if there are none."""
     tolerance = expected.tolerance(cell["evaluation"], cell["metric"], cell["fold"])
     values = [] if group is None else [float(value) for value in group["value"]]
     if expected.printed and cell["fold"] == "ensemble" and cell["metric"] in PERCENTAGES:
@@ -172,7 +174,7 @@ def _row(
 
 
 def _other_conditions(group: pd.DataFrame, conditions: Mapping[str, str]) -> str:
-    """In which conditions the measured values were made otherwise than the expected one; empty if in none."""
+    """Describe the conditions in which the measured values differ from the expected one; empty if there are none."""
     reasons = []
     for column, wanted in conditions.items():
         found = sorted(set(group[column]) - {wanted}) if column in group else [""]
@@ -182,11 +184,11 @@ def _other_conditions(group: pd.DataFrame, conditions: Mapping[str, str]) -> str
 
 
 def _verdict(values: list[float], measured: float, expected: float, tolerance: Tolerance | None) -> tuple[str, str]:
-    """Verdict and reason for the values of one cell, one a seed."""
+    """Return the verdict and its reason for the values of one cell, one per seed."""
     if tolerance is None:
         return "", "no tolerance"
     if not math.isfinite(measured):
         return "outside", f"measured value is {measured}"
-    if len(values) < FEWEST_SEEDS:
+    if len(values) < MIN_SEEDS:
         return ("within" if abs(round(measured - expected, _DIGITS)) <= tolerance.value else "outside"), ""
     return equivalence(values, expected, tolerance.value).verdict, ""

@@ -1,7 +1,7 @@
-"""A comparison as JUnit XML: every cell and every claim is a test case, so that a CI service shows what fails.
+"""A comparison as JUnit XML: every cell and every claim is a test case, so that a CI service lists the failures.
 
-What makes the exit status 1 is a failure, a word that is not known is an error; what is missing, not comparable or
-inconclusive is skipped, with its reason.
+A verdict that causes exit status 1 is a failure, an unrecognised word is an error, and a missing, not comparable or
+inconclusive value is skipped, with the reason. A claim fails only in strict mode.
 """
 
 import re
@@ -16,7 +16,7 @@ from pse_repro.compare.render import cell_name, shown_number
 from pse_repro.files import write_bytes
 
 _NO_VERDICT = ("missing", "not comparable", "inconclusive")
-# what XML 1.0 cannot hold, not even escaped; it is written as Python writes it
+# Characters that XML 1.0 forbids even as references; they are written as Python escapes.
 _NOT_XML = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
@@ -31,7 +31,7 @@ def write_junit(comparison: Comparison, path: Path, claims: Sequence[ClaimResult
         cases = [_claim(claim, strict) for claim in claims if claim.protocol == protocol]
         _add_suite(suites, f"claims, {protocol}", cases)
     if comparison.unknown:
-        _add_suite(suites, "words that are not known", [_unknown(unknown) for unknown in comparison.unknown])
+        _add_suite(suites, "unrecognised words", [_unknown(unknown) for unknown in comparison.unknown])
     ET.indent(suites)
     text = _NOT_XML.sub(lambda found: ascii(found[0])[1:-1], ET.tostring(suites, encoding="unicode"))
     write_bytes(path, f"<?xml version='1.0' encoding='utf-8'?>\n{text}\n".encode())

@@ -1,4 +1,4 @@
-"""A comparison as text: for people (table, Markdown, HTML), papers (LaTeX) and programs (CSV, JSON)."""
+"""Rendering of a comparison for people (table, Markdown, HTML), papers (LaTeX) and programs (CSV, JSON)."""
 
 import html
 import math
@@ -16,13 +16,13 @@ from pse_repro.tables import PERCENTAGES, model_name
 from pse_repro.text import NONE, table, to_json
 
 FORMATS = ("table", "markdown", "csv", "json", "latex", "html")
-_SHOWN = 5  # extra values and cells of a note that are spelled out for people
+_SHOWN = 5  # maximum number of extra values, cells of a note and unrecognised words listed for people
 
 
 def render(comparison: Comparison, format: str = "table", claims: Sequence[ClaimResult] = ()) -> str:
-    """Render a comparison and the claims tested beside it as text.
+    """Render a comparison, and the claims tested on the same run, as text.
 
-    csv holds the comparison's rows, json everything (schemas/comparison.schema.json).
+    csv contains only the comparison's rows, json everything (schemas/comparison.schema.json).
 
     Raises:
         UsageError: unknown format.
@@ -46,7 +46,7 @@ def render(comparison: Comparison, format: str = "table", claims: Sequence[Claim
 
 def _claims_for_people(claims: Sequence[ClaimResult], format: str) -> list[str]:
     if claims and all(claim.seeds < 2 for claim in claims):
-        return [f"claims: {len(claims)} could be tested, but one seed decides none of them: give --seeds 3 or more"]
+        return [f"claims: {len(claims)} could be tested, but one seed cannot decide any of them: use --seeds 3 or more"]
     return ["", render_claims(claims, format)] if claims else []
 
 
@@ -69,7 +69,7 @@ def _json(comparison: Comparison, claims: Sequence[ClaimResult]) -> str:
 
 
 def _records(frame: pd.DataFrame) -> list[dict[str, object]]:
-    """Rows for to_json; no verdict is null."""
+    """Return the rows for to_json, with None for an empty verdict."""
     rows = frame.astype(object).to_dict("records")
     return [
         {str(column): None if (column, value) == ("verdict", "") else value for column, value in row.items()}
@@ -78,7 +78,7 @@ def _records(frame: pd.DataFrame) -> list[dict[str, object]]:
 
 
 def _people(comparison: Comparison, style: str) -> list[str]:
-    """The blocks people read: the table, footnotes to verdicts, notes, what was assumed, and the summary."""
+    """Return the table and the lines below it: footnotes to verdicts, notes, extra values, assumptions, summary."""
     rows = comparison.rows
     reasons = [reason for reason in dict.fromkeys(rows["reason"]) if reason and reason != "no tolerance"]
     lines = _table(rows, reasons, style)
@@ -94,7 +94,7 @@ def _people(comparison: Comparison, style: str) -> list[str]:
         lines.append(f"extra, not expected: {_list(found)}")
     lines += [f"ignored, {_of_rows(unknown.rows)}: {unknown}" for unknown in comparison.unknown[:_SHOWN]]
     if len(comparison.unknown) > _SHOWN:
-        lines.append(f"ignored for other words that are not known: {len(comparison.unknown) - _SHOWN}")
+        lines.append(f"ignored for {len(comparison.unknown) - _SHOWN} other unrecognised words")
     lines += _assumed(comparison.assumed)
     return [*lines, _summary_line(comparison)]
 
@@ -113,7 +113,7 @@ def _table(rows: pd.DataFrame, reasons: list[str], style: str) -> list[str]:
 def comparison_cells(
     rows: pd.DataFrame, mark: Callable[[Mapping[Hashable, Any]], str]
 ) -> tuple[list[str], list[list[str]]]:
-    """A comparison's rows as text, with its header; `mark` is put behind a row's verdict."""
+    """Return the header and the rows of a comparison as text; `mark` gives the suffix of a row's verdict."""
     several, seeds = rows["protocol"].nunique() > 1, bool(rows["low"].notna().any())
     header = [*(["protocol"] if several else []), "model", "evaluation", "fold", "metric", "expected", "measured"]
     header += [*(["95 % interval"] if seeds else []), "difference", "tolerance", "verdict"]
@@ -137,22 +137,23 @@ def _rows(frame: pd.DataFrame) -> Iterable[dict[Hashable, Any]]:
 
 
 def shown_number(value: float, metric: str, sign: str = "") -> str:
-    """A number for people: two decimals for percentages, four for losses, six digits for others."""
+    """Format a number for people: two decimals for percentages, four for losses, else six significant digits."""
     digits = ".2f" if metric in PERCENTAGES else ".4f" if metric == "loss" else ".6g"
     return format(value, sign + digits)
 
 
 def shown_interval(low: float, high: float, metric: str) -> str:
-    """An interval for people; a dash where there is none."""
+    """Format an interval for people; a dash if there is none."""
     return NONE if math.isnan(low) else f"{shown_number(low, metric)} to {shown_number(high, metric)}"
 
 
 def notes_of(row: Mapping[Hashable, Any]) -> list[str]:
-    """A cell's notes, which the tables of expected values separate by semicolons."""
+    """Split a cell's notes, which the tables of expected values separate by semicolons."""
     return [note for note in row["note"].split("; ") if note]
 
 
 def cell_name(row: Mapping[Hashable, Any]) -> str:
+    """Name a cell for people: CNN-MSE finetune fold 1 top1."""
     fold = f"fold {row['fold']}" if str(row["fold"]).isdigit() else row["fold"]
     model = model_name(row["encoder"], row["objective"], row["sigma"])
     return " ".join(part for part in (model, row["evaluation"], fold, row["metric"]) if part)
@@ -171,8 +172,8 @@ def _of_rows(count: int) -> str:
 def _assumed(assumed: Mapping[str, str]) -> list[str]:
     filled = [f"{column} {value}" for column, value in assumed.items() if value]
     unknown = [column for column, value in assumed.items() if not value]
-    lines = [f"assumed, as the results do not say: {', '.join(filled)}"] if filled else []
-    return lines + ([f"unknown, as the results do not say: {', '.join(unknown)}"] if unknown else [])
+    lines = [f"assumed, as not stated in the results: {', '.join(filled)}"] if filled else []
+    return lines + ([f"unknown, as not stated in the results: {', '.join(unknown)}"] if unknown else [])
 
 
 def _summary_line(comparison: Comparison) -> str:
@@ -182,7 +183,7 @@ def _summary_line(comparison: Comparison) -> str:
     if not total:
         return f"{name}: nothing to compare, no expected value is in scope{extra}"
     if counts["missing"] == total:
-        return f"{name}: nothing of it is in the results, all {total} expected values are missing{extra}"
+        return f"{name}: the results contain none of it, all {total} expected values are missing{extra}"
     parts = [f"{counts[verdict]} {verdict}" for verdict in VERDICTS]
     parts += [f"{counts[verdict]} {verdict}" for verdict in SEEDS_VERDICTS if counts[verdict]]
     parts += [f"{counts['no tolerance']} without a tolerance"] if counts["no tolerance"] else []

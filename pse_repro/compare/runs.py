@@ -1,7 +1,7 @@
-"""Two runs of the kit, cell by cell: is the first what the second was, and do they differ by more than chance.
+"""Comparison of two runs of the kit, cell by cell.
 
-Values are means over the seeds that both runs have of a cell. Where both were judged on the same test images, the
-ensembles' top-1 is compared image by image (pse_repro.stats). Tolerances are those of published numbers.
+Values are means over the seeds of a cell that both runs have. If both were evaluated on the same test images, the top-1
+of the ensembles is compared image by image (pse_repro.stats). Tolerances are those of the published numbers.
 """
 
 import html
@@ -30,7 +30,10 @@ VERDICTS = ("identical", "within", "outside", "only in the first", "only in the 
 
 @dataclass(frozen=True, eq=False)
 class RunsComparison:
-    """`rows` has COLUMNS, one row a cell of either run; low and high are of the difference, paired over test images."""
+    """Result of `compare_runs`: `rows` has COLUMNS, one row for each cell of either run.
+
+    `low` and `high` bound the difference, paired over test images; they are NaN for all but ensemble top-1.
+    """
 
     first: str
     second: str
@@ -39,12 +42,16 @@ class RunsComparison:
 
     @property
     def exit_status(self) -> int:
-        """1 if a value is outside its tolerance of the other run's."""
+        """1 if a value differs from the other run's by more than its tolerance, else 0."""
         return int((self.rows["verdict"] == "outside").any())
 
 
 def compare_runs(first: Run, second: Run) -> RunsComparison:
-    """Join the results of two runs; UsageError if one has none yet."""
+    """Join the results of two runs.
+
+    Raises:
+        UsageError: one of them has no results yet.
+    """
     joined = _joined(first.require_results(), second.require_results())
     same = _test_images(first) == _test_images(second) is not None
     stored = (Predictions(first), Predictions(second)) if same else None
@@ -54,7 +61,7 @@ def compare_runs(first: Run, second: Run) -> RunsComparison:
 
 
 def _joined(first: pd.DataFrame, second: pd.DataFrame) -> pd.DataFrame:
-    """Each cell's mean value in either run and the number of its seeds; NaN where a run does not have the cell."""
+    """Return each cell's mean value and number of seeds in either run; NaN if a run lacks the cell."""
     by_seed = first.merge(second, on=[*KEY, "seed"], how="outer", suffixes=("_first", "_second"), indicator=True)
     is_common = by_seed["_merge"] == "both"
     has_common = is_common.groupby([by_seed[column] for column in KEY]).transform("any")
@@ -67,7 +74,7 @@ def _joined(first: pd.DataFrame, second: pd.DataFrame) -> pd.DataFrame:
 
 
 def _test_images(run: Run) -> tuple[str, int | None] | None:
-    """What the test set is known by: its file's MD5, and how much of it was taken."""
+    """Identify the test set by the MD5 of its file and the number of images used; None if the MD5 is not recorded."""
     md5 = run.data.get("md5", {}).get("test_X.bin")
     return None if md5 is None else (md5, run.study.subset.test)
 
@@ -102,7 +109,10 @@ def _verdict(first: float, second: float, tolerance: float | None) -> str:
 
 
 def _interval(cell: Mapping[Hashable, Any], first: Predictions, second: Predictions) -> Interval | None:
-    """Of the ensembles' difference, for the seeds that are complete in both; None without one, and for baselines."""
+    """Return the interval of the ensembles' difference over seeds complete in both runs.
+
+    None if there is no such seed, or if the cell is a baseline, which `Predictions` does not cover.
+    """
     model = NONE.join(part for part in (cell["encoder"], cell["objective"], cell["sigma"]) if part)
     protocol, evaluation = cell["protocol"], cell["evaluation"]
     if not all(run.covers(model, evaluation) for run in (first, second)):
@@ -123,7 +133,7 @@ def _interval(cell: Mapping[Hashable, Any], first: Predictions, second: Predicti
 
 
 def render_runs(comparison: RunsComparison, format: str) -> str:
-    """table, markdown, latex, html for people; csv holds the rows, json everything (schemas/runs.schema.json)."""
+    """Render the comparison as table, markdown, latex, html, csv (only the rows) or json (schemas/runs.schema.json)."""
     rows = comparison.rows
     if format == "csv":
         return rows.to_csv(index=False, lineterminator="\n")

@@ -1,4 +1,4 @@
-"""The words of the long table that the kit knows. What others call them is said by name, and not compared."""
+"""The words that the kit recognises in a long table. Rows with other words are reported and not compared."""
 
 import re
 from collections import Counter
@@ -22,14 +22,14 @@ _KNOWN = {
     "objective": [*OBJECTIVES, "none"],
     "fold": ["ensemble", ""],
 }
-# As a run measures them, which the tests hold against this; a pre-training has validation_ANYTHING, too.
+# The metrics of a run (the tests check this list against one); pre-training has validation_ANYTHING as well.
 _PRETRAIN_METRICS = ["first_train_loss", "best_epoch", "feature_mean", "feature_std"]
 _FOLD_METRICS = [*METRICS, "best_epoch"]
 _ALSO_CALLED = {"acc": "top1", "accuracy": "top1"}
 
 
 def known_rows(table: pd.DataFrame, expected: ExpectedTable) -> tuple[pd.DataFrame, tuple[Unknown, ...]]:
-    """The rows of a table whose words are all known, to the kit or to `expected`, and the words that are not."""
+    """Return the rows whose words all occur in the kit or in `expected`, and the unrecognised words of the others."""
     own = {column: list(dict.fromkeys(expected.frame[column])) for column in _COLUMNS}
     rows: Counter[Unknown] = Counter()
     ignored: list[int] = []
@@ -59,7 +59,7 @@ def _known(column: str, evaluation: str) -> list[str]:
 def _is_known(column: str, word: str, known: list[str]) -> bool:
     if word in known:
         return True
-    if column == "protocol":  # anybody's may have any name, but for another spelling of one that is known
+    if column == "protocol":  # users may name their protocols freely, except by a different spelling of a known one
         return _plain(word) not in map(_plain, known)
     return (column == "fold" and word.isdigit()) or (column == "metric" and word.startswith("validation_"))
 
@@ -69,7 +69,7 @@ def _plain(word: str) -> str:
 
 
 def _meant(word: str, known: list[str]) -> str:
-    """The known word that is most like it, and has the same digits: top5 is not top4. Empty where none is."""
+    """Return the closest known word with the same digits (top5 is not top4), or "" if there is none."""
     tried = (word, _ALSO_CALLED.get(word.casefold(), ""))
     found = (closest(each, [other for other in known if _digits(other) == _digits(each)]) for each in tried)
     return next(filter(None, found), "")

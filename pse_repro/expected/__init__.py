@@ -1,4 +1,4 @@
-"""Expected values: what was published, each value with its source, its conditions and its tolerance."""
+"""Expected values: the published numbers, each with its source, its conditions and its tolerance."""
 
 import tomllib
 from collections.abc import Mapping
@@ -13,14 +13,14 @@ from pse_repro.errors import UsageError
 from pse_repro.tables import read_table
 
 FOLDER = Path(__file__).parent
-# What a measured and an expected value share; protocol and the like are conditions, seeds are averaged.
+# The key that measured and expected values are joined on. Protocol, data and scale are conditions; seeds are averaged.
 CELL = ("encoder", "objective", "sigma", "evaluation", "fold", "metric")
 _COLUMNS = ("protocol", *CELL, "value", "source", "note")
 
 
 @dataclass(frozen=True)
 class Tolerance:
-    """How far a measured value may lie from the expected one (>= 0, in the metric's unit), and why."""
+    """Largest accepted distance from the expected value (>= 0, in the metric's unit), and the reason for it."""
 
     value: float
     reason: str
@@ -28,11 +28,11 @@ class Tolerance:
 
 @dataclass(frozen=True, eq=False)
 class ExpectedTable:
-    """One table of expected values.
+    """A table of expected values.
 
-    `frame` has the columns protocol, CELL, value, source, note, one row a cell. `conditions` are columns of a measured
-    row and what they must hold. `tolerances` are keyed by (evaluation, metric, fold), with an empty fold for "every
-    fold". `printed` says that its ensemble scores were printed with two decimals.
+    `frame` has the columns protocol, CELL, value, source and note, one row per cell. `conditions` maps columns of a
+    measured row to their required value. `tolerances` is keyed by (evaluation, metric, fold), with an empty fold for
+    every fold. `printed` is true if the ensemble scores were printed with two decimals.
     """
 
     name: str
@@ -47,29 +47,29 @@ class ExpectedTable:
     printed: bool = False
 
     def tolerance(self, evaluation: str, metric: str, fold: str) -> Tolerance | None:
-        """Return the narrowest tolerance that covers a cell, or None: its metric is information only."""
+        """Return the most specific tolerance for a cell, or None if its metric is informative only."""
         return self.tolerances.get((evaluation, metric, fold)) or self.tolerances.get((evaluation, metric, ""))
 
     @property
     def source(self) -> str:
-        """Title, author, date and address in one line."""
+        """Title, author, date and URL in one line."""
         return ", ".join(part for part in (self.title, self.author, self.date, self.url) if part)
 
 
 def names(folder: Path = FOLDER) -> list[str]:
-    """Return the names that `load_expected` knows, aliases included."""
+    """Return the names that `load_expected` accepts, aliases included."""
     manifest = _toml(folder / "tables.toml")
     return [*manifest, *(alias for entry in manifest.values() for alias in entry.get("aliases", []))]
 
 
 @cache
 def load_expected(name: str, *, folder: Path = FOLDER) -> ExpectedTable:
-    """Load a table of the manifest `tables.toml` by its name or alias ("paper" is "slides").
+    """Load a table of the manifest `tables.toml` by its name or alias ("paper" is an alias of "slides").
 
     Read once: do not change the frame.
 
     Raises:
-        UsageError: no such table.
+        UsageError: there is no such table.
     """
     manifest = _toml(folder / "tables.toml")
     found = [known for known, entry in manifest.items() if name == known or name in entry.get("aliases", [])]
@@ -78,7 +78,7 @@ def load_expected(name: str, *, folder: Path = FOLDER) -> ExpectedTable:
     entry = manifest[found[0]]
     tolerances = _toml(folder / "tolerances.toml")
     frame = read_table(folder / entry["file"]).reindex(columns=list(_COLUMNS), fill_value="")
-    frame.attrs.clear()  # a published value has no seed, and nothing else of it is assumed
+    frame.attrs.clear()  # published values have no seed, and the manifest states their conditions
     return ExpectedTable(
         name=found[0],
         frame=frame,

@@ -1,11 +1,11 @@
-"""What PSE punishes and MSE does not, on one image: wrong pixels side by side, and as many scattered as noise.
+"""Demonstration of PSE against MSE on one image: clustered errors against the same number of scattered errors.
 
-Both damaged images have the same number of wrong pixels, each wrong by the same amount, so their MSE is equal and only
-where the errors lie differs; the image itself changes no loss. Scattered pixels are the noise that PSE hardly sees.
-Gaussian noise on every pixel it does see: of the same MSE, that has 0.89 of the blob's PSE at sigma 3, and more than
-the blob's from sigma 4 on.
+Both damaged images have the same number of wrong pixels, each wrong by the same amount. Their MSE is therefore equal,
+and only the positions of the errors differ; the image itself does not affect the losses. PSE is small for scattered
+pixels, but not for all noise: Gaussian noise on every pixel, with the same MSE, has 0.89 of the blob's PSE at sigma 3,
+and more than the blob's from sigma 4 on.
 
-Shapes: image, reconstruction and maps (C, H, W), float64; an image's values in [0, 1]; mask (H, W).
+Shapes: image, reconstruction and maps (C, H, W), float64, image values in [0, 1]; mask (H, W).
 """
 
 from collections.abc import Callable
@@ -19,13 +19,13 @@ from pse_repro.loss import PSELoss
 from pse_repro.seeding import generator
 from pse_repro.text import table
 
-RADIUS = 9.5  # of the blob, in pixels; a whole number would leave a pixel sticking out on each side
-SHIFT = 0.3  # of each wrong pixel in each channel; not above 0.5, so that one of up and down stays in [0, 1]
+RADIUS = 9.5  # of the blob, in pixels; with an integer a single pixel would stick out on each side
+SHIFT = 0.3  # error of each wrong pixel in each channel; at most 0.5, so that one direction always stays in [0, 1]
 
 
 @dataclass(frozen=True)
 class Damage:
-    """A damaged image, its residual |reconstruction - image|, its density R * K, both losses and their gradients."""
+    """A damaged image: residual R = |reconstruction - image|, density R * K, both losses and their gradients."""
 
     reconstruction: Tensor
     residual: Tensor
@@ -38,7 +38,7 @@ class Damage:
 
 @dataclass(frozen=True)
 class Demo:
-    """One image and its two damaged versions; `sigma` of PSE in pixels, `wrong` pixels in either."""
+    """One image and its two damaged versions; `sigma` in pixels, `wrong` is the number of wrong pixels in each."""
 
     image: Tensor
     sigma: float
@@ -48,22 +48,22 @@ class Demo:
 
     @property
     def pse_ratio(self) -> float:
-        """How many times the noise's PSE the blob's is."""
+        """PSE of the blob divided by that of the noise."""
         return self.blob.pse / self.noise.pse
 
 
 def compare_errors(image: Tensor, sigma: float, seed: int) -> Demo:
-    """The image with a blob in its middle, and with as many wrong pixels wherever `seed` throws them."""
+    """Damage an image by a blob in its centre, and by the same number of wrong pixels at random positions (`seed`)."""
     height, width = image.shape[-2:]
     rows, columns = torch.arange(height)[:, None] - height // 2, torch.arange(width) - width // 2
     blob = rows**2 + columns**2 <= RADIUS**2
-    thrown = torch.randperm(blob.numel(), generator=generator("demo", seed))
-    noise = blob.flatten()[thrown].view_as(blob)
-    return Demo(image, sigma, int(blob.sum()), *(_judged(image, mask, PSELoss(sigma)) for mask in (blob, noise)))
+    shuffled = torch.randperm(blob.numel(), generator=generator("demo", seed))
+    noise = blob.flatten()[shuffled].view_as(blob)
+    return Demo(image, sigma, int(blob.sum()), *(_damage(image, mask, PSELoss(sigma)) for mask in (blob, noise)))
 
 
 def losses_table(demo: Demo) -> str:
-    """Both losses of both damaged images, and how many times the noise's the blob's is."""
+    """Format both losses of both damaged images, with the ratio of blob to noise."""
     blob, noise = demo.blob, demo.noise
     cells = [
         ["MSE", digits(blob.mse), digits(noise.mse), digits(blob.mse / noise.mse)],
@@ -72,8 +72,8 @@ def losses_table(demo: Demo) -> str:
     return table(["loss", "blob", "noise", "blob / noise"], "lrrr", cells)
 
 
-def _judged(image: Tensor, wrong: Tensor, criterion: PSELoss) -> Damage:
-    """The image with the mask's pixels lighter, or darker where that has no room, and what that costs."""
+def _damage(image: Tensor, wrong: Tensor, criterion: PSELoss) -> Damage:
+    """Lighten the masked pixels, or darken those that lightening would push above 1, and compute both losses."""
     lighter = (image.amax(0) <= 1 - SHIFT) | (image < SHIFT)
     reconstruction = image + wrong * torch.where(lighter, SHIFT, -SHIFT)
     mse, mse_gradient = _with_gradient(F.mse_loss, reconstruction, image)
@@ -83,7 +83,7 @@ def _judged(image: Tensor, wrong: Tensor, criterion: PSELoss) -> Damage:
 
 
 def _with_gradient(loss: Callable[..., Tensor], reconstruction: Tensor, image: Tensor) -> tuple[float, Tensor]:
-    """The loss, and its gradient with respect to the reconstruction."""
+    """Return the loss and its gradient with respect to the reconstruction."""
     leaf = reconstruction.clone().requires_grad_()
     value = loss(leaf, image)
     (gradient,) = torch.autograd.grad(value, leaf)
@@ -91,5 +91,5 @@ def _with_gradient(loss: Callable[..., Tensor], reconstruction: Tensor, image: T
 
 
 def digits(value: float) -> str:
-    """Three significant ones, on the figure as in the table."""
+    """Format a number with three significant digits, in the figure as in the table."""
     return f"{value:#.3g}".rstrip(".")

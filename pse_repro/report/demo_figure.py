@@ -1,6 +1,6 @@
-"""The demo's figure: as wide as a README on GitHub, on a white ground of its own; no pyplot, no global state.
+"""The figure of the demo: as wide as a README on GitHub, on a white background; no pyplot, no global state.
 
-Laid out in inches from the top left corner. An image pixel is a whole number of the PNG's.
+The layout is in inches from the top left corner. A pixel of the image covers a whole number of pixels of the PNG.
 """
 
 import io
@@ -21,28 +21,32 @@ from pse_repro.report.pictures.plots import COLOURS, SCREEN_DPI
 if TYPE_CHECKING:
     from pse_repro.report.demo import Damage, Demo
 
-METADATA: dict[str, dict[str, str | None]] = {  # no dates, no versions
+METADATA: dict[str, dict[str, str | None]] = {  # removes dates and versions: the same data give the same bytes
     ".png": {"Software": None}, ".svg": {"Date": None}, ".pdf": {"CreationDate": None, "Producer": None}
 }  # fmt: skip
-DPI = 240  # 3 pixels to one of a 96-pixel image that is PANEL wide
+DPI = 240  # 3 pixels for each pixel of a 96-pixel image that is PANEL wide
 WIDTH, HEIGHT = 900 / SCREEN_DPI, 4.1
 PANEL = 1.2
 COLUMNS = (0.1, 1.5, 2.8, 4.1, 5.45, 6.8, 8.1)  # left edges: image, Y, R, R * K, losses, gradients of MSE and PSE
 ROWS = (1.0, 2.45)  # upper edges: blob, noise
-HEADER, ABOVE, FOOT = 0.76, 0.05, 3.75  # the headers' feet, titles above panels, the colours' scales
+HEADER, ABOVE, FOOT = 0.76, 0.05, 3.75  # lower edge of the headers, gap below titles, upper edge of the colour scales
 SMALL, LARGE = 8.5, 12.5  # points
-MAP = "magma_r"  # falls evenly in lightness: read without colour, and what is near 0 is seen
+MAP = "magma_r"  # lightness falls evenly, so that it can be read without colour, and small values are visible
 MSE_COLOUR, PSE_COLOUR = "#767676", COLOURS[2]
 
 
 def check_kind(path: Path) -> None:
-    """UsageError unless its suffix is one that can be drawn."""
+    """Raise UsageError unless the suffix is that of a supported file format."""
     if path.suffix.lower() not in METADATA:
-        raise UsageError(f"the figure's file is {path}; expected a name that ends in {', '.join(METADATA)}: give --out")
+        raise UsageError(f"the figure's file is {path}; expected a name that ends in {', '.join(METADATA)}: use --out")
 
 
 def write(figure: Figure, path: Path) -> None:
-    """By atomic rename; NotFitError where it cannot be written."""
+    """Write the figure by atomic rename.
+
+    Raises:
+        NotFitError: the file cannot be written.
+    """
     kind = path.suffix.lower()
     buffer = io.BytesIO()
     figure.savefig(buffer, format=kind[1:], metadata=METADATA[kind])
@@ -50,35 +54,35 @@ def write(figure: Figure, path: Path) -> None:
         write_bytes(path, buffer.getvalue())
     except OSError as error:
         reason = error.strerror or error
-        raise NotFitError(f"{path} cannot be written ({reason}); give another file with --out") from error
+        raise NotFitError(f"{path} cannot be written ({reason}); choose another file with --out") from error
 
 
 def draw(demo: "Demo") -> Figure:
-    """Above the blob, below the noise; in each row what MSE and PSE see, what they come to, and how hard each pulls."""
+    """Draw the blob above and the noise below, each with reconstruction, residual, density, losses and gradients."""
     figure = Figure(figsize=(WIDTH, HEIGHT), dpi=DPI, facecolor="white")
     _headline(figure, demo)
     _panel(figure, COLUMNS[0], sum(ROWS) / 2, demo.image)
     _text(figure, COLUMNS[0], sum(ROWS) / 2 - ABOVE, "image X")
     pair = (demo.blob, demo.noise)
-    errors = max(float(_mean(damage.residual).max()) for damage in pair)
-    pulls = max(float(_mean(gradient).max()) for damage in pair for gradient in _gradients(damage))
+    max_error = max(float(_mean(damage.residual).max()) for damage in pair)
+    max_gradient = max(float(_mean(gradient).max()) for damage in pair for gradient in _gradients(damage))
     names = (f"blob: {demo.wrong} wrong pixels side by side", f"noise: {demo.wrong} wrong pixels, scattered")
     for top, name, damage in zip(ROWS, names, pair, strict=True):
         _text(figure, COLUMNS[1], top - ABOVE, name, weight="bold")
         _panel(figure, COLUMNS[1], top, damage.reconstruction)
         for left, values in zip(COLUMNS[2:4], (damage.residual, damage.density), strict=True):
-            _panel(figure, left, top, values, errors)
+            _panel(figure, left, top, values, max_error)
         _losses(figure, top, damage, max(demo.blob.mse, demo.noise.mse))
         for left, values in zip(COLUMNS[5:], _gradients(damage), strict=True):
-            _panel(figure, left, top, values, pulls)
-    _scale(figure, COLUMNS[2:4], errors, "error (the image: 0 to 1)")
-    _scale(figure, COLUMNS[5:], pulls, "size of the gradient")
+            _panel(figure, left, top, values, max_gradient)
+    _scale(figure, COLUMNS[2:4], max_error, "error (image: 0 to 1)")
+    _scale(figure, COLUMNS[5:], max_gradient, "size of the gradient")
     return figure
 
 
 def _headline(figure: Figure, demo: "Demo") -> None:
-    """What is to be seen, in one line; what each column is, in two."""
-    line = f"Equal MSE; gathered errors have {digits(demo.pse_ratio)} times the PSE of scattered ones"
+    """Write the message of the figure in one line, and a header of two lines above each column."""
+    line = f"Equal MSE; clustered errors have {digits(demo.pse_ratio)} times the PSE of scattered ones"
     figure.text(0.5, 1 - 0.22 / HEIGHT, line, fontsize=LARGE, weight="bold", ha="center", va="center")
     headers = (
         "reconstruction\nY",
@@ -92,35 +96,38 @@ def _headline(figure: Figure, demo: "Demo") -> None:
         _text(figure, left, HEADER, header)
 
 
-def _losses(figure: Figure, top: float, damage: "Damage", most: float) -> None:
-    """A bar each, as long as the loss, with its value above."""
+def _losses(figure: Figure, top: float, damage: "Damage", maximum: float) -> None:
+    """Draw both losses as bars on a scale from 0 to `maximum`, each with its value above."""
     axes = _axes(figure, COLUMNS[4], top, PANEL, PANEL)
-    axes.set(xlim=(0, most), ylim=(0, 1))
+    axes.set(xlim=(0, maximum), ylim=(0, 1))
     bars = ((0.55, "MSE", damage.mse, MSE_COLOUR), (0.05, "PSE", damage.pse, PSE_COLOUR))
     for foot, name, value, colour in bars:
         axes.add_patch(Rectangle((0, foot), value, 0.2, color=colour, linewidth=0))
         axes.text(0, foot + 0.24, f"{name} {digits(value)}", fontsize=SMALL + 1, va="bottom", weight="bold")
 
 
-def _panel(figure: Figure, left: float, top: float, values: Tensor, most: float | None = None) -> None:
-    """An image (3, H, W) in its colours; with `most`, a map's mean size over the channels, from 0 to `most`."""
+def _panel(figure: Figure, left: float, top: float, values: Tensor, maximum: float | None = None) -> None:
+    """Draw an image (3, H, W) in its colours or, with `maximum`, the mean absolute value over channels of a map.
+
+    The colours of a map range from 0 to `maximum`.
+    """
     axes = _axes(figure, left, top, PANEL, PANEL)
-    if most is None:
+    if maximum is None:
         axes.imshow(values.permute(1, 2, 0).numpy(), interpolation="nearest")
     else:
-        axes.imshow(_mean(values).numpy(), MAP, interpolation="nearest", vmin=0, vmax=most)
+        axes.imshow(_mean(values).numpy(), MAP, interpolation="nearest", vmin=0, vmax=maximum)
 
 
-def _scale(figure: Figure, lefts: tuple[float, ...], most: float, label: str) -> None:
-    """The colours of the panels above, from 0 to `most`."""
+def _scale(figure: Figure, lefts: tuple[float, ...], maximum: float, label: str) -> None:
+    """Draw the colour scale, from 0 to `maximum`, of the panels above it."""
     axes = _axes(figure, lefts[0], FOOT, lefts[-1] + PANEL - lefts[0], 0.1)
     axes.imshow(np.linspace(0, 1, 256)[None], MAP, aspect="auto")
-    for x, text, align in ((0, "0", "left"), (0.5, label, "center"), (1, digits(most), "right")):
+    for x, text, align in ((0, "0", "left"), (0.5, label, "center"), (1, digits(maximum), "right")):
         axes.text(x, -0.5, text, fontsize=SMALL, ha=align, va="top", transform=axes.transAxes)
 
 
 def _axes(figure: Figure, left: float, top: float, width: float, height: float) -> Axes:
-    """Without ticks and frame, in inches from the top left corner."""
+    """Add axes without ticks and frame; position and size in inches from the top left corner."""
     axes = figure.add_axes((left / WIDTH, 1 - (top + height) / HEIGHT, width / WIDTH, height / HEIGHT))
     axes.set_axis_off()
     return axes
@@ -135,5 +142,5 @@ def _gradients(damage: "Damage") -> tuple[Tensor, Tensor]:
 
 
 def _mean(values: Tensor) -> Tensor:
-    """Size, as a mean over the channels: (C, H, W) to (H, W)."""
+    """Return the mean absolute value over the channels: (C, H, W) to (H, W)."""
     return values.abs().mean(0)

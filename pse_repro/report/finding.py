@@ -1,4 +1,4 @@
-"""The finding that matters: what PSE gains over MSE by the released code and by the slides, and what moves besides."""
+"""The main finding: PSE's gain over MSE as released and as described, beside the change of MSE's own accuracy."""
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -14,12 +14,15 @@ from pse_repro.study.record import Run
 from pse_repro.text import NONE
 
 RELEASED, DESCRIBED = "as-released", "as-described"
-_SAID = {RELEASED: "as the code was released", DESCRIBED: "as the slides describe it"}
+_LABELS = {RELEASED: "as the code was released", DESCRIBED: "as the slides describe it"}
 
 
 @dataclass(frozen=True)
 class Finding:
-    """`words` first; `table` where a pair is judged; `command` runs both protocols, where this run has one."""
+    """Sentences (`words`), and a table if a pair has been evaluated.
+
+    `command` runs the same study under both protocols; it is empty if this run has both.
+    """
 
     words: list[str]
     table: Table | None
@@ -27,9 +30,9 @@ class Finding:
 
 
 def finding(run: Run, effects: Sequence[Effect]) -> Finding | None:
-    """PSE's gain under each of the two protocols that the run has; `effects` are its `switch_effects`.
+    """Summarise PSE's gain as released and as described; `effects` are the run's `switch_effects`.
 
-    None where it has neither protocol, or no pair of MSE and PSE.
+    None if the run has neither protocol, or does not have both MSE and PSE.
     """
     ran = [protocol.name for protocol in run.protocols if protocol.name in (RELEASED, DESCRIBED)]
     if not ran or len({model.objective for model in run.study.models} & {"mse", "pse"}) < 2:
@@ -41,15 +44,16 @@ def finding(run: Run, effects: Sequence[Effect]) -> Finding | None:
         return Finding(_both(by_protocol), table)
     [own], [other] = ran, {RELEASED, DESCRIBED} - set(ran)
     words = (
-        f"This run trains and judges {_SAID[own]}, alone. The same models {_SAID[other]} would show how much of PSE's "
-        f"gain, and of accuracy itself, hangs on the {_differing()} of fourteen switches in which the two differ."
+        f"This run trains and evaluates the models only {_LABELS[own]}. Running them {_LABELS[other]} as well would "
+        f"show how much PSE's gain, and the accuracy itself, depend on the {_differing()} of fourteen switches in "
+        "which the two protocols differ."
     )
     folder = f"runs/{run.study.name}-both"
     return Finding([words], table, f"{run.command((RELEASED, DESCRIBED))} --out {folder}")
 
 
 def _differing() -> int:
-    """How many switches the two protocols have set differently."""
+    """Return the number of switches in which the two protocols differ."""
     released, described = (asdict(load_protocol(name).switches) for name in (RELEASED, DESCRIBED))
     return sum(released[name] != described[name] for name in released)
 
@@ -59,7 +63,7 @@ def _key(effect: Effect) -> tuple[str, str]:
 
 
 def _both(by_protocol: dict[str, dict[tuple[str, str], Effect]]) -> list[str]:
-    """A sentence for each evaluation, and one more where the protocol changes more than the loss does, everywhere."""
+    """Return a sentence per evaluation, and one more if the protocol's effect always exceeds that of the loss."""
     released, described = by_protocol[RELEASED], by_protocol[DESCRIBED]
     common = [key for key in released if key in described]
     words = []
@@ -74,18 +78,20 @@ def _both(by_protocol: dict[str, dict[tuple[str, str], Effect]]) -> list[str]:
     moved = [abs(_moved(described[key]).estimate) for key in common]
     gained = [abs(each[key].gap.estimate) for each in (released, described) for key in common]
     if common and min(moved) > max(gained):
-        words.append("How the models are trained and judged matters more here than which of the two losses they have.")
-    return words or ["The two protocols have no pair of models in common yet."]
+        words.append(
+            "How the models are trained and evaluated matters more here than which of the two losses they use."
+        )
+    return words or ["No pair of models is complete under both protocols yet."]
 
 
 def _moved(described: Effect) -> Interval:
-    """How far the accuracy of MSE is from that as released, on the seeds that both have."""
+    """Return the change of MSE's accuracy against as released, over the seeds that both protocols have."""
     assert described.mse_change is not None  # the run has both protocols
     return described.mse_change
 
 
 def _range(found: Sequence[Interval]) -> str:
-    """One pair's points with their interval; of several pairs the lowest and the highest."""
+    """Format the gain of one pair with its interval, or the lowest and highest gain of several pairs."""
     if len(found) == 1:
         return _points(found[0])
     estimates = [each.estimate for each in found]
@@ -93,7 +99,7 @@ def _range(found: Sequence[Interval]) -> str:
 
 
 def _table(by_protocol: dict[str, dict[tuple[str, str], Effect]]) -> Table | None:
-    """A row for each pair and evaluation: the slides' gain, ours under each protocol, MSE's accuracy under each."""
+    """Return a row per pair and evaluation: gain on the slides, gain and accuracy of MSE under each protocol."""
     keys = list(dict.fromkeys(key for effects in by_protocol.values() for key in effects))
     if not keys:
         return None
@@ -110,16 +116,16 @@ def _table(by_protocol: dict[str, dict[tuple[str, str], Effect]]) -> Table | Non
             *(f"{each.mse_top1:.2f}" if each else NONE for each in found), *([_points(move)] if both else []),
         ])  # fmt: skip
     header = ("pair", "evaluation", "gain on the slides", *(f"gain {name}" for name in names))
-    header += (*(f"MSE %, {name}" for name in names), *(["MSE moves by"] if both else []))
+    header += (*(f"MSE %, {name}" for name in names), *(["change of MSE"] if both else []))
     seeds = {each.seeds for effects in by_protocol.values() for each in effects.values()}
     notes = ["Ensemble top-1 in percentage points, PSE minus MSE on the same test images, with 95 % intervals"]
-    notes[0] += " over seeds and test images." if min(seeds) > 1 else " over test images (one seed says little more)."
-    title = "PSE's gain over MSE, and what moves besides" if both else "PSE's gain over MSE"
+    notes[0] += " over seeds and test images." if min(seeds) > 1 else " over test images only, as there is one seed."
+    title = "PSE's gain over MSE, and the change of MSE itself" if both else "PSE's gain over MSE"
     return Table(title, header, "ll" + "r" * (len(header) - 2), rows, notes)
 
 
 def _published(pse: str, mse: str, evaluation: str) -> str:
-    """The slides' gain in ensemble top-1."""
+    """Format the gain in ensemble top-1 on the slides."""
     slides = load_expected("slides").frame
     part = slides[(slides["fold"] == "ensemble") & (slides["metric"] == "top1") & (slides["evaluation"] == evaluation)]
     names = part["encoder"] + "-" + part["objective"] + ("-" + part["sigma"]).where(part["sigma"] != "", "")

@@ -1,4 +1,4 @@
-"""What a reader meets first: the verdict in one sentence, and the two tables of the slides with this run's numbers."""
+"""First screen of the report: the verdict in one sentence, and the slides' two tables with this run's values."""
 
 import math
 from collections import Counter
@@ -20,7 +20,7 @@ from pse_repro.tables import PERCENTAGES
 from pse_repro.text import NONE
 
 _DASH = "\N{EN DASH}"
-CLAIM_PROTOCOLS = ("as-released", "as-described")  # whose claims the verdict tells; turned ones are left to the tables
+CLAIM_PROTOCOLS = ("as-released", "as-described")  # preferred for the verdict; variants appear only in the tables
 _WORDS = {
     "within": "within tolerance",
     "outside": "outside the tolerance",
@@ -37,7 +37,7 @@ _COLUMNS = (
 
 @dataclass(frozen=True)
 class Mark:
-    """A verdict for the eye (`sign`), the ear (`words`) and the style sheet (`style`)."""
+    """A verdict as a symbol (`sign`), as text for screen readers (`words`) and as a CSS class (`style`)."""
 
     sign: str
     words: str
@@ -59,7 +59,7 @@ MARKS = {
 
 @dataclass(frozen=True)
 class Entry:
-    """One number of the slides beside ours: `value` is ours, `against` the difference, or the slides' own number."""
+    """A cell of the slides' tables: this run's `value`, and `against`, the difference to the slides or their value."""
 
     mark: Mark
     value: str
@@ -67,13 +67,13 @@ class Entry:
     interval: str
 
     def __str__(self) -> str:
-        """In one line, as the Markdown page has it."""
+        """Return the entry in one line, for the Markdown page."""
         return ", ".join(text for text in (f"{self.mark.sign} {self.value}", self.against, self.interval) if text)
 
 
 @dataclass(frozen=True)
 class SlidesTable:
-    """One of the two tables of the slides: a row a model, with an entry (or None: no such number) for each column."""
+    """One of the slides' two tables: a row per model, with an entry per column (None: no such value)."""
 
     title: str
     header: list[str]
@@ -82,7 +82,7 @@ class SlidesTable:
 
 @dataclass(frozen=True)
 class SlidesTables:
-    """Both tables, and what explains them: the marks that occur, and notes."""
+    """Both tables, with a legend of the marks that occur and with notes."""
 
     tables: list[SlidesTable]
     legend: list[Mark]
@@ -90,18 +90,18 @@ class SlidesTables:
 
 
 def verdict(run: Run, comparison: Comparison, claims: Sequence[ClaimResult]) -> str:
-    """The run in one sentence: expected numbers and claims; on which data, under which protocols, how many seeds."""
+    """Summarise the run in one sentence: expected numbers, claims, data, protocols and number of seeds."""
     names = [protocol.name for protocol in run.protocols]
     under = " and ".join(names) if len(names) < 3 else f"{names[0]} and {len(names) - 1} other protocols"
     data = _data_name(run.data["name"])
-    told = any(data in reason for reason in not_comparable(run, comparison))
-    where = "" if told else f"on {data}, "
+    data_named = any(data in reason for reason in not_comparable(run, comparison))
+    where = "" if data_named else f"on {data}, "
     seeds = f"{run.seeds} seed{'s' * (run.seeds > 1)}"
     return f"{_numbers(run, comparison)}, and {_claims(claims)}: {where}under {under}, with {seeds}."
 
 
 def not_comparable(run: Run, comparison: Comparison) -> list[str]:
-    """Why the run's numbers cannot be held against the expected ones, plainly; empty where they can."""
+    """Return the reasons why the run's numbers cannot be compared with the expected ones; empty if they can."""
     wanted, study = comparison.expected.conditions, run.study
     names, data = [protocol.name for protocol in run.protocols], run.data["name"]
     found = []
@@ -120,7 +120,7 @@ def _data_name(name: str) -> str:
 
 
 def _numbers(run: Run, comparison: Comparison) -> str:
-    """How many of the expected numbers reproduced: of the protocol that they were published under."""
+    """Count the expected numbers that were reproduced, under the protocol that they were published under."""
     name, published = comparison.expected.name, len(comparison.expected.frame)
     of = f"of the {published} " + ("published numbers" if name == "slides" else f"expected numbers ({name})")
     rows = _of_their_protocol(run, comparison)
@@ -137,28 +137,28 @@ def _numbers(run: Run, comparison: Comparison) -> str:
 
 
 def _of_their_protocol(run: Run, comparison: Comparison) -> pd.DataFrame:
-    """The rows of the protocol that the expected values were made under; of the run's first where it has another."""
+    """Return the rows of the expected values' own protocol, or of the run's first protocol if it lacks that one."""
     names = [protocol.name for protocol in run.protocols]
     wanted = comparison.expected.conditions.get("protocol", names[0])
     return comparison.rows[comparison.rows["protocol"] == (wanted if wanted in names else names[0])]
 
 
-def told_protocols(claims: Sequence[ClaimResult]) -> list[str]:
-    """The protocols whose claims stand on the first screen: the two that the study is about, else the run's first."""
+def headline_protocols(claims: Sequence[ClaimResult]) -> list[str]:
+    """Return the protocols whose claims appear on the first screen: CLAIM_PROTOCOLS, else the run's first protocol."""
     protocols = dict.fromkeys(claim.protocol for claim in claims)
     return [name for name in protocols if name in CLAIM_PROTOCOLS] or list(protocols)[:1]
 
 
 def _claims(claims: Sequence[ClaimResult]) -> str:
-    """Which claims hold, by their numbers, under each protocol that is told."""
+    """List the numbers of the claims by verdict, for each headline protocol."""
     numbers = [claim.number for claim in claims_in_question(claims)]
-    told = told_protocols(claims)
-    if not told:
+    protocols = headline_protocols(claims)
+    if not protocols:
         return f"none of the {len(numbers)} claims can be tested"
     if all(claim.seeds < 2 for claim in claims):
         return f"none of the {len(numbers)} claims can be decided with one seed"
     names_by_text: dict[tuple[str, str], list[str]] = {}
-    for protocol in told:
+    for protocol in protocols:
         found = {claim.claim.number: claim.verdict.verdict for claim in claims if claim.protocol == protocol}
         names_by_text.setdefault(_by_verdict(numbers, found), []).append(protocol)
     parts = [f"{holding} {' and '.join(names)}{rest}" for (holding, rest), names in names_by_text.items()]
@@ -166,7 +166,7 @@ def _claims(claims: Sequence[ClaimResult]) -> str:
 
 
 def _by_verdict(numbers: Sequence[int], found: Mapping[int, str]) -> tuple[str, str]:
-    """`1, 5 hold` and ` (6 failed; 2, 3 undecided)`."""
+    """Format the claims that hold, and the others: `1, 5 hold` and ` (6 failed; 2, 3 undecided)`."""
     words = {"fails": "failed", "inconclusive": "undecided", "not tested": "not tested"}
     by_verdict = {each: [n for n in numbers if found.get(n, "not tested") == each] for each in ("holds", *words)}
     holding = by_verdict["holds"]
@@ -180,7 +180,7 @@ def _listed(numbers: Sequence[int]) -> str:
 
 
 def slides_tables(run: Run, comparison: Comparison) -> SlidesTables:
-    """The slides' two tables, as far as the run sets out to fill them, under the slides' own protocol if it has it."""
+    """Return the slides' two tables, limited to the run's study, under the slides' own protocol if the run has it."""
     if comparison.expected.name != "slides":
         rules = {protocol.name: protocol.switches.ensemble_printing for protocol in run.protocols}
         comparison = compare(run.results, load_expected("slides"), scope=run.scope, print_rules=rules)
@@ -218,25 +218,25 @@ def _entry(row: Mapping[Hashable, Any], images: int) -> Entry:
 
 
 def _notes(part: pd.DataFrame, images: int, reasons: Sequence[str]) -> list[str]:
-    """What a cell holds, and of what its interval is."""
+    """Explain the contents of a cell, and what its interval covers."""
     shown = set(part["seeds"])
     judged = [MARKS[verdict].style != _NONE for verdict in part["verdict"]]
-    beside = "its difference to the slides'" if any(judged) else "the slides'"
-    beside += " (where there is no verdict, the slides')" if any(judged) and not all(judged) else ""
-    notes = [f"In each cell: this run's number, {beside}, and a 95 % interval of this run's where there is one."]
+    beside = "its difference from the slides' value" if any(judged) else "the slides' value"
+    beside += " (without a verdict: the slides' value)" if any(judged) and not all(judged) else ""
+    notes = [f"Each cell shows this run's value, {beside}, and, if available, a 95 % interval of this run's value."]
     if reasons:
         notes.append(f"Not comparable, hence without a verdict: {'; '.join(reasons)}.")
-    if most := max((seeds for seeds in shown if seeds > 1), default=0):
-        notes.append(f"Numbers are means over {most} seeds; intervals are Student's t over the seeds.")
+    if max_seeds := max((seeds for seeds in shown if seeds > 1), default=0):
+        notes.append(f"Values are means over {max_seeds} seeds; intervals are Student's t-intervals over the seeds.")
     if 1 in shown and images:
         notes.append(
-            f"One seed: intervals are the bootstrap's over the {images:,} test images. "
-            "They say nothing about training again; losses have none."
+            f"One seed: intervals are bootstrap intervals over the {images:,} test images. "
+            "They do not cover the variation between trainings; losses have no interval."
         )
     return notes
 
 
 def _test_images(run: Run) -> int:
-    """How many test images the run's models are judged on; 0 where no cell has told."""
+    """Return the number of test images that the run's models are evaluated on; 0 if no cell has recorded it."""
     notes = (run.provenance(cell) for cell in run.cells)
     return next((int(note["data"]["images"]["test"]) for note in notes if note), 0)

@@ -7,13 +7,13 @@ from pse_repro.config.protocol import Protocol, Settings, Switches
 from pse_repro.report.tables import Table
 from pse_repro.study.record import Run
 
-SIDE_BY_SIDE = 4  # protocols that have a column each
+SIDE_BY_SIDE = 4  # maximum number of protocols with a column each
 
 
 def protocol_table(run: Run, part: type[Switches] | type[Settings]) -> Table:
-    """The protocols' switches (numbered) or settings side by side, with a mark where they differ.
+    """Return the protocols' switches (numbered) or settings side by side, marked "same" or "differs".
 
-    Of many protocols the first stands alone, and beside each value is said which others have another.
+    With more than SIDE_BY_SIDE protocols, only the first has a column; another lists the protocols that differ from it.
     """
     plural, several = part.__name__.lower(), len(run.protocols) > 1
     tables = [asdict(getattr(protocol, plural)) for protocol in run.protocols]
@@ -36,14 +36,14 @@ def protocol_table(run: Run, part: type[Switches] | type[Settings]) -> Table:
 
 
 def _used(run: Run, protocol: Protocol, setting: str, value: int) -> str:
-    """What the study used of a setting that is a limit, where that is less."""
+    """Format the value that the study used of a setting that is an upper limit; empty if it used the limit."""
     lengths = [cell.length.epochs for cell in run.cells if cell.protocol == protocol]
     used = {"folds": run.study.folds, "pretrain_max_epochs": max(lengths)}.get(setting, value)
     return "" if used == value else f" (the study: {used})"
 
 
 def _others(values: Sequence[str], protocols: Sequence[Protocol]) -> str:
-    """Values that differ from the first, each with the protocols that have it."""
+    """Format the values that differ from the first, each with the protocols that have it."""
     found: dict[str, list[str]] = {}
     for value, protocol in zip(values, protocols, strict=True):
         if value != values[0]:

@@ -1,4 +1,4 @@
-"""The report's tables: numbers of a run and of its comparison, formatted once, as text, for both pages."""
+"""The tables of the report: numbers of a run and of its comparison, as text for the HTML and Markdown pages."""
 
 import math
 from collections.abc import Hashable, Mapping, Sequence
@@ -23,7 +23,7 @@ from pse_repro.text import NONE, duration
 
 @dataclass(frozen=True)
 class Table:
-    """A table of text; `align` has a letter a column, l or r; `notes` are its footnotes, numbered from 1."""
+    """A table of text; `align` has one letter per column, l or r; `notes` are footnotes, numbered from 1."""
 
     title: str
     header: tuple[str, ...]
@@ -33,7 +33,7 @@ class Table:
 
 
 def pretraining_table(run: Run) -> Table:
-    """What each pre-training reached, at the epoch whose weights were kept."""
+    """Return the validation metrics of each pre-training at the epoch whose weights were kept."""
     rows = []
     for cell in run.cells:
         metrics = run.pretraining(cell).get("metrics")
@@ -41,14 +41,14 @@ def pretraining_table(run: Run) -> Table:
             names = ("best_epoch", "validation_loss", "validation_mse", "validation_accuracy")
             values = [shown_number(metrics[name], name) if name in metrics else NONE for name in names]
             rows.append([run.title(cell), *values])
-    header: tuple[str, ...] = ("model", "kept epoch", "own loss", "MSE there", "own task's accuracy %")
+    header: tuple[str, ...] = ("model", "kept epoch", "own loss", "MSE", "pretext accuracy %")
     if all(row[-1] == NONE for row in rows):
         header, rows = header[:-1], [row[:-1] for row in rows]
     return Table("Validation at the kept epoch", header, "l" + "r" * (len(header) - 1), rows)
 
 
 def score_tables(run: Run, comparison: Comparison) -> list[Table]:
-    """A table for each protocol and evaluation of the study that has scores, a row a model (means over seeds)."""
+    """Return a table per protocol and per evaluation of the slides that has scores, a row per model (seed means)."""
     tables = []
     for protocol in run.protocols:
         for evaluation in (name for name, row in EVALUATIONS.items() if row.on_slides):
@@ -59,7 +59,7 @@ def score_tables(run: Run, comparison: Comparison) -> list[Table]:
 
 
 def _score_table(run: Run, comparison: Comparison, part: pd.DataFrame, protocol: Protocol, evaluation: str) -> Table:
-    # as the comparison below prints them (switch 13)
+    # printed by the same rule as in the comparison (switch 13)
     rule = protocol.switches.ensemble_printing if comparison.expected.printed else None
     expected = _where(comparison.rows, protocol=protocol.name, evaluation=evaluation, fold="ensemble", metric="top1")
     rows = []
@@ -79,24 +79,27 @@ def _score_table(run: Run, comparison: Comparison, part: pd.DataFrame, protocol:
             _shown(means["top4"], "top4"), _shown(top1.mean(), "top1"), folds_range, _shown(loss.mean(), "loss"),
         ])  # fmt: skip
     header: tuple[str, ...] = (
-        "model", "seeds", "top-1 %", f"expected ({comparison.expected.name})", "to MSE, points", "top-2 %",
-        "top-4 %", "folds' top-1 %", "folds' range", "folds' loss",
+        "model", "seeds", "top-1 %", f"expected ({comparison.expected.name})", "gain over MSE, points", "top-2 %",
+        "top-4 %", "fold top-1 %", "fold range", "fold loss",
     )  # fmt: skip
-    if all(row[3] == NONE for row in rows):  # nothing of it is expected
+    if all(row[3] == NONE for row in rows):  # no expected values
         header, rows = header[:3] + header[4:], [row[:3] + row[4:] for row in rows]
     title = f"{title_of(evaluation)}, {protocol.name}"
     return Table(title, header, "l" + "r" * (len(header) - 1), rows)
 
 
 def claims(results: Sequence[ClaimResult]) -> Table | None:
-    """The study's claims, tested on this run; None where none can be."""
+    """Return the claims tested on this run; None if no claim could be tested."""
     if not results:
         return None
     return Table("Claims", HEADER, ALIGN, claims_table(results), table_notes(results))
 
 
 def baseline_table(run: Run) -> Table | None:
-    """Logistic regression on pixels and components, and how many of the judged rows lie below it; None without any."""
+    """Return the logistic regressions on pixels and on principal components, with the number of models below each.
+
+    None if the run has no such baseline.
+    """
     linear = _where(run.results, evaluation="linear", objective="none")
     if not len(linear):
         return None
@@ -109,8 +112,8 @@ def baseline_table(run: Run) -> Table | None:
             shown = [_shown(value, "top1") for value in values]
             rows.append([protocol.name, model_name(encoder, "none", ""), *shown, beaten])
     notes = [
-        "Logistic regression on the labelled images alone, five folds or as many as the study has, no augmentation.",
-        "On STL-10 both are published at about 36 % top-1, above every frozen CNN row of the slides "
+        "Logistic regression on the labelled images only, with as many folds as the study has, without augmentation.",
+        "Published results of both on STL-10 are about 36 % top-1, above every frozen CNN row of the slides "
         f"({_frozen_slides()} %).",
     ]
     header = ("protocol", "baseline", "top-1 %", "top-2 %", "top-4 %", "models below it in top-1")
@@ -118,7 +121,7 @@ def baseline_table(run: Run) -> Table | None:
 
 
 def _below(run: Run, protocol: Protocol, top1: float) -> str:
-    """How many of the models' ensembles do worse, by evaluation."""
+    """Count the models whose ensemble has a lower top-1, by evaluation."""
     parts = []
     for evaluation in run.study.evaluations:
         own = _where(run.results, protocol=protocol.name, evaluation=evaluation, fold="ensemble", metric="top1")
@@ -129,7 +132,7 @@ def _below(run: Run, protocol: Protocol, top1: float) -> str:
 
 
 def _frozen_slides() -> str:
-    """The range of the slides' frozen CNN ensembles."""
+    """Format the range of the slides' frozen CNN ensembles in top-1."""
     frozen = _where(load_expected("slides").frame, encoder="cnn", evaluation="frozen", fold="ensemble", metric="top1")
     return f"{frozen['value'].min():.2f} to {frozen['value'].max():.2f}"
 
@@ -142,7 +145,7 @@ def _published(rows: pd.DataFrame) -> str:
 
 
 def _gain(part: pd.DataFrame, model: Model) -> str:
-    """Ensemble top-1 minus that of MSE with the same encoder and seed, in points, before any rounding."""
+    """Format the ensemble top-1 minus that of MSE with the same encoder and seed, in points; not rounded before."""
     if model.objective == "mse":
         return NONE
     top1 = _where(part, fold="ensemble", metric="top1")
@@ -153,12 +156,12 @@ def _gain(part: pd.DataFrame, model: Model) -> str:
 
 
 def _spread(values: "pd.Series[float]") -> str:
-    """The standard deviation over seeds, where there are several."""
+    """Format the standard deviation over seeds; empty with one seed."""
     return f" ± {values.std():.2f}" if len(values) > 1 else ""
 
 
 def comparison_table(comparison: Comparison) -> Table:
-    """Every row of the comparison; reasons and notes are footnotes."""
+    """Return every row of the comparison, with reasons and notes as footnotes."""
     found = comparison.rows.to_dict("records")
     notes = [text for row in found for text in (row["reason"], *notes_of(row)) if text and text != "no tolerance"]
     notes = list(dict.fromkeys(notes))
@@ -174,7 +177,7 @@ def comparison_table(comparison: Comparison) -> Table:
 
 
 def cells_table(run: Run) -> Table:
-    """What was run: lengths, durations, memory."""
+    """Return the cells of the run: state, length, durations and memory."""
     rows = []
     for cell in run.cells:
         trained, note = run.pretraining(cell), run.provenance(cell)
@@ -186,7 +189,7 @@ def cells_table(run: Run) -> Table:
             duration(sum(note["seconds"].values())) if note else NONE,
             f"{memory / 2**30:.2f} GiB" if memory else NONE,
         ])  # fmt: skip
-    header = ("cell", "state", "epochs", "batch", "pre-training", "in all", "peak memory")
+    header = ("cell", "state", "epochs", "batch", "pre-training", "total", "peak memory")
     return Table("Cells", header, "llrrrrr", rows)
 
 
@@ -194,14 +197,14 @@ def _state(run: Run, cell: Cell) -> str:
     if run.failure(cell):
         return "failed"
     if not run.pretraining(cell):
-        return "pre-training not finished" if run.files(cell).model.exists() else "not begun"
+        return "pre-training not finished" if run.files(cell).model.exists() else "not started"
     parts = cell_parts(run.directory, cell)
-    lacking = []
+    incomplete = []
     for name in cell.evaluations:
         done = [part.complete for part in parts if part.phase == name]
         if not all(done):
-            lacking.append(f"{name} {sum(done)} of {len(done)} folds" if has_folds(name) else f"no {name}")
-    return "; ".join(["pre-trained", *lacking]) if lacking else "done"
+            incomplete.append(f"{name} {sum(done)} of {len(done)} folds" if has_folds(name) else f"no {name}")
+    return "; ".join(["pre-trained", *incomplete]) if incomplete else "done"
 
 
 def _where(table: pd.DataFrame, **columns: str) -> pd.DataFrame:

@@ -1,7 +1,7 @@
-"""The statistics of comparison and claims: pure functions, arrays in, small frozen dataclasses out.
+"""Statistics for comparisons and claims: pure functions from arrays to small frozen dataclasses.
 
-Differences of correctness are in percentage points, a minus b; other values keep their own unit. What one run shows
-is never a conclusion: an interval of one seed has a p-value of 1, and a verdict on it is "inconclusive".
+Differences of correctness are in percentage points, a minus b; other values keep their own unit. A single seed never
+supports a conclusion: its interval has a p-value of 1, and the verdict is "inconclusive".
 """
 
 from pse_repro.stats.intervals import Interval, StandardError, images_interval, mean_interval, paired_difference

@@ -1,19 +1,20 @@
-"""Confidence intervals of a mean over seeds and of a paired difference, and the p-values that belong to them.
+"""Confidence intervals of a mean over seeds and of a paired difference, with the corresponding p-values.
 
-Several standard errors, each with its own degrees of freedom, make one interval by Banerjee's rule: the half-width is
-sqrt(sum (t_k e_k)^2), t_k being Student's quantile for the degrees of freedom of e_k. It covers at least the nominal
-share whatever the ratio of the true variances: the distribution function of chi-square with one degree of freedom is
-concave, so Jensen's inequality bounds the coverage term by term. Satterthwaite's (1946) effective degrees of freedom,
-the usual choice, are too many for two or three seeds: a "95 %" interval of his covers 88 % where nine tenths of the
-variance lie between two seeds (tests/test_statistics.py).
+Banerjee's rule combines several standard errors, each with its own degrees of freedom, into one interval: its
+half-width is sqrt(sum (t_k e_k)^2), where t_k is Student's quantile for the degrees of freedom of e_k. The coverage is
+at least nominal whatever the ratio of the true variances: the distribution function of chi-square with one degree of
+freedom is concave, so Jensen's inequality bounds the coverage term by term. Satterthwaite's (1946) effective degrees of
+freedom, the usual choice, are too many for two or three seeds: such a "95 %" interval covers 88 % if nine tenths of the
+variance lie between two seeds (tests/stats/test_statistics.py).
 
-Assumed: seeds are independent draws with roughly normal effects, which so few seeds can neither show nor repair.
-Uniform effects make of an error rate of 5 % up to 8 %, exponential ones up to 12 %; seeds in two camps break it.
+Assumption: seeds are independent draws with roughly normal effects, which so few seeds can neither verify nor correct.
+Uniform effects raise an error rate of 5 % to up to 8 %, exponential effects to up to 12 %; with seeds in two separate
+clusters the error rate is not controlled.
 
 Sources: S. K. Banerjee, "Approximate confidence interval for linear functions of means of k populations when the
 populations are not equal", Sankhya 22, 1960; F. E. Satterthwaite, "An approximate distribution of estimates of variance
-components", Biometrics Bulletin 2, 1946. Readers and cases: D. D. Dorfman, K. S. Berbaum & C. E. Metz, Investigative
-Radiology 27, 1992; N. A. Obuchowski & H. E. Rockette, Communications in Statistics: Simulation 24, 1995;
+components", Biometrics Bulletin 2, 1946. Readers crossed with cases: D. D. Dorfman, K. S. Berbaum & C. E. Metz,
+Investigative Radiology 27, 1992; N. A. Obuchowski & H. E. Rockette, Communications in Statistics: Simulation 24, 1995;
 S. L. Hillis, Statistics in Medicine 26, 2007. B. Efron & R. J. Tibshirani, An Introduction to the Bootstrap, 1993;
 X. Bouthillier et al., "Accounting for variance in machine learning benchmarks", MLSys 2021.
 """
@@ -25,18 +26,18 @@ from typing import Literal
 import numpy as np
 from numpy.typing import ArrayLike
 from scipy.optimize import brentq
-from scipy.special import ndtr, stdtrit  # norm.cdf and t.ppf of scipy.stats, 60 times as fast for one number
+from scipy.special import ndtr, stdtrit  # 60 times as fast for one number as norm.cdf and t.ppf of scipy.stats
 from scipy.stats import binom, bootstrap
 
 Alternative = Literal["two-sided", "greater", "less"]
 POINTS = 100  # percentage points in a share of 1
-_BATCH_ELEMENTS = 1_000_000  # of the bootstrap, at a time: 8 MB
-_LARGEST_Z = 30.0  # its tail is 5e-198: what lies beyond is 0, before Student's quantiles overflow
+_BATCH_ELEMENTS = 1_000_000  # values that the bootstrap resamples at a time: 8 MB
+_LARGEST_Z = 30.0  # its tail is 5e-198; anything beyond counts as 0, before Student's quantiles overflow
 
 
 @dataclass(frozen=True)
 class StandardError:
-    """A standard error and the degrees of freedom of its estimate; infinite where it is known."""
+    """A standard error and the degrees of freedom of its estimate; infinite degrees if it is known exactly."""
 
     value: float
     df: float
@@ -46,8 +47,8 @@ class StandardError:
 class Interval:
     """An estimate and its two-sided interval, in the unit of the values (a paired difference: percentage points).
 
-    `errors` are the independent contributions to the standard error; `floor`, if any, is a standard error that the
-    interval is never narrower than. With one seed both are empty: there is an estimate, and nothing to conclude.
+    `errors` are the independent contributions to the standard error; `floor`, if given, is a standard error that sets
+    the minimum width of the interval. With one seed both are empty: there is an estimate, but no conclusion.
     """
 
     estimate: float
@@ -59,10 +60,11 @@ class Interval:
     floor: StandardError | None = None
 
     def p_value(self, null: float = 0.0, alternative: Alternative = "two-sided") -> float:
-        """P-value of "the true value is `null`": two-sided, at most alpha where the 1 - alpha interval excludes it.
+        """Return the p-value of the null hypothesis that the true value is `null`.
 
-        `alternative` says on which side of `null` the true value is suspected. One seed is no evidence: 1. Without any
-        spread the estimate counts as exact: 0 or 1 (one-sided and exactly at `null`: 0.5).
+        The two-sided p-value is at most alpha if the 1 - alpha interval excludes `null`. `alternative` is the side of
+        `null` on which the true value lies under the alternative hypothesis. One seed is no evidence: the p-value is 1.
+        Without any spread the estimate counts as exact: 0 or 1 (one-sided and exactly at `null`: 0.5).
         """
         if self.seeds < 2:
             return 1.0
@@ -81,7 +83,11 @@ def interval_of(
     confidence: float,
     floor: StandardError | None = None,
 ) -> Interval:
-    """The interval of Banerjee's rule (above); with one seed it is the whole line."""
+    """Return the interval by Banerjee's rule (see the module); with one seed it is unbounded.
+
+    Raises:
+        ValueError: confidence is not between 0 and 1.
+    """
     if not 0 < confidence < 1:
         raise ValueError(f"confidence is {confidence}; expected a share between 0 and 1, such as 0.95")
     if seeds < 2:
@@ -91,7 +97,7 @@ def interval_of(
 
 
 def mean_interval(values: ArrayLike, *, confidence: float = 0.95) -> Interval:
-    """Student's t-interval of the mean over seeds: values (seeds,), one a seed, in any unit.
+    """Return Student's t-interval of the mean over seeds: values (seeds,), one per seed, in any unit.
 
     Raises:
         ValueError: no value, a value that is not finite, more than one dimension.
@@ -105,9 +111,9 @@ def mean_interval(values: ArrayLike, *, confidence: float = 0.95) -> Interval:
 
 
 def images_interval(percent: float, images: int, confidence: float = 0.95) -> tuple[float, float]:
-    """The bootstrap's percentile interval of one run's accuracy in percent over that many test images, in percent.
+    """Return the bootstrap percentile interval, in percent, of one run's accuracy (percent) over `images` test images.
 
-    Without a draw: the hits among a resample of N images are binomial, with N and the accuracy as its parameters.
+    No resampling is needed: the hits in a resample of N images are binomial with parameters N and the accuracy.
     """
     low, high = binom.interval(confidence, images, percent / 100)
     return 100 * float(low) / images, 100 * float(high) / images
@@ -121,34 +127,34 @@ def paired_difference(
     confidence: float = 0.95,
     draws: int = 10_000,
 ) -> Interval:
-    """Difference in accuracy, a minus b in percentage points, of two models over the same test images.
+    """Return the difference in accuracy of two models on the same test images, a minus b in percentage points.
 
-    correct_a, correct_b: (images,) or (seeds, images), boolean or float. A row is a pre-training with its own seed; the
-    same row of a and b shares the seed. Differences of correctness can be given as well (a gain minus another gain).
+    correct_a, correct_b: (images,) or (seeds, images), boolean or float. Each row is a pre-training with its own seed,
+    which a and b share. Differences of correctness are valid inputs, too (a gain minus another gain).
 
-    One seed: the percentile bootstrap over images, in pairs, with `draws` draws from `generator` (Efron & Tibshirani
-    1993, ch. 13). It compares these two trained networks, not what they were trained with: retraining can reverse it
-    (Bouthillier et al. 2021). Hence `seeds` is 1 and every p-value 1.
+    One seed: the paired percentile bootstrap over images, with `draws` draws from `generator` (Efron & Tibshirani 1993,
+    ch. 13). It compares these two trained networks, not their training methods: retraining can reverse the result
+    (Bouthillier et al. 2021). Hence `seeds` is 1 and every p-value is 1.
 
     Two or more seeds: with D (seeds, images) = a - b, images and seeds are crossed random effects,
 
         D[s, i] = mu + seed[s] + image[i] + rest[s, i],
 
-    as readers and cases are in a multi-reader study (Dorfman, Berbaum & Metz 1992; Obuchowski & Rockette 1995; Hillis
-    2007). The seeds' means d[s] spread by `seed` and `rest`, and share `image`. So the variance of their mean is
-    var(d) / S, on S - 1 degrees of freedom, plus what they share: the covariance of two seeds' D over images, divided
-    by the number of images. Banerjee's rule adds them. A negative covariance counts as zero, and the interval is never
-    narrower than the one over images alone: two seeds that agree by chance prove nothing. These variances of means
-    over images are the bootstrap's, in closed form, so nothing is drawn.
+    like readers and cases in a multi-reader study (Dorfman, Berbaum & Metz 1992; Obuchowski & Rockette 1995; Hillis
+    2007). The means d[s] of the seeds vary by `seed` and `rest`, and share `image`. The variance of their mean is
+    therefore var(d) / S, with S - 1 degrees of freedom, plus the shared part: the covariance of two seeds' D over
+    images, divided by the number of images. Banerjee's rule combines the two. A negative covariance counts as zero, and
+    the interval is never narrower than that over images only, since two seeds may agree by chance. These variances of
+    means over images are those of the bootstrap in closed form, so `draws` and `generator` are not used.
 
-    All seeds share the training images: nothing is said about other training sets.
+    All seeds share the training images, so the result does not extend to other training sets.
 
     Raises:
-        ValueError: shapes differ or are others than above, fewer than two images, a value that is not finite.
+        ValueError: shapes differ or are not as above, there are fewer than two images, or a value is not finite.
     """
     a, b = finite(correct_a, "correct_a"), finite(correct_b, "correct_b")
     if a.shape != b.shape or a.ndim not in (1, 2):
-        raise ValueError(f"shapes are {a.shape} and {b.shape}; expected twice (images,) or twice (seeds, images)")
+        raise ValueError(f"shapes are {a.shape} and {b.shape}; expected (images,) or (seeds, images) for both")
     difference = POINTS * np.atleast_2d(a - b)
     seeds, images = difference.shape
     if images < 2:
@@ -172,7 +178,11 @@ def paired_difference(
 
 
 def finite(values: ArrayLike, name: str) -> np.ndarray:
-    """The values in float64; ValueError where there are none, or one is NaN or infinite."""
+    """Return the values as float64.
+
+    Raises:
+        ValueError: there are no values, or one of them is NaN or infinite.
+    """
     array = np.asarray(values, dtype=np.float64)
     if array.size == 0:
         raise ValueError(f"{name} is empty; expected at least one value")
@@ -185,7 +195,7 @@ def _bootstrap_bounds(
     difference: np.ndarray, confidence: float, draws: int, generator: np.random.Generator
 ) -> tuple[float, float]:
     interval = bootstrap(
-        (np.sort(difference),),  # the order of the images decides nothing
+        (np.sort(difference),),  # sorted, so that the result does not depend on the order of the images
         np.mean,
         n_resamples=draws,
         batch=max(1, _BATCH_ELEMENTS // len(difference)),
@@ -197,15 +207,15 @@ def _bootstrap_bounds(
 
 
 def _half_width(tail: float, errors: tuple[StandardError, ...], floor: StandardError | None) -> float:
-    """How far the interval that leaves out `tail` (at most 0.5) on either side reaches from its estimate."""
+    """Return the half-width of the interval that excludes `tail` (at most 0.5) on either side."""
     combined = math.hypot(*(stdtrit(error.df, tail) * error.value for error in errors))
     return combined if floor is None else max(combined, -stdtrit(floor.df, tail) * floor.value)
 
 
 def _tail(distance: float, errors: tuple[StandardError, ...], floor: StandardError | None) -> float:
-    """The tail (0 to 0.5) whose interval just reaches `distance` from its estimate: one-sided p-value."""
+    """Return the one-sided p-value (0 to 0.5): the tail for which the interval's half-width equals `distance`."""
 
-    def excess(z: float) -> float:  # the tail is looked for on a normal scale, where its size does not matter
+    def excess(z: float) -> float:  # the root is sought on a normal scale, where small tails are resolved as well
         return _half_width(float(ndtr(-z)), errors, floor) - distance
 
     if excess(0.0) >= 0:  # at the null, or closer than rounding can tell

@@ -1,4 +1,4 @@
-"""McNemar's test of one pair of trained networks, and Holm's adjustment of several p-values."""
+"""McNemar's test for a pair of trained networks, and Holm's adjustment of several p-values."""
 
 from dataclasses import dataclass
 
@@ -11,7 +11,10 @@ from pse_repro.stats.intervals import finite
 
 @dataclass(frozen=True)
 class McNemar:
-    """Test images that only one of two networks gets right, with the p-values of "both are equally often alone"."""
+    """Numbers of test images that only one of two networks classifies correctly, and the p-values of McNemar's test.
+
+    The null hypothesis is that both numbers have the same expectation.
+    """
 
     only_a: int
     only_b: int
@@ -20,24 +23,25 @@ class McNemar:
 
 
 def mcnemar(correct_a: ArrayLike, correct_b: ArrayLike) -> McNemar:
-    """McNemar's exact test: correct_a, correct_b (images,), boolean or 0 and 1, on the same test images of one seed.
+    """Apply McNemar's exact test to two networks of one seed.
 
-    The exact binomial form, because its error rate is at most the nominal one for any number of images; with hundreds
-    of discordant images it is as powerful as the mid-p form that Fagerland et al. (2013) recommend for few.
+    correct_a, correct_b: (images,), boolean or 0 and 1, for the same test images. The exact binomial form has at most
+    the nominal error rate for any number of images; with hundreds of discordant images it is as powerful as the mid-p
+    form that Fagerland et al. (2013) recommend for few.
 
-    It says whether these two networks differ, not whether their objectives do: it knows nothing of retraining
-    (Dietterich 1998). It describes a seed. The p-value of a claim is `paired_difference(...).p_value()` over seeds.
+    The test compares two trained networks, not their objectives, since it does not account for retraining (Dietterich
+    1998). It only describes a seed; the p-value of a claim is `paired_difference(...).p_value()` over seeds.
 
     Sources: Q. McNemar, Psychometrika 12, 1947; T. G. Dietterich, Neural Computation 10, 1998; M. W. Fagerland et al.,
     BMC Medical Research Methodology 13, 2013.
 
     Raises:
-        ValueError: more than one seed, shapes that differ, values other than 0 and 1.
+        ValueError: there is more than one seed, shapes differ, or a value is neither 0 nor 1.
     """
     a, b = finite(correct_a, "correct_a"), finite(correct_b, "correct_b")
     if a.shape != b.shape or a.ndim != 1:
         raise ValueError(
-            f"shapes are {a.shape} and {b.shape}; expected twice (images,): McNemar's test is of one seed,"
+            f"shapes are {a.shape} and {b.shape}; expected (images,) for both: McNemar's test is for one seed,"
             " over seeds use paired_difference(...).p_value()"
         )
     if not (np.isin(a, (0, 1)).all() and np.isin(b, (0, 1)).all()):
@@ -54,9 +58,10 @@ def mcnemar(correct_a: ArrayLike, correct_b: ArrayLike) -> McNemar:
 
 
 def holm(p_values: ArrayLike) -> np.ndarray:
-    """Holm's step-down adjusted p-values (claims,), in the order given: those at most alpha are significant together.
+    """Return Holm's step-down adjusted p-values (claims,), in the order given.
 
-    The probability of any false rejection among all claims is at most alpha, however they depend on each other.
+    If every adjusted p-value of at most alpha is rejected, the probability of any false rejection is at most alpha,
+    whatever the dependence between the claims.
 
     Source: S. Holm, "A simple sequentially rejective multiple test procedure", Scand. J. Statistics 6, 1979.
 

@@ -1,7 +1,8 @@
-"""From intervals and p-values to verdicts: was a number reproduced, does a claim hold.
+"""Verdicts from intervals and p-values: whether a number was reproduced, and whether a claim holds.
 
-A claim takes three steps: its p-value (`Interval.p_value` or `equivalence_p_value`); `holm` over all claims of a study;
-its verdict. Holm keeps a wrong "holds" to alpha over all claims together; a wrong "fails" has alpha for each claim.
+Judging a claim takes three steps: its p-value (`Interval.p_value` or `equivalence_p_value`), `holm` over all claims of
+a study, and the verdict. Holm limits the probability of any wrong "holds" among all claims to alpha; the probability of
+a wrong "fails" is at most alpha for each claim.
 
 Sources: D. J. Schuirmann, "A comparison of the two one-sided tests procedure and the power approach", Journal of
 Pharmacokinetics and Biopharmaceutics 15, 1987; R. L. Berger, "Multiparameter hypothesis testing and acceptance
@@ -18,14 +19,15 @@ from numpy.typing import ArrayLike
 from pse_repro.stats.intervals import Interval, StandardError, interval_of, mean_interval
 from pse_repro.stats.significance import holm
 
-ONE_SEED = "one seed: nothing is known about retraining"
+ONE_SEED = "one seed: the effect of retraining is unknown"
 
 
 @dataclass(frozen=True)
 class Equivalence:
-    """Was a published number reproduced: verdict, the mean over seeds with its interval, the p-values.
+    """Verdict on the reproduction of a published number, with the mean over seeds, its interval and the p-values.
 
-    `p_reproduced` is of "the true mean is out of tolerance", `p_not_reproduced` of "it is within".
+    The null hypothesis of `p_reproduced` is that the true mean is outside the tolerance; that of `p_not_reproduced` is
+    that it is within.
     """
 
     verdict: Literal["reproduced", "not reproduced", "inconclusive"]
@@ -36,7 +38,7 @@ class Equivalence:
 
 @dataclass(frozen=True)
 class ClaimVerdict:
-    """Does a claim hold, and why it was judged so."""
+    """Verdict on a claim, with the reason for it."""
 
     verdict: Literal["holds", "fails", "inconclusive"]
     reason: str
@@ -45,29 +47,29 @@ class ClaimVerdict:
 def equivalence(
     values: ArrayLike, target: float, tolerance: float, *, alpha: float = 0.05, target_sd: float = 0.0
 ) -> Equivalence:
-    """Was `target` reproduced by values (seeds,), all in one unit: two one-sided t-tests of the mean (TOST).
+    """Test whether values (seeds,) reproduce `target`, all in one unit, by two one-sided t-tests of the mean (TOST).
 
     "reproduced": the 1 - 2 alpha interval of the mean lies inside target +- tolerance (Schuirmann 1987).
-    "not reproduced": the 1 - alpha interval lies wholly outside. Not 1 - 2 alpha: near a small tolerance the mean can
-    leave on either side, and both errors count. Either wrong verdict has at most probability alpha.
+    "not reproduced": the 1 - alpha interval lies wholly outside. It is not 1 - 2 alpha, because near a small tolerance
+    the mean can leave on either side, and both errors count. Either wrong verdict has a probability of at most alpha.
 
-    The target is one published run. With `target_sd` 0 the tolerance must carry that run's own noise, besides the
-    difference that would not matter: else a good reproduction of a lucky run is "not reproduced". Where the standard
-    deviation of such a run is known, from a source other than the target, give it as `target_sd`: it widens the
-    interval that is held against the tolerance, which then carries the difference alone.
+    The target is one published run. With `target_sd` 0 the tolerance must cover that run's own noise as well as the
+    difference that would not matter; otherwise a good reproduction of a lucky run is "not reproduced". If the standard
+    deviation of such a run is known from a source other than the target, pass it as `target_sd`: it widens the interval
+    that is compared with the tolerance, which then has to cover only the difference.
 
     The test images are the published ones, so their choice adds no error.
 
     Raises:
-        ValueError: fewer than 3 seeds, a value that is not finite, tolerance not above 0, target_sd below 0,
-            alpha not between 0 and 0.5.
+        ValueError: there are fewer than 3 seeds, a value is not finite, tolerance is not above 0, target_sd is below 0,
+            or alpha is not between 0 and 0.5.
     """
     if not 0 < alpha < 0.5:
         raise ValueError(f"alpha is {alpha}; expected a share between 0 and 0.5, such as 0.05")
     if not (math.isfinite(target) and 0 < tolerance < math.inf and 0 <= target_sd < math.inf):
         raise ValueError(
             f"target is {target}, tolerance {tolerance}, target_sd {target_sd}; expected finite numbers,"
-            " tolerance above 0 and target_sd not below"
+            " tolerance above 0, target_sd 0 or more"
         )
     mean = mean_interval(values, confidence=1 - alpha)
     if mean.seeds < 3:
@@ -88,16 +90,18 @@ def superiority_claim(
     direction: Literal["greater", "less"] = "greater",
     alpha: float = 0.05,
 ) -> ClaimVerdict:
-    """Does "a is better than b by at least `minimum`" hold ("less": worse); `minimum` >= 0 in the difference's unit.
+    """Judge the claim that a exceeds b by at least `minimum` ("less": falls below b by at least `minimum`).
 
-    "holds": `adjusted_p` (two-sided, of no difference, after Holm) is at most alpha, and the estimate has the claimed
-    direction and reaches the minimum. So what is shown is the direction; the size is the estimate's. To show the size,
-    hand in `difference.p_value(minimum)` ("less": of -minimum), adjusted.
-    "fails": no value in the interval has the claimed direction and size (alpha is then the interval's, one side of it).
-    "inconclusive": else, and always with one seed.
+    `minimum` is 0 or more, in the unit of the difference.
+
+    "holds": `adjusted_p` (two-sided, null hypothesis of no difference, after Holm) is at most alpha, and the estimate
+    has the claimed direction and reaches the minimum. Only the direction is thus tested, the size is that of the
+    estimate. To test the size, pass `difference.p_value(minimum)` ("less": of -minimum), adjusted.
+    "fails": no value in the interval has the claimed direction and size (alpha is then one tail of the interval).
+    "inconclusive": otherwise, and always with one seed.
 
     Raises:
-        ValueError: adjusted_p is not from 0 to 1, the minimum is negative or not finite.
+        ValueError: adjusted_p is not from 0 to 1, or the minimum is negative or not finite.
     """
     _check_p(adjusted_p)
     if not 0 <= minimum < math.inf:
@@ -117,10 +121,12 @@ def superiority_claim(
 
 
 def equivalence_p_value(differences: Sequence[Interval], margin: float) -> float:
-    """P-value of "one of the differences is not within +-margin": the largest of their TOSTs' (Berger 1982).
+    """Return the p-value of the null hypothesis that one of the differences is not within +-margin.
+
+    It is the largest p-value of their two one-sided tests (Berger 1982).
 
     Raises:
-        ValueError: no difference, the margin is not above 0.
+        ValueError: there is no difference, or the margin is not above 0.
     """
     _check_margin(differences, margin)
     return max(_p_inside(difference, margin) for difference in differences)
@@ -129,14 +135,14 @@ def equivalence_p_value(differences: Sequence[Interval], margin: float) -> float
 def equivalence_claim(
     differences: Sequence[Interval], adjusted_p: float, *, margin: float, alpha: float = 0.05
 ) -> ClaimVerdict:
-    """Does "it matters little" hold: every difference lies within +-margin (> 0, in their unit).
+    """Judge the claim of equivalence: every difference lies within +-margin (> 0, in their unit).
 
     "holds": `adjusted_p` (`equivalence_p_value`, after Holm) is at most alpha.
-    "fails": one of the differences is significantly out of the margin, after Holm over the differences.
-    "inconclusive": else, and always if one of them has one seed.
+    "fails": one of the differences is significantly outside the margin, after Holm over the differences.
+    "inconclusive": otherwise, and always if one of them has one seed.
 
     Raises:
-        ValueError: no difference, adjusted_p is not from 0 to 1, the margin is not above 0.
+        ValueError: there is no difference, adjusted_p is not from 0 to 1, or the margin is not above 0.
     """
     _check_p(adjusted_p)
     _check_margin(differences, margin)
@@ -146,17 +152,17 @@ def equivalence_claim(
         return ClaimVerdict("holds", f"all within {margin:.4g}, adjusted p {adjusted_p:.2g}")
     outside = min(holm([_p_outside(difference, margin) for difference in differences]))
     if outside <= alpha:
-        return ClaimVerdict("fails", f"one of them is out of {margin:.4g}, adjusted p {outside:.2g}")
-    return ClaimVerdict("inconclusive", f"neither within nor out of {margin:.4g}: adjusted p {adjusted_p:.2g}")
+        return ClaimVerdict("fails", f"one of them is outside {margin:.4g}, adjusted p {outside:.2g}")
+    return ClaimVerdict("inconclusive", f"neither within nor outside {margin:.4g}: adjusted p {adjusted_p:.2g}")
 
 
 def _p_inside(difference: Interval, margin: float) -> float:
-    """TOST: p-value of "the true difference is not within +-margin"."""
+    """Return the TOST p-value of the null hypothesis that the true difference is not within +-margin."""
     return max(difference.p_value(-margin, "greater"), difference.p_value(margin, "less"))
 
 
 def _p_outside(difference: Interval, margin: float) -> float:
-    """P-value of "the true difference is within +-margin"; both sides count."""
+    """Return the p-value of the null hypothesis that the true difference is within +-margin; both sides count."""
     return min(1.0, 2 * min(difference.p_value(-margin, "less"), difference.p_value(margin, "greater")))
 
 
@@ -167,4 +173,6 @@ def _check_p(adjusted_p: float) -> None:
 
 def _check_margin(differences: Sequence[Interval], margin: float) -> None:
     if not differences or not 0 < margin < math.inf:
-        raise ValueError(f"{len(differences)} differences, margin {margin}; expected at least one, and above 0")
+        raise ValueError(
+            f"there are {len(differences)} differences, margin {margin}; expected at least one, and a margin above 0"
+        )

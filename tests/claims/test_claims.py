@@ -275,7 +275,7 @@ def test_half_a_claim_does_not_hold(tmp_path: Path) -> None:
     (result,) = judge(record)
     assert result.claim.number == 6
     assert (result.verdict.verdict, result.parts[0].verdict.verdict) == ("inconclusive", "holds")
-    assert result.verdict.reason.startswith("holds in 1 of 15 parts, the others are not tested; CNN-PSE-4 - CNN-MSE,")
+    assert result.verdict.reason.startswith("holds in 1 of 15 parts, the others were not tested; CNN-PSE-4 - CNN-MSE,")
     assert {reason for _, reason in result.missing} == {"not in this run", "not complete for any seed"}
 
 
@@ -294,7 +294,7 @@ def test_a_claim_holds_only_with_all_its_parts(tmp_path: Path) -> None:
         assert {part.verdict.verdict for part in found[number].parts} == {"holds"}
         total = len(whole[number].parts)
         assert len(found[number].parts) < total
-        reason = f"holds in {len(found[number].parts)} of {total} parts, the others are not tested"
+        reason = f"holds in {len(found[number].parts)} of {total} parts, the others were not tested"
         assert found[number].verdict.reason.startswith(reason)
 
 
@@ -324,7 +324,7 @@ def test_a_seed_counts_where_it_is_complete(tmp_path: Path) -> None:
     result = judge(record)[0]
     assert [[of.seed for of in part.measured.by_seed] for part in result.parts] == [[0, 1, 2], [0, 2]]
     assert result.seeds == 2
-    assert result.notes == ("seed 1 is not complete, and left out of 1 of 2 parts",)
+    assert result.notes == ("seed 1 is incomplete and left out of 1 of 2 parts",)
 
 
 def test_labels_that_disagree_are_an_error(tmp_path: Path) -> None:
@@ -415,7 +415,7 @@ def test_people_read_it_in_100_columns(tmp_path: Path) -> None:
     results = [*judged(tmp_path, points=5, by_seed=(0.02, -0.02), seeds=2, mse=lambda cell: cell.seed / 7).values()]
     text = render_claims(results, details=True)
     assert max(map(len, text.splitlines())) <= 100
-    assert "seed 0: +7.00, alone right 140 : 0 (p <0.001), folds' sd 0.00" in text
+    assert "seed 0: +7.00, only one correct 140 : 0 (p <0.001), folds' sd 0.00" in text
     assert "not in this run: CNN-PSE-4 - CNN-MSE, finetune; " in text
     assert claims_table(results)[0][:3] == ["1 CNN: PSE beats MSE (2/8)", "as-released", "? inconclusive"]
     markdown = render_claims(results, "markdown", details=True)

@@ -21,7 +21,7 @@ def test_the_table_fits_and_says_what_matters() -> None:
     assert max(map(len, text.splitlines()[:151])) <= 100
     for part in ("CNN-MSE", "-3.00", "47.28"):
         assert part in text
-    assert "assumed, as the results do not say: protocol as-released, seed 0, data stl10, scale full" in text
+    assert "assumed, as not stated in the results: protocol as-released, seed 0, data stl10, scale full" in text
     assert text.splitlines()[-1] == "slides: 147 expected values, 146 within, 1 outside, 0 missing, 0 not comparable"
 
 

@@ -165,7 +165,7 @@ def test_a_partly_finished_run_is_reported(tmp_path: Path) -> None:
         "CNN-MSE": "failed",
         "CNN-PSE-3": "pre-trained; frozen 1 of 2 folds",
         "ResNet-MSE": "pre-training not finished",
-        "ResNet-PSE-3": "not begun",
+        "ResNet-PSE-3": "not started",
     }
     assert "loss is nan in epoch 3" in page.text
     scores = {row[0]: row[1:] for row in page.table("model", "seeds")}

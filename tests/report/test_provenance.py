@@ -19,7 +19,7 @@ def test_facts_tell_the_data_by_its_md5_and_every_seed(tmp_path: Path) -> None:
     assert found["MD5 of the data"] == "train_X.bin 918c2871b30a85fa023e0c44e0bee87f"
     assert found["Seeds"] == "0, 1"
     assert found["Images"] == "20 test"
-    assert found["Energy"] == "not told by the driver"
+    assert found["Energy"] == "not reported by the driver"
     assert found["Git commit"] == "not recorded (no checkout)"
 
 

@@ -1,1 +1,1 @@
-"""The report's figures, a module for each."""
+"""The figures of the report, one module each."""

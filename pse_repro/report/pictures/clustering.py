@@ -1,4 +1,4 @@
-"""Reconstruction error against the accuracy of the features' clusters, over the epochs E whose features were kept."""
+"""Reconstruction error against clustering accuracy of the features, over the epochs E whose features were kept."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -17,15 +17,15 @@ CLUSTER = "cluster"
 
 @dataclass(frozen=True)
 class ErrorCurve:
-    """Of each epoch, in their order: validation MSE (pixels in [0, 1]) and accuracy (share of 1) of the clusters."""
+    """Validation MSE (pixels in [0, 1]) and clustering accuracy (0 to 1) by epoch, in order."""
 
     errors_E: np.ndarray
     accuracies_E: np.ndarray
-    rho: float | None  # Spearman's, where there are epochs enough
+    rho: float | None  # Spearman's rank correlation; None with too few epochs
 
 
 def section(run: Run) -> list[Section]:
-    """A picture for each protocol; none where no epoch's features were kept."""
+    """Return a section with a picture per protocol; none if no epoch's features were kept."""
     if CLUSTER not in run.study.evaluations:
         return []
     found, left_out = groups(
@@ -33,13 +33,16 @@ def section(run: Run) -> list[Section]:
         lambda cell: run.files(cell).cluster_curve.is_file(),
         lambda cell: run.files(cell).evaluation(CLUSTER),
     )
-    words = "Features of the test images by Kernel PCA and t-SNE, then k-means: is a lower error a better feature?"
+    words = (
+        "Features of the test images are reduced by kernel PCA and t-SNE, then clustered by k-means: do features "
+        "improve as the reconstruction error falls?"
+    )
     pictures = [_picture(run, group) for group in found]
     return [Section("Reconstruction error and clusters", paragraph(words, left_out), pictures)] if pictures else []
 
 
 def curves_figure(curves: Mapping[str, ErrorCurve]) -> Drawing:
-    """A panel a model: epochs as points, joined in their order, the first one a ring and the last one a square."""
+    """Draw a panel per model: epochs as points joined in order, the first as a ring and the last as a square."""
     figure, axes = grid(len(curves), 2.9, 2.6)
     for panel, (title, curve) in zip(axes, curves.items(), strict=True):
         rho = "" if curve.rho is None else f"\nrank correlation {curve.rho:.2f}"
@@ -51,7 +54,7 @@ def curves_figure(curves: Mapping[str, ErrorCurve]) -> Drawing:
         panel.grid(True, color=GRID, linewidth=0.6)
         panel.set_axisbelow(True)
         panel.set_xlabel("validation MSE", fontsize=9)
-    axes[0].set_ylabel("accuracy of clusters", fontsize=9)
+    axes[0].set_ylabel("clustering accuracy", fontsize=9)
     handles, names = axes[0].get_legend_handles_labels()
     legend(figure, dict(zip(names, handles, strict=True)))
     return as_svg(figure)
@@ -61,10 +64,10 @@ def _picture(run: Run, group: Group) -> Picture:
     curves = {label(cell.model): _curve(run, cell) for cell in group.cells}
     epochs = ", ".join(dict.fromkeys(str(len(curve.errors_E)) for curve in curves.values()))
     caption = (
-        "Reconstruction error against the accuracy of clusters, epoch by epoch: of two, animals and vehicles, where "
-        f"the classes are STL-10's, else of ten. {conditions(run, group, f'{epochs} epochs')}"
+        "Reconstruction error against clustering accuracy, by epoch: two clusters, animals and vehicles, if the "
+        f"classes are those of STL-10, else ten. {conditions(run, group, f'{epochs} epochs')}"
     )
-    alt = f"Accuracy of clusters over validation MSE: {'; '.join(map(_in_words, curves, curves.values()))}."
+    alt = f"Clustering accuracy over validation MSE: {'; '.join(map(_in_words, curves, curves.values()))}."
     return Picture(f"error-accuracy-{group.file}.svg", alt, caption, curves_figure(curves))
 
 

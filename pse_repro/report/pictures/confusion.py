@@ -16,13 +16,13 @@ from pse_repro.study.address import CellFiles
 from pse_repro.study.cells import Cell, label
 from pse_repro.study.record import Run
 
-_MAP = "Blues"  # falls evenly in lightness
+_MAP = "Blues"  # lightness falls evenly
 _ACROSS = 3  # panels side by side
-_DARK = 55.0  # percent from which a number is white
+_DARK = 55.0  # percent above which a number is printed in white
 
 
 def section(run: Run) -> list[Section]:
-    """A picture for each protocol and evaluation, a panel a model whose folds are complete."""
+    """Return a section with a picture per protocol and evaluation, a panel per model with complete folds."""
     pictures, words = [], []
     of_study = run.study.evaluations
     for evaluation in (name for name, row in EVALUATIONS.items() if row.on_slides and name in of_study):
@@ -37,12 +37,12 @@ def section(run: Run) -> list[Section]:
 
 
 def counts(predicted: np.ndarray, labels: np.ndarray, classes: int) -> np.ndarray:
-    """counts_CC of predicted classes and labels, each (N,), from 0."""
+    """Return counts_CC from predicted classes and labels, each (N,) and counted from 0."""
     return np.bincount(labels * classes + predicted, minlength=classes**2).reshape(classes, classes)
 
 
 def confusion_figure(models: Mapping[str, np.ndarray], names: Sequence[str]) -> Drawing:
-    """A panel an entry (model: counts_CC): percent of each true class, on one scale; white: none."""
+    """Draw a panel per entry (model: counts_CC): percent of each true class, on a common scale."""
     figure, panels = grid(len(models), 2.9, 2.9, columns=_ACROSS)
     for number, (axes, (name, found)) in enumerate(zip(panels, models.items(), strict=True)):
         percent = 100 * found / np.maximum(found.sum(1, keepdims=True), 1)
@@ -68,7 +68,9 @@ def _picture(run: Run, group: Group, evaluation: str) -> Picture:
     images = int(next(iter(models.values())).sum())
     words = "; ".join(f"{name}: {_worst(found, names)}" for name, found in models.items())
     title = title_of(evaluation)
-    caption = f"{title}: what the ensemble takes each class for, in percent of the class; above, its top-1. "
+    caption = (
+        f"{title}: the ensemble's predictions for each true class, in percent of that class; top-1 in the titles. "
+    )
     return Picture(
         f"confusion-{evaluation}-{group.file}.png",
         f"Confusion matrices, {title}, {group.protocol}. Most frequent confusion of {words}.",
@@ -84,7 +86,7 @@ def _counts(run: Run, cell: Cell, evaluation: str, classes: int) -> np.ndarray:
 
 
 def _worst(counts_CC: np.ndarray, names: Sequence[str]) -> str:
-    """The most frequent mistake in words."""
+    """Describe the most frequent confusion."""
     mistakes = counts_CC - np.diag(np.diag(counts_CC))
     true, predicted = np.unravel_index(mistakes.argmax(), mistakes.shape)
     return f"{names[true]} taken for {names[predicted]} ({mistakes[true, predicted]} times)"

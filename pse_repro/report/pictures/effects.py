@@ -1,4 +1,4 @@
-"""What each protocol of a run did to the models: a table, and a figure of intervals (a forest plot)."""
+"""Effects of a run's protocols on the models: a table, and a forest plot of the intervals."""
 
 from collections.abc import Sequence
 
@@ -14,37 +14,40 @@ from pse_repro.report.tables import Table
 from pse_repro.stats import Interval
 from pse_repro.study.record import Run
 
-_OFFSET = 0.17  # of a mark from the middle of its row
+_OFFSET = 0.17  # distance of a mark from the middle of its row
 
 
 def section(run: Run, effects: Sequence[Effect]) -> list[Section]:
-    """The figure; none where a run has one protocol alone."""
+    """Return a section with the figure; none if the run has a single protocol."""
     figure = effects_figure(effects)
     if figure is None:
         return []
     seeds = dict.fromkeys(effect.seeds for effect in effects)
     caption = (
-        f"Ensemble top-1, against {BASE}. Dots: PSE minus MSE under each protocol; squares: how far MSE's own accuracy "
-        "moved. Whiskers: 95 % intervals over seeds and test images, where there are seeds enough. "
+        f"Ensemble top-1. Dots: PSE minus MSE under each protocol; squares: change of MSE's own accuracy against {BASE}"
+        ". Whiskers: 95 % intervals over seeds and test images, with two seeds or more. "
         f"{', '.join(dict.fromkeys(effect.pair for effect in effects))}; n = {', '.join(map(str, seeds))} "
         f"seed{'s' * (max(seeds) > 1)}; data: {run.data['name']}."
     )
-    return [Section("What each switch did", "", [Picture("switches.svg", effects_words(effects), caption, figure)])]
+    return [Section("Effect of each switch", "", [Picture("switches.svg", effects_words(effects), caption, figure)])]
 
 
 def effects_table(effects: Sequence[Effect]) -> Table | None:
-    """The rows of `pse-repro explain RUN`; None where a run has one protocol alone."""
+    """Return the rows of `pse-repro explain RUN` as a table; None if the run has a single protocol."""
     if not _several(effects):
         return None
     notes = [
         "Ensemble top-1; differences in percentage points with 95 % intervals over seeds and test images. Changes are "
         f"against {BASE}."
     ]
-    return Table("What each switch did", EFFECTS_HEADER, "lllrrrrrr", effect_rows(effects), notes)
+    return Table("Effect of each switch", EFFECTS_HEADER, "lllrrrrrr", effect_rows(effects), notes)
 
 
 def effects_figure(effects: Sequence[Effect]) -> Drawing | None:
-    """A panel an evaluation, a row a protocol: PSE minus MSE, and how MSE's own accuracy moved against the base."""
+    """Draw a panel per evaluation and a row per protocol: PSE minus MSE, and the change of MSE against the base.
+
+    None if the run has a single protocol.
+    """
     if not _several(effects):
         return None
     by_evaluation: dict[str, list[Effect]] = {}
@@ -66,7 +69,7 @@ def effects_figure(effects: Sequence[Effect]) -> Drawing | None:
 
 
 def effects_words(effects: Sequence[Effect]) -> str:
-    """The figure in words."""
+    """Describe the figure in words, for its alternative text."""
     rows = (
         f"{title_of(effect.evaluation)}, {effect.protocol}: PSE minus MSE "
         f"{effect.gap.estimate:+.2f}" + (f", MSE moved {effect.mse_change.estimate:+.2f}" if effect.mse_change else "")
@@ -96,7 +99,7 @@ def _panel(axes: Axes, effects: Sequence[Effect]) -> None:
 
 
 def _mark(axes: Axes, interval: Interval, height: float, marker: str, colour: str, name: str) -> None:
-    """A point, with whiskers where there are seeds enough for an interval over them."""
+    """Draw a point, with whiskers if there are at least two seeds."""
     if interval.seeds > 1:
         axes.plot([interval.low, interval.high], [height, height], color=colour, linewidth=1.6)
     face = colour if marker == "o" else "white"

@@ -1,6 +1,6 @@
-"""Where each model's latents lie: t-SNE of test images, coloured and marked by class.
+"""t-SNE of each model's latents of the test images, coloured and marked by class.
 
-Shapes: embedding_N2, labels (N,) 1..10, latents_ND of N test images; a row that is not finite is not shown.
+Shapes: embedding_N2 and labels (N,) 1..10 of N test images; rows that are not finite are not shown.
 """
 
 from collections.abc import Mapping, Sequence
@@ -16,20 +16,20 @@ from pse_repro.study.cells import label
 from pse_repro.study.record import Run
 
 _WORDS = (
-    "Each mark is a test image; images whose latents are alike lie close together. t-SNE keeps neighbourhoods, not "
-    "distances: gaps and sizes mean nothing."
+    "Each mark is a test image; images with similar latents are close together. t-SNE preserves neighbourhoods, not "
+    "distances: the gaps between clusters and their sizes have no meaning."
 )
 
 
 def section(run: Run) -> list[Section]:
-    """A picture a protocol, a panel a model; none where no model has a portrait."""
+    """Return a section with a picture per protocol, a panel per model; none if no model summary is stored."""
     found, left_out = groups_with(run, attrgetter("summary"))
     pictures = [_picture(run, group) for group in found]
     return [Section("Latents of test images", paragraph(_WORDS, left_out), pictures)] if pictures else []
 
 
 def embeddings_figure(models: Mapping[str, tuple[np.ndarray, np.ndarray]], names: Sequence[str]) -> Drawing:
-    """A panel an entry (model: embedding_N2 and labels), a colour and a mark a class."""
+    """Draw a panel per entry (model: embedding_N2 and labels), with a colour and a mark per class."""
     figure, panels = grid(len(models), 2.9, 3.0, columns=3)
     handles: dict[str, Any] = {}
     for axes, (name, (embedding_N2, labels)) in zip(panels, models.items(), strict=True):
@@ -48,8 +48,8 @@ def embeddings_figure(models: Mapping[str, tuple[np.ndarray, np.ndarray]], names
 def _picture(run: Run, group: Group) -> Picture:
     models = {}
     for cell in group.cells:
-        portrait = store.read_npz(run.files(cell).summary)
-        models[label(cell.model)] = portrait["embedding"], portrait["labels"]
+        summary = store.read_npz(run.files(cell).summary)
+        models[label(cell.model)] = summary["embedding"], summary["labels"]
     images = max(len(labels) for _, labels in models.values())
     return Picture(
         f"embeddings-{group.file}.png",

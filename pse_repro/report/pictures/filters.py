@@ -1,4 +1,4 @@
-"""First-layer filters of each model, and how rough they are.
+"""First-layer filters of each model, and their roughness.
 
 Shapes: filters_FCHW, F filters of C input channels.
 """
@@ -14,23 +14,26 @@ from pse_repro.study import store
 from pse_repro.study.cells import label
 from pse_repro.study.record import Run
 
-MOST_FILTERS = 64  # of a model
+MAX_FILTERS = 64  # per model
 _ACROSS = 16  # filters side by side
 
 
 def section(run: Run) -> list[Section]:
-    """A picture a protocol, a panel a model; none where no model's filters are stored."""
+    """Return a section with a picture per protocol, a panel per model; none if no filters are stored."""
     found, left_out = groups_with(run, attrgetter("summary"))
     pictures = [picture for group in found for picture in _pictures(run, group)]
-    words = "What the first convolution looks for. Smooth filters see patches of colour, rough ones edges and noise."
+    words = (
+        "The patterns that the first convolution responds to. Smooth filters respond to patches of colour, rough "
+        "filters to edges and noise."
+    )
     return [Section("First-layer filters", paragraph(words, left_out), pictures)] if pictures else []
 
 
 def roughness(filters_FCHW: np.ndarray) -> float:
-    """Mean total variation of a filter: neighbouring weights' mean absolute difference, over their standard deviation.
+    """Return the filters' mean total variation: mean absolute difference of neighbouring weights, in units of their SD.
 
-    0 is a constant filter; independent normal weights have 2 / sqrt(pi) = 1.13 in a large one. NaN without any finite
-    filter that has neighbours.
+    0 means constant filters; large filters of independent normal weights have 2 / sqrt(pi) = 1.13. NaN if no filter is
+    finite and larger than one weight.
     """
     filters = filters_FCHW.astype(np.float64)
     scale = filters.std((1, 2, 3))
@@ -44,18 +47,18 @@ def roughness(filters_FCHW: np.ndarray) -> float:
 
 
 def filters_figure(models: Mapping[str, np.ndarray]) -> Drawing:
-    """A panel an entry (model: filters_FCHW): its filters in colour, 0 as grey, stretched to the largest weight."""
-    rows = max(-(-min(len(filters), MOST_FILTERS) // _ACROSS) for filters in models.values())
+    """Draw a panel per entry (model: filters_FCHW): filters in colour, 0 as grey, each scaled to its largest weight."""
+    rows = max(-(-min(len(filters), MAX_FILTERS) // _ACROSS) for filters in models.values())
     figure, panels = grid(len(models), 2.8, 0.35 + 0.17 * rows, columns=3)
     for axes, (name, filters) in zip(panels, models.items(), strict=True):
-        axes.imshow(_tiled(filters[:MOST_FILTERS]), interpolation="nearest")
+        axes.imshow(_tiled(filters[:MAX_FILTERS]), interpolation="nearest")
         axes.set_title(name, fontsize=9)
         axes.set_axis_off()
     return as_small_png(figure)
 
 
 def _tiled(filters_FCHW: np.ndarray) -> np.ndarray:
-    """(rows, columns, 3) in [0, 1]; filters of other than three channels as the grey of their mean."""
+    """Return the tiled filters (rows, columns, 3) in [0, 1]; with other than three channels, their mean in grey."""
     filters = np.nan_to_num(filters_FCHW.astype(np.float64))
     if filters.shape[1] != 3:
         filters = np.repeat(filters.mean(1, keepdims=True), 3, axis=1)
@@ -71,21 +74,21 @@ def _tiled(filters_FCHW: np.ndarray) -> np.ndarray:
 
 
 def _pictures(run: Run, group: Group) -> list[Picture]:
-    portraits = {label(cell.model): store.read_npz(run.files(cell).summary) for cell in group.cells}
-    models = {name: found["filters"] for name, found in portraits.items() if "filters" in found}
+    summaries = {label(cell.model): store.read_npz(run.files(cell).summary) for cell in group.cells}
+    models = {name: summary["filters"] for name, summary in summaries.items() if "filters" in summary}
     if not models:
         return []
     rough = ", ".join(f"{name} {roughness(filters):.2f}" for name, filters in models.items())
     caption = (
-        "Grey is a weight of 0; each filter is stretched to its largest weight. Mean total variation of a filter (0: "
-        f"constant; more: rougher): {rough}. "
+        "Grey is a weight of 0; each filter is scaled to its largest weight. Mean total variation of a filter (0: "
+        f"constant; higher: rougher): {rough}. "
     )
-    counts = ", ".join(dict.fromkeys(str(min(len(filters), MOST_FILTERS)) for filters in models.values()))
+    counts = ", ".join(dict.fromkeys(str(min(len(filters), MAX_FILTERS)) for filters in models.values()))
     return [
         Picture(
             f"filters-{group.file}.png",
             f"Filters of the first convolution, {group.protocol}. Mean total variation: {rough}.",
-            caption + conditions(run, group, f"{counts} filters a model"),
+            caption + conditions(run, group, f"{counts} filters per model"),
             filters_figure(models),
         )
     ]

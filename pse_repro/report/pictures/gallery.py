@@ -1,8 +1,8 @@
-"""The report's pictures, section by section, in the order of the page; a section without anything to show is left out.
+"""The pictures of the report by section, in the order of the page; sections without content are omitted.
 
-`gallery(run)` draws everything once and needs nothing but the run's directory. Write each picture's `drawing.content`
-to figures/ + `picture.name` (`picture.path` is the same, quoted for a link); on a page use `picture.source`,
-`picture.alt`, `picture.caption` and `picture.drawing.width` (in the page's pixels; the height follows).
+`gallery(run)` draws every picture once, from the run's directory only. Write each picture's `drawing.content` to
+figures/ + `picture.name` (`picture.path` is this path, quoted for a link); on a page use `picture.source`,
+`picture.alt`, `picture.caption` and `picture.drawing.width` (in CSS pixels; the height follows).
 """
 
 from collections.abc import Sequence
@@ -28,7 +28,7 @@ __all__ = ["Picture", "Section", "gallery"]
 
 
 def gallery(run: Run, found: Sequence[Effect] | None = None) -> list[Section]:
-    """The sections that this run has something for; `found` are its switches' effects, if the caller has them."""
+    """Return the sections with content for this run; `found` are its `switch_effects`, computed here if None."""
     if found is None:
         found = switch_effects(run)
     return [

@@ -1,6 +1,6 @@
-"""Learning curves: of pre-training, beside the values that the slides' curves reach, and of the classifiers.
+"""Learning curves of pre-training, with the lowest values of the slides' curves, and of the classifiers.
 
-Shapes: values (E,) by epoch, E epochs; NaN where an epoch has none.
+Shapes: values (E,) by epoch, E epochs; NaN if an epoch has no value.
 """
 
 from collections.abc import Mapping, Sequence
@@ -17,20 +17,20 @@ from pse_repro.expected import FOLDER
 from pse_repro.objectives import OBJECTIVES
 from pse_repro.objectives.shared.reconstruction import CURVE_SIGMA
 from pse_repro.report.pictures.picture import Group, Picture, Section, conditions, groups, paragraph
-from pse_repro.report.pictures.plots import COLOURS, GRID, MOST_COLUMNS, Drawing, as_svg, grid, legend, log_axis, style
+from pse_repro.report.pictures.plots import COLOURS, GRID, MAX_COLUMNS, Drawing, as_svg, grid, legend, log_axis, style
 from pse_repro.study import store
 from pse_repro.study.address import CellFiles
 from pse_repro.study.cells import Cell, key, label
 from pse_repro.study.record import Run
 
-_KERNEL = ("kernel_mass", "kernel_support", "borders")  # the switches that PSE's level depends on
+_KERNEL = ("kernel_mass", "kernel_support", "borders")  # the switches that affect the value of PSE
 _AS_RELEASED = ("third", "one-sigma", "zeros")
 _TRAIN, _VALIDATION, _BEST, _SLIDES = "training", "validation", "kept epoch", "slides, lowest"
 
 
 @dataclass(frozen=True)
 class Curve:
-    """Validation (and maybe training) losses by epoch, from 0; `best` is the epoch whose weights were kept."""
+    """Validation and, if recorded, training losses by epoch from 0; `best` is the epoch whose weights were kept."""
 
     validation: np.ndarray
     best: int
@@ -39,7 +39,7 @@ class Curve:
 
 @dataclass(frozen=True)
 class Panel:
-    """One model under one loss: a curve a seed, and the slides' lowest validation value, where they have one."""
+    """One model under one loss: a curve per seed, and the lowest validation value of the slides, if published."""
 
     title: str
     curves: Sequence[Curve]
@@ -47,31 +47,32 @@ class Panel:
 
 
 def slides_curves() -> pd.DataFrame:
-    """What the slides' pre-training curves reach: encoder, objective, sigma, metric (text), value, epochs, source.
+    """Read the lowest values of the slides' pre-training curves.
 
-    validation_loss is a model's own criterion, PSE as released (its mass is 1/3, so it is 1/9 of a density's).
+    Columns: encoder, objective, sigma, metric, source (strings), value, epochs. validation_loss is the model's own
+    criterion; PSE is as released, whose kernel has mass 1/3, so that it is 1/9 of the PSE with a normalised kernel.
     """
     text = dict.fromkeys(("encoder", "objective", "sigma", "metric", "source"), str)
     return pd.read_csv(FOLDER / "slides_curves.csv", dtype=text, keep_default_na=False)
 
 
 def section(run: Run) -> list[Section]:
-    """Pre-training and classifiers, a picture each for a protocol; none where there are no curves yet."""
+    """Return a section with pictures of pre-training and classifiers per protocol; none if there are no curves yet."""
     pretrained, left_out = _curves_of(run, reconstructs=True)
     others, others_left_out = _curves_of(run, reconstructs=False)
-    judged, _ = groups(
+    evaluated, _ = groups(
         run,
         lambda cell: any(run.files(cell).stored_folds(evaluation) for evaluation in _by_epochs(cell)),
         lambda cell: tuple(CellFiles(run.directory, cell).evaluation(evaluation) for evaluation in _by_epochs(cell)),
     )
     pictures = [_pretraining(run, group) for group in pretrained] + [_own_tasks(run, group) for group in others]
-    pictures += [_classifiers(run, group) for group in judged]
+    pictures += [_classifiers(run, group) for group in evaluated]
     words = paragraph(left_out, others_left_out)
     return [Section("Learning curves", words, pictures)] if pictures else []
 
 
 def _curves_of(run: Run, reconstructs: bool) -> tuple[list[Group], str]:
-    """Cells with curves, of objectives that give the images back or of those that do not."""
+    """Return the groups of cells with curves, of objectives that reconstruct the images or of the others."""
     return groups(
         run,
         lambda cell: (
@@ -82,12 +83,12 @@ def _curves_of(run: Run, reconstructs: bool) -> tuple[list[Group], str]:
 
 
 def _by_epochs(cell: Cell) -> list[str]:
-    """The cell's evaluations whose classifiers are trained by epochs that a validation loss is known of."""
+    """Return the cell's evaluations whose classifiers have a validation loss per epoch."""
     return [evaluation for evaluation in cell.evaluations if EVALUATIONS[evaluation].on_slides]
 
 
 def pretraining_figure(models: Sequence[tuple[Panel, Panel]]) -> Drawing:
-    """A column a model: MSE above, PSE below; solid: validation, dotted: training, dashed: the slides' value."""
+    """Draw a column per model: MSE above, PSE below; solid: validation, dotted: training, dashed: the slides."""
     panels = [*(mse for mse, _ in models), *(pse for _, pse in models)]
     width = min(3.6, max(1.2, 7.2 / len(models)))
     figure, axes = grid(len(panels), width, 2.3, columns=len(models), share="rows")
@@ -99,17 +100,17 @@ def pretraining_figure(models: Sequence[tuple[Panel, Panel]]) -> Drawing:
 
 
 def own_tasks_figure(panels: Sequence[Panel]) -> Drawing:
-    """A panel a model: its own loss, on an axis of its own; solid: validation, dotted: training."""
+    """Draw a panel per model with its own loss and its own axis; solid: validation, dotted: training."""
     figure, axes = grid(len(panels), 2.4, 2.2)
     handles: dict[str, Any] = {}
     for place, (axis, panel) in enumerate(zip(axes, panels, strict=True)):
-        handles |= _pretraining_panel(axis, panel, first=place % MOST_COLUMNS == 0)
+        handles |= _pretraining_panel(axis, panel, first=place % MAX_COLUMNS == 0)
     legend(figure, handles)
     return as_svg(figure)
 
 
 def classifiers_figure(panels: Mapping[str, Mapping[str, Sequence[Curve]]]) -> Drawing:
-    """A panel an entry (name: curves by model): validation loss by epoch, a line a fold, a mark at each best epoch."""
+    """Draw a panel per entry (name: curves by model): validation loss by epoch, a line per fold, best epochs marked."""
     models = list(dict.fromkeys(model for curves in panels.values() for model in curves))
     figure, axes = grid(len(panels), 4.2, 3.6)
     handles: dict[str, Any] = {}
@@ -131,10 +132,10 @@ def classifiers_figure(panels: Mapping[str, Mapping[str, Sequence[Curve]]]) -> D
 def _pretraining_panel(axis: Axes, panel: Panel, first: bool) -> dict[str, Any]:
     handles: dict[str, Any] = {}
     for curve in panel.curves:
-        few = "." if len(curve.validation) < 3 else ""  # a line of one point would not be seen
-        (handles[_VALIDATION],) = axis.plot(curve.validation, color=COLOURS[2], marker=few, linewidth=1.4)
+        marker = "." if len(curve.validation) < 3 else ""  # a line through one point is invisible
+        (handles[_VALIDATION],) = axis.plot(curve.validation, color=COLOURS[2], marker=marker, linewidth=1.4)
         if np.isfinite(curve.train).any():
-            (handles[_TRAIN],) = axis.plot(curve.train, ":", color="black", marker=few, linewidth=1.2)
+            (handles[_TRAIN],) = axis.plot(curve.train, ":", color="black", marker=marker, linewidth=1.2)
         if curve.best < len(curve.validation):
             (handles[_BEST],) = axis.plot(
                 curve.best, curve.validation[curve.best], "o", color=COLOURS[2], markerfacecolor="white", markersize=6
@@ -166,10 +167,10 @@ def _pretraining(run: Run, group: Group) -> Picture:
     )
     seeds = f", a line each for {run.seeds} seeds" if run.seeds > 1 else ""
     caption = (
-        "Pre-training, log scale: MSE above, PSE below (with the model's own sigma; for others the released PSE of "
-        f"sigma {CURVE_SIGMA}); training losses of the model's own loss. Dashed: the lowest "
-        "validation value of the slides' curves, read off their plots within about 3 %; ours can only coincide with it "
-        "on STL-10, at full length, as released. " + conditions(run, group, f"{len(models)} models{seeds}")
+        "Pre-training, log scale: MSE above, PSE below (with the model's own sigma; for models without one, the "
+        f"released PSE with sigma {CURVE_SIGMA}); training curves only for the model's own loss. Dashed: the lowest "
+        "validation value of the slides' curves, read off their plots within about 3 %; it is comparable only with "
+        "full-length runs on STL-10 as released. " + conditions(run, group, f"{len(models)} models{seeds}")
     )
     alt = f"Validation losses of pre-training at the kept epoch, {group.protocol}: {words}."
     return Picture(f"pretraining-{group.file}.svg", alt, caption, pretraining_figure(models))
@@ -180,15 +181,15 @@ def _own_tasks(run: Run, group: Group) -> Picture:
     words = "; ".join(f"{panel.title} {_lowest(panel.curves):.3g}" for panel in panels)
     seeds = f", a line each for {run.seeds} seeds" if run.seeds > 1 else ""
     caption = (
-        "Pre-training of objectives that give no images back: each one's own loss, which compares with no other's, log "
-        "scale. " + conditions(run, group, f"{len(panels)} models{seeds}")
+        "Pre-training of objectives without reconstructions, log scale: the losses of different objectives are not "
+        "comparable. " + conditions(run, group, f"{len(panels)} models{seeds}")
     )
     alt = f"Own validation losses at the kept epoch, {group.protocol}: {words}."
     return Picture(f"own-tasks-{group.file}.svg", alt, caption, own_tasks_figure(panels))
 
 
 def _panel(run: Run, cell: Cell, loss: str) -> Panel:
-    """`loss` is mse or pse; all seeds of the cell's model under its protocol."""
+    """Return the panel of one loss (mse or pse), with all seeds of the cell's model under its protocol."""
     own = cell.model.objective == loss
     curves = _curves(run, cell, "validation_loss" if own else f"validation_{loss}", "train_loss" if own else "")
     name = "MSE" if loss == "mse" else f"PSE {CURVE_SIGMA if cell.model.sigma is None else cell.model.sigma:g}"
@@ -196,7 +197,10 @@ def _panel(run: Run, cell: Cell, loss: str) -> Panel:
 
 
 def _curves(run: Run, cell: Cell, *columns: str) -> list[Curve]:
-    """Of all seeds of the cell's model under its protocol: a validation column, and one of training where there is."""
+    """Read the curves of all seeds of the cell's model under its protocol.
+
+    `columns` are the names of the validation and of the training loss; the latter may be absent.
+    """
     curves = []
     for other in run.cells:
         path = run.files(other).curves
@@ -210,7 +214,7 @@ def _curves(run: Run, cell: Cell, *columns: str) -> list[Curve]:
 
 
 def _slides(cell: Cell, loss: str) -> float | None:
-    """The slides' lowest validation value; PSE's where the protocol's kernel is theirs."""
+    """Return the slides' lowest validation value or None; for PSE only if the protocol's kernel is as released."""
     kernel = tuple(getattr(cell.protocol.switches, name) for name in _KERNEL)
     if loss == "pse" and (cell.model.objective != "pse" or kernel != _AS_RELEASED):
         return None
@@ -236,12 +240,12 @@ def _classifiers(run: Run, group: Group) -> Picture:
         for name, by_model in panels.items()
     )
     folds = max(len(curves) for by_model in panels.values() for curves in by_model.values())
-    caption = "Cross-entropy of the classifiers on their validation images, a line a fold, a mark at the kept epoch. "
+    caption = "Cross-entropy of the classifiers on their validation images, a line per fold, marks at the kept epochs. "
     caption += conditions(run, group, f"{len(group.cells)} models, {folds} folds")
     alt = f"Validation losses of the classifiers at the best epoch, {group.protocol}. {words}."
     return Picture(f"classifiers-{group.file}.svg", alt, caption, classifiers_figure(panels))
 
 
 def _lowest(curves: Sequence[Curve]) -> float:
-    """Over seeds or folds, at the kept epochs."""
+    """Return the lowest validation loss at the kept epochs, over seeds or folds."""
     return min(float(curve.validation[min(curve.best, len(curve.validation) - 1)]) for curve in curves)

@@ -1,6 +1,6 @@
-"""Which test images are alike to each model: the nearest neighbours of some in the space of its latents.
+"""Nearest neighbours of test images in each model's latent space.
 
-Shapes: latents_ND and labels (N,) 1..10 of N test images, images_N3HW uint8.
+Shapes: latents_ND and labels (N,) 1..10 of N test images, images_N3HW uint8; Q queries, K neighbours.
 """
 
 from collections.abc import Mapping, Sequence
@@ -18,13 +18,13 @@ from pse_repro.study.cells import Cell, label
 from pse_repro.study.record import Run
 
 QUERIES, NEIGHBOURS = 5, 5
-MOST_MODELS = 4
-_GAP, _BESIDE = 8, 16  # pixels between two images, and more beside the query
+MAX_MODELS = 4
+_GAP, _BESIDE = 8, 16  # pixels between two neighbours, and between the query and the first neighbour
 
 
 @dataclass(frozen=True)
 class Sample:
-    """Test images, and the names of their classes, from label 1 on."""
+    """Test images with their labels, and the names of the classes, starting with label 1."""
 
     images_N3HW: np.ndarray
     labels: np.ndarray
@@ -32,46 +32,46 @@ class Sample:
 
 
 def section(run: Run) -> list[Section]:
-    """A picture a protocol, a panel a model; none without portraits and a sample of test images."""
+    """Return a section with a picture per protocol, a panel per model; none without summaries and a test sample."""
     if not run.run_files.test_sample.is_file():
         return []
     found, left_out = groups_with(run, attrgetter("summary"))
     pictures = [_picture(run, group) for group in found]
     words = (
-        "Left in each panel a test image, beside it the images whose latents lie nearest. A tick and a solid frame: "
-        "the same class; a cross and a dashed frame: another."
+        "On the left of each panel is a test image, to the right the images with the nearest latents. A tick and a "
+        "solid frame mark the same class; a cross and a dashed frame mark another class."
     )
     return [Section("Nearest neighbours", paragraph(words, left_out), pictures)] if pictures else []
 
 
 def nearest(latents_ND: np.ndarray, count: int) -> np.ndarray:
-    """(N, count) positions of each image's nearest others by Euclidean distance, the nearest first.
+    """Return (N, count) indices of the nearest other images by Euclidean distance, the nearest first.
 
-    Images whose latents are not finite are nearest to nothing. `count` is cut to N - 1.
+    Images whose latents are not finite come last. `count` is limited to N - 1.
     """
     points = latents_ND.astype(np.float64)
     points -= np.nanmean(np.where(np.isfinite(points), points, np.nan), axis=0) if len(points) else 0
     squares = (points**2).sum(1)
     distances = squares[:, None] + squares - 2 * points @ points.T
     distances[~np.isfinite(distances)] = np.inf
-    np.fill_diagonal(distances, np.nan)  # sorted behind everything
+    np.fill_diagonal(distances, np.nan)  # NaN sorts last, after infinity
     return np.argsort(distances, axis=1, kind="stable")[:, : min(count, len(points) - 1)]
 
 
 def agreement(neighbours_NK: np.ndarray, labels: np.ndarray) -> float:
-    """Percent of the neighbours that are of their image's class."""
+    """Return the percentage of neighbours that have the class of their image; NaN if there are none."""
     return 100 * float((labels[neighbours_NK] == labels[:, None]).mean()) if neighbours_NK.size else float("nan")
 
 
 def queries(labels: np.ndarray) -> np.ndarray:
-    """Positions of QUERIES images of as many classes, the first of each, evenly spaced over the classes there are."""
+    """Return the indices of up to QUERIES images: the first of each class, for classes evenly spaced over all."""
     _, first = np.unique(labels, return_index=True)
     chosen = np.linspace(0, len(first) - 1, min(QUERIES, len(first))).round().astype(int)
     return np.asarray(first[chosen])
 
 
 def neighbours_figure(models: Mapping[str, np.ndarray], sample: Sample) -> Drawing:
-    """A panel an entry (model: neighbours_NK), a row a query."""
+    """Draw a panel per entry (model: neighbours_NK), with a row per query."""
     labels = sample.labels
     rows = queries(labels)
     figure, panels = grid(len(models), 4.2, 0.4 + 0.57 * len(rows), columns=2)
@@ -83,7 +83,7 @@ def neighbours_figure(models: Mapping[str, np.ndarray], sample: Sample) -> Drawi
 
 
 def _one_of_each(cells: Sequence[Cell]) -> list[Cell]:
-    """The first model of each encoder and objective."""
+    """Return the first cell of each encoder and objective."""
     found: dict[tuple[str, str], Cell] = {}
     for cell in cells:
         found.setdefault((cell.model.encoder, cell.model.objective), cell)
@@ -109,7 +109,7 @@ def _panel(axes: Axes, neighbours_QK: np.ndarray, rows: np.ndarray, sample: Samp
 
 
 def _frame(axes: Axes, left: int, top: int, width: int, height: int, right: bool) -> None:
-    """Around an image, with a tick or a cross in its lower right corner."""
+    """Draw a frame around an image, with a tick or a cross in its lower right corner."""
     colour, dash, mark = (COLOURS[3], "-", "\u2713") if right else (COLOURS[1], (0, (3, 2)), "\u2717")
     corner = left - 1.5, top - 1.5
     axes.add_patch(
@@ -126,15 +126,15 @@ def _picture(run: Run, group: Group) -> Picture:
     stored = store.read_npz(run.run_files.test_sample)
     images, labels = stored["images"], stored["labels"].astype(np.int64)
     models = {}
-    pictured = _one_of_each(group.cells)[:MOST_MODELS]
+    pictured = _one_of_each(group.cells)[:MAX_MODELS]
     for cell in pictured:
-        portrait = store.read_npz(run.files(cell).summary)
-        models[label(cell.model)] = nearest(portrait["latents"], NEIGHBOURS)
+        summary = store.read_npz(run.files(cell).summary)
+        models[label(cell.model)] = nearest(summary["latents"], NEIGHBOURS)
     words = ", ".join(f"{name} {agreement(neighbours, labels):.0f} %" for name, neighbours in models.items())
     left_out = ", ".join(label(cell.model) for cell in group.cells if cell not in pictured)
     caption = (
-        f"Nearest by Euclidean distance among {len(images)} test images. Of the same class, over all of them: {words} "
-        f"(by chance about 10 %). {f'Not pictured: {left_out}. ' if left_out else ''}"
+        f"Nearest by Euclidean distance among {len(images)} test images. Neighbours of the same class, over all of "
+        f"these images: {words} (chance: about 10 %). {f'Not pictured: {left_out}. ' if left_out else ''}"
     )
     shown = f"{len(queries(labels))} of {len(images)} test images"
     return Picture(

@@ -1,6 +1,6 @@
-"""PSE among its peers: what every objective's features reach in every evaluation, as one table and one figure.
+"""PSE among its peers: the scores of every objective in every evaluation, as a table and a figure.
 
-It is there for runs that judge features otherwise than the study does (`linear`, `knn`, `low-label`, `cluster`).
+It is included for runs with evaluations beyond the study's own (`linear`, `knn`, `low-label`, `cluster`).
 """
 
 from collections.abc import Mapping, Sequence
@@ -21,13 +21,13 @@ from pse_repro.study.cells import key, label
 from pse_repro.study.record import Run
 from pse_repro.text import NONE, duration
 
-(LINEAR,) = EVALUATIONS["linear"].columns  # which the baselines on pixels have, too
+(LINEAR,) = EVALUATIONS["linear"].columns  # the evaluation that the baselines on pixels have as well
 STUDY = ("mse", "pse")
 
 
 @dataclass(frozen=True)
 class Row:
-    """One model under one protocol: a value a seed for each column, in percent; seconds of its pre-training."""
+    """One model under one protocol: for each column a value per seed, in percent, and the seconds of pre-training."""
 
     model: Model
     values: dict[str, list[float]]
@@ -35,7 +35,7 @@ class Row:
 
     @property
     def rank(self) -> float:
-        """By its first column that has values."""
+        """Mean of the first column that has values; minus infinity without any."""
         return next((fmean(values) for values in self.values.values() if values), float("-inf"))
 
 
@@ -45,7 +45,7 @@ def columns() -> list[tuple[str, Column]]:
 
 
 def rows(run: Run, protocol: Protocol) -> list[Row]:
-    """The models that were judged, the best first."""
+    """Return a row for each model that was evaluated, the best first."""
     found = []
     part = run.results[run.results["protocol"] == protocol.name]
     for model in run.models:
@@ -59,14 +59,14 @@ def rows(run: Run, protocol: Protocol) -> list[Row]:
 
 
 def _values(own: pd.DataFrame, evaluation: str, column: Column) -> list[float]:
-    of = own[own["evaluation"].eq(evaluation) & own["metric"].eq(column.metric) & own["fold"].isin(["ensemble", ""])]
-    return [column.scale * value for value in of.sort_values("seed")["value"]]
+    part = own[own["evaluation"].eq(evaluation) & own["metric"].eq(column.metric) & own["fold"].isin(["ensemble", ""])]
+    return [column.scale * value for value in part.sort_values("seed")["value"]]
 
 
 def peers_tables(run: Run) -> list[Table]:
-    """A table a protocol, the best model first: means over seeds, with their standard deviation."""
+    """Return a table per protocol, the best model first: means over seeds with their standard deviation."""
     tables = []
-    for protocol in run.protocols if _judges_peers(run) else ():
+    for protocol in run.protocols if _has_peers(run) else ():
         found = rows(run, protocol)
         used = [column.heading for _, column in columns() if any(row.values[column.heading] for row in found)]
         body = [
@@ -75,8 +75,8 @@ def peers_tables(run: Run) -> list[Table]:
         ]
         header = ("model", "seeds", *used, "pre-training")
         notes = [
-            f"Every model was pre-trained with {_budget(run)}; pre-training is the time that took.",
-            "Of the labels that linear, kNN and low-label are given, supervised and joint had seen some before.",
+            f"Every model was pre-trained with {_budget(run)}; the last column is the duration of pre-training.",
+            "Supervised and joint pre-training have already used some of the labels of linear, kNN and low-label.",
         ]
         if body:
             tables.append(Table(f"Peers, {protocol.name}", header, "l" + "r" * (len(header) - 1), body, notes))
@@ -84,14 +84,14 @@ def peers_tables(run: Run) -> list[Table]:
 
 
 def section(run: Run) -> list[Section]:
-    """A picture a protocol; none in runs of the study's own evaluations alone."""
-    protocols = run.protocols if _judges_peers(run) else ()
+    """Return a section with a picture per protocol; none for runs that have only the study's own evaluations."""
+    protocols = run.protocols if _has_peers(run) else ()
     pictures = [picture for protocol in protocols for picture in _picture(run, protocol)]
     return [Section("PSE among its peers", "", pictures)] if pictures else []
 
 
 def _picture(run: Run, protocol: Protocol) -> list[Picture]:
-    """The models in the first evaluation that they were judged in; none before there is one."""
+    """Draw the models in the first column that has values; none if no evaluation is complete."""
     found = rows(run, protocol)
     heading = next((column.heading for _, column in columns() if found and found[0].values[column.heading]), None)
     if heading is None:
@@ -99,8 +99,8 @@ def _picture(run: Run, protocol: Protocol) -> list[Picture]:
     named = {label(row.model): row.values[heading] for row in found if row.values[heading]}
     counts = sorted({len(values) for values in named.values()})
     caption = (
-        "The best first; marks: means, points: seeds, whiskers: 95 % intervals over seeds, where there are several. "
-        f"The study's objectives are squares. n = {' to '.join(map(str, counts[:1] + counts[1:][-1:]))} "
+        "The best model comes first. Large marks: means (squares: the study's objectives), dots: seeds, whiskers: 95 % "
+        f"intervals over seeds, if there are several. n = {' to '.join(map(str, counts[:1] + counts[1:][-1:]))} "
         f"seed{'s' * (counts[-1] > 1)}; {_budget(run)}; protocol {protocol.name}; data: {run.data['name']}."
     )
     levels = _baselines(run, protocol) if heading == LINEAR.heading else {}
@@ -114,8 +114,10 @@ def _picture(run: Run, protocol: Protocol) -> list[Picture]:
 def peers_figure(
     models: Mapping[str, Sequence[float]], marked: set[str], levels: Mapping[str, float], unit: str
 ) -> Drawing:
-    """A row a model, in their order: its values, their mean (a square where it is `marked`) and interval; `levels` are
-    dashed lines."""
+    """Draw a row per model, in the given order: values, mean (a square if `marked`) and interval.
+
+    `levels` are drawn as dashed vertical lines.
+    """
     figure = Figure(figsize=(7.4, 1.2 + 0.24 * len(models)), dpi=PRINT_DPI, facecolor=BACKGROUND)
     figure.set_layout_engine("constrained", w_pad=0.08, h_pad=0.06)
     axes = figure.add_subplot(facecolor="white")
@@ -143,14 +145,14 @@ def _interval(values: Sequence[float]) -> Interval | None:
 
 
 def _baselines(run: Run, protocol: Protocol) -> dict[str, float]:
-    """Logistic regression on pixels and on their components, on the same labels."""
+    """Return the mean scores of logistic regression on pixels and on principal components, with the same labels."""
     linear = run.results[run.results["objective"].eq("none") & run.results["protocol"].eq(protocol.name)]
     names = {"pixels": "raw pixels", "pca": "256 components"}
     found = {name: _values(linear[linear["encoder"].eq(encoder)], "linear", LINEAR) for encoder, name in names.items()}
     return {name: fmean(values) for name, values in found.items() if values}
 
 
-def _judges_peers(run: Run) -> bool:
+def _has_peers(run: Run) -> bool:
     return any(not EVALUATIONS[evaluation].on_slides for evaluation in run.study.evaluations)
 
 
@@ -166,7 +168,7 @@ def _time(row: Row) -> str:
 
 
 def _budget(run: Run) -> str:
-    """The study's budget in words."""
+    """Describe the study's budget."""
     budget = run.study.budget
     if budget is None:
         return f"{run.study.epochs} epochs"

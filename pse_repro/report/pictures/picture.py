@@ -1,6 +1,6 @@
-"""What a report's sections are made of, and which of a run's cells their pictures show.
+"""Pictures and sections of a report, and the selection of the cells that they show.
 
-A page has room for a few models: of many protocols and models the first are pictured, and what is left out is said.
+A page has room for a few models: only the first protocols and models are pictured, and the page counts the others.
 """
 
 import base64
@@ -16,9 +16,9 @@ from pse_repro.study.address import CellFiles
 from pse_repro.study.cells import Cell
 from pse_repro.study.record import Run
 
-MOST_PROTOCOLS = 2  # that have a picture each
-MOST_MODELS = 8  # in one picture
-_NAMED = ("stl10", "embedded-sample")  # data sets of these classes
+MAX_PROTOCOLS = 2  # with a picture each
+MAX_MODELS = 8  # per picture
+_NAMED = ("stl10", "embedded-sample")  # data sets with the classes of STL-10
 _TYPES = {"png": "image/png", "svg": "image/svg+xml"}
 
 
@@ -26,8 +26,8 @@ _TYPES = {"png": "image/png", "svg": "image/svg+xml"}
 class Picture:
     """A figure of the report.
 
-    `name` is its file in figures/, with suffix; `alt` tells what it shows to who cannot see it; `caption` stands below
-    it and gives n, protocol and data.
+    `name` is its file name in figures/; `alt` describes it for readers who cannot see it; `caption` is printed below it
+    and states n, protocol and data.
     """
 
     name: str
@@ -37,18 +37,18 @@ class Picture:
 
     @property
     def source(self) -> str:
-        """A data URI: what an <img> on a page of one file loads."""
+        """Data URI for an <img> on a self-contained page."""
         return f"data:{_TYPES[self.drawing.kind]};base64," + base64.b64encode(self.drawing.content).decode()
 
     @property
     def path(self) -> str:
-        """Relative to the run's directory, quoted for a link."""
+        """Path relative to the run's directory, quoted for a link."""
         return "figures/" + quote(self.name)
 
 
 @dataclass(frozen=True)
 class Section:
-    """A heading, a paragraph (plain text; maybe empty) and pictures (at least one)."""
+    """A heading, a paragraph of plain text (may be empty) and at least one picture."""
 
     title: str
     words: str
@@ -57,7 +57,7 @@ class Section:
 
 @dataclass(frozen=True)
 class Group:
-    """Cells of one protocol and one seed that share a picture; `left_out` more models have no room in it."""
+    """Cells of one protocol that share a picture, one per model; `left_out` counts the models not shown."""
 
     protocol: str
     cells: list[Cell]
@@ -65,15 +65,15 @@ class Group:
 
     @property
     def file(self) -> str:
-        """The protocol as part of a file's name."""
+        """Name of the protocol as part of a file name."""
         return self.protocol.replace("/", "-")
 
 
 def groups(run: Run, ready: Callable[[Cell], bool], folder: Callable[[Cell], object]) -> tuple[list[Group], str]:
-    """The cells to picture, a group a protocol, and a sentence on what is left out ("": nothing).
+    """Return the cells to picture, a group per protocol, and a sentence on what is left out ("" if nothing is).
 
-    Of each model its first seed that is `ready`. A model whose `folder` an earlier protocol has pictured is not
-    pictured again: what two protocols share looks the same under both.
+    Each model is represented by its first seed that is `ready`. A model whose `folder` was pictured under an earlier
+    protocol is not pictured again, because shared work looks the same under both.
     """
     seen: set[object] = set()
     found: list[Group] = []
@@ -85,31 +85,34 @@ def groups(run: Run, ready: Callable[[Cell], bool], folder: Callable[[Cell], obj
         new = [cell for cell in cells.values() if folder(cell) not in seen]
         seen |= {folder(cell) for cell in new}
         if new:
-            found.append(Group(protocol.name, new[:MOST_MODELS], len(new[MOST_MODELS:])))
-    pictured, others = found[:MOST_PROTOCOLS], found[MOST_PROTOCOLS:]
+            found.append(Group(protocol.name, new[:MAX_MODELS], len(new[MAX_MODELS:])))
+    pictured, others = found[:MAX_PROTOCOLS], found[MAX_PROTOCOLS:]
     models = sum(group.left_out for group in pictured)
     return pictured, not_pictured({"model": models, "protocol": len(others)})
 
 
 def groups_with(run: Run, file: Callable[[CellFiles], Path]) -> tuple[list[Group], str]:
-    """Cells whose pre-training has left that file."""
+    """Return the groups of cells that have the given file of pre-training, and the sentence of `groups`."""
     return groups(run, lambda cell: file(run.files(cell)).is_file(), lambda cell: run.files(cell).model)
 
 
 def not_pictured(counts: Mapping[str, int]) -> str:
-    """A sentence on how many of what have no room; "" where that is none of anything."""
+    """Return a sentence on how many protocols, models and so on are not pictured; "" if there are none."""
     parts = [f"{count} more {noun}{'s' * (count > 1)}" for noun, count in counts.items() if count > 0]
     return f"Not pictured: {' and '.join(parts)}." if parts else ""
 
 
-def conditions(run: Run, group: Group, what: str) -> str:
-    """The end of a caption: how many of what, under which protocol, on which data."""
-    seed = f"; seed {group.cells[0].seed}" if run.seeds > 1 and "seed" not in what else ""
-    return f"n = {what}{seed}; protocol {group.protocol}; data: {run.data['name']}."
+def conditions(run: Run, group: Group, count: str) -> str:
+    """Return the end of a caption: the sample size `count` with its unit, seed, protocol and data."""
+    seed = f"; seed {group.cells[0].seed}" if run.seeds > 1 and "seed" not in count else ""
+    return f"n = {count}{seed}; protocol {group.protocol}; data: {run.data['name']}."
 
 
 def class_names(run: Run) -> tuple[str, ...]:
-    """Those of the run's sample of test images; before there is one STL-10's, where they hold, else numbers."""
+    """Return the class names of the run's test sample.
+
+    Without a test sample: STL-10's names if the data set has these classes, else numbered names.
+    """
     if run.run_files.test_sample.is_file():
         return tuple(map(str, store.read_npz(run.run_files.test_sample)["class_names"]))
     if run.data["name"] in _NAMED:
@@ -118,5 +121,5 @@ def class_names(run: Run) -> tuple[str, ...]:
 
 
 def paragraph(*texts: str) -> str:
-    """Those that are not empty."""
+    """Join the texts that are not empty."""
     return " ".join(text for text in texts if text)

@@ -1,4 +1,4 @@
-"""What all figures of a report share: colours and marks, grids of panels, and a Figure's bytes as SVG or PNG.
+"""Shared parts of the report's figures: colours and marks, grids of panels, and encoding as SVG or PNG.
 
 Figures are matplotlib's Figure objects: no pyplot, no global state. SVG for lines and points, PNG for images.
 """
@@ -13,42 +13,42 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 from PIL import Image
 
-SCREEN_DPI = 96  # a browser's: figures are shown in the size in inches that they are made for
+SCREEN_DPI = 96  # CSS pixels per inch: figures appear on the page in the size in inches that they are made for
 PRINT_DPI = 120
-BACKGROUND = "#f4f3ef"  # neutral: reads on a light and on a dark page
+BACKGROUND = "#f4f3ef"  # neutral: suits a light and a dark page
 GRID = "#dddddd"
-# Okabe and Ito's colours, without the yellow: told apart with any colour vision. Dashes and marks tell them apart in
-# black and white, and the second seven from the first.
+# The palette of Okabe and Ito without yellow, distinguishable with any colour vision. Dashes and marks distinguish the
+# lines in black and white, and the second seven lines from the first seven.
 COLOURS = ("#000000", "#D55E00", "#0072B2", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
 DASHES = ("-", "--", "-.", (0, (1, 1)), (0, (5, 1, 1, 1, 1, 1)), (0, (8, 2)))
 MARKS = ("o", "s", "^", "D", "v", "P", "X", "*", "<", ">")
-MOST_COLUMNS = 4  # of panels side by side
+MAX_COLUMNS = 4  # panels side by side
 
 
 @dataclass(frozen=True)
 class Drawing:
-    """The bytes of a PNG or SVG file, and its width on a page, in the page's pixels."""
+    """The bytes of a PNG or SVG file, and its width on a page in CSS pixels."""
 
     content: bytes
     width: int
     kind: Literal["png", "svg"] = "png"
 
 
-def style(place: int) -> dict[str, Any]:
-    """Colour, dash and mark of the line at `place` in a figure, for `Axes.plot`."""
+def style(number: int) -> dict[str, Any]:
+    """Return colour, dash and mark, for `Axes.plot`, of line `number` (from 0) of a figure."""
     return {
-        "color": COLOURS[place % len(COLOURS)],
-        "linestyle": DASHES[place % len(DASHES)],
-        "marker": MARKS[place % len(MARKS)],
+        "color": COLOURS[number % len(COLOURS)],
+        "linestyle": DASHES[number % len(DASHES)],
+        "marker": MARKS[number % len(MARKS)],
     }
 
 
 def grid(
-    count: int, width: float, height: float, columns: int = MOST_COLUMNS, share: Literal["", "all", "rows"] = ""
+    count: int, width: float, height: float, columns: int = MAX_COLUMNS, share: Literal["", "all", "rows"] = ""
 ) -> tuple[Figure, list[Axes]]:
-    """`count` white panels, row by row, each of that size in inches with its ticks and titles.
+    """Create `count` white panels, row by row; `width` and `height` of a panel in inches include ticks and titles.
 
-    `share`: "all" have both axes in common, or those of a row ("rows") their y axis.
+    `share`: "all" panels share both axes; with "rows", the panels of a row share their y axis.
     """
     columns = min(count, columns)
     rows = -(-count // columns)
@@ -66,7 +66,7 @@ def grid(
 
 
 def log_axis(axes: Axes, which: Literal["x", "y"]) -> None:
-    """Logarithmic, with plain numbers at 1, 2 and 5."""
+    """Make an axis logarithmic, with plain numbers at 1, 2 and 5."""
     getattr(axes, f"set_{which}scale")("log")
     axis = axes.yaxis if which == "y" else axes.xaxis
     axis.set_major_locator(LogLocator(subs=(1, 2, 5)))
@@ -75,7 +75,7 @@ def log_axis(axes: Axes, which: Literal["x", "y"]) -> None:
 
 
 def legend(figure: Figure, handles: dict[str, Any]) -> None:
-    """Below all panels, as wide as they: names and what they are drawn with."""
+    """Add a legend below all panels, in as many columns as fit; `handles` maps names to artists."""
     letters = max(map(len, handles), default=0)
     columns = max(1, min(len(handles), int(figure.get_figwidth() / (0.6 + 0.08 * letters))))
     figure.legend(
@@ -84,18 +84,18 @@ def legend(figure: Figure, handles: dict[str, Any]) -> None:
 
 
 def as_svg(figure: Figure) -> Drawing:
-    """Text as outlines: the same picture everywhere, and the same bytes for the same data."""
+    """Encode as SVG with text as outlines: it looks the same everywhere, and the same data give the same bytes."""
     with rc_context({"svg.hashsalt": "pse-repro", "svg.fonttype": "path"}):
         return _saved(figure, "svg", {"Date": None, "Creator": None})
 
 
 def as_png(figure: Figure, dpi: int = PRINT_DPI) -> Drawing:
-    """The same bytes for the same data (no date, no version)."""
+    """Encode as PNG without date and version: the same data give the same bytes."""
     return _saved(figure, "png", {"Software": None}, dpi)
 
 
 def as_small_png(figure: Figure, dpi: int = PRINT_DPI) -> Drawing:
-    """In 256 colours of its own: a third of the bytes."""
+    """Encode as PNG with a palette of 256 colours: a third of the bytes."""
     drawing, buffer = as_png(figure, dpi), io.BytesIO()
     image = Image.open(io.BytesIO(drawing.content)).convert("RGB")
     image.quantize(256, Image.Quantize.FASTOCTREE, dither=Image.Dither.NONE).save(buffer, "png", optimize=True)

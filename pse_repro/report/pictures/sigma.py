@@ -1,4 +1,4 @@
-"""Test accuracy of MSE and of PSE at each bandwidth, with intervals, beside the slides' values.
+"""Test accuracy of MSE and of PSE at each bandwidth, with intervals and the slides' values.
 
 Shapes: S seeds, N test images.
 """
@@ -23,8 +23,8 @@ from pse_repro.study.predictions import Predictions
 from pse_repro.study.record import Run
 from pse_repro.tables import model_name
 
-MOST_PROTOCOLS = 4
-MOST_PLACES = 12  # of models side by side in a panel
+MAX_PROTOCOLS = 4
+MAX_PLACES = 12  # models side by side in a panel
 _CHANCE = 10.0  # percent
 _CONFIDENCE = 0.95
 _FOLDS, _SLIDES = "single folds", "slides"
@@ -32,17 +32,17 @@ _FOLDS, _SLIDES = "single folds", "slides"
 
 @dataclass(frozen=True)
 class Accuracy:
-    """A model's ensemble top-1 with its interval, its folds' scores and the slides' value (or NaN), in percent."""
+    """A model's ensemble top-1 with its interval, its folds' scores and the slides' value (or NaN), all in percent."""
 
     encoder: str
-    place: str  # on the axis: MSE, PSE 3
+    place: str  # label on the axis: MSE, PSE 3
     interval: Interval
     folds: Sequence[float]
     slides: float
 
 
 def section(run: Run) -> list[Section]:
-    """One picture, a panel for each protocol and evaluation that has scores; none where nothing is judged yet."""
+    """Return a section with one picture, a panel per protocol and evaluation with scores; none without scores."""
     found, images = accuracies(run)
     if not found:
         return []
@@ -50,21 +50,22 @@ def section(run: Run) -> list[Section]:
     over = f"the test images and {run.seeds} seeds" if run.seeds > 1 else "the test images; one seed"
     caption = (
         f"Ensemble top-1 with 95 % intervals (over {over}), n = {images} test images of {run.data['name']}. "
-        "Rings: the slides' values, made as released on STL-10 and comparable with such runs alone. Crosses: single "
-        "folds. Dotted line: chance. All models see the same images: a difference is surer than two intervals suggest."
+        "Rings: the slides' values, comparable only with runs as released on STL-10. Crosses: single folds. Dotted "
+        "line: chance. All models are tested on the same images, so differences are more certain than these intervals "
+        "suggest."
     )
     picture = Picture("sigma.svg", f"Test top-1 in percent. {words}.", caption, sigma_figure(found))
-    left_out = {"protocol": len(run.protocols) - MOST_PROTOCOLS, "model": len(places_of(found)) - MOST_PLACES}
-    words = "Each model's accuracy, from MSE to PSE of growing bandwidth sigma (in pixels)."
+    left_out = {"protocol": len(run.protocols) - MAX_PROTOCOLS, "model": len(places_of(found)) - MAX_PLACES}
+    words = "Accuracy of each model: MSE, then PSE by increasing bandwidth sigma (in pixels)."
     return [Section("Accuracy by sigma", paragraph(words, not_pictured(left_out)), [picture])]
 
 
 def accuracies(run: Run) -> tuple[dict[str, list[Accuracy]], int]:
-    """By evaluation and protocol, for the models whose folds are complete; and the number of test images."""
+    """Return the accuracies by evaluation and protocol of models with complete folds, and the number of test images."""
     stored, images = Predictions(run), 0
     found: dict[str, list[Accuracy]] = {}
     of_study = run.study.evaluations
-    for protocol in run.protocols[:MOST_PROTOCOLS]:
+    for protocol in run.protocols[:MAX_PROTOCOLS]:
         for evaluation in (name for name, row in EVALUATIONS.items() if row.on_slides and name in of_study):
             for model in run.models:
                 correct_SN = _correct(stored, protocol.name, model.name, evaluation)
@@ -76,18 +77,18 @@ def accuracies(run: Run) -> tuple[dict[str, list[Accuracy]], int]:
 
 
 def accuracy_interval(correct_SN: np.ndarray) -> Interval:
-    """Mean accuracy in percent: over images alone with one seed, over seeds and images with several."""
+    """Return the mean accuracy in percent, with an interval over images and, if there are several, over seeds."""
     if len(correct_SN) > 1:
-        none = np.zeros(correct_SN.shape)
-        return paired_difference(correct_SN, none, confidence=_CONFIDENCE, generator=np.random.default_rng(0))
+        zeros = np.zeros(correct_SN.shape)
+        return paired_difference(correct_SN, zeros, confidence=_CONFIDENCE, generator=np.random.default_rng(0))
     percent = 100 * float(correct_SN.mean())
     low, high = images_interval(percent, correct_SN.shape[1], _CONFIDENCE)
     return Interval(percent, low, high, _CONFIDENCE, seeds=1)
 
 
 def sigma_figure(panels: Mapping[str, Sequence[Accuracy]]) -> Drawing:
-    """A panel an entry (name: accuracies): marks with whiskers, a ring for the slides, small crosses for the folds."""
-    places = places_of(panels)[:MOST_PLACES]
+    """Draw a panel per entry (name: accuracies): marks with whiskers, rings for the slides, small crosses for folds."""
+    places = places_of(panels)[:MAX_PLACES]
     encoders = list(dict.fromkeys(point.encoder for points in panels.values() for point in points))
     figure, axes = grid(len(panels), max(3.2, 0.5 * len(places) + 0.9), 3.1, columns=2, share="all")
     handles: dict[str, Any] = {}
@@ -110,7 +111,7 @@ def sigma_figure(panels: Mapping[str, Sequence[Accuracy]]) -> Drawing:
 
 
 def places_of(panels: Mapping[str, Sequence[Accuracy]]) -> list[str]:
-    """The axis: MSE, PSE by sigma, then what else there is."""
+    """Return the labels of the axis in order: MSE, PSE by sigma, then all others."""
     found = dict.fromkeys(point.place for points in panels.values() for point in points)
 
     def order(place: str) -> tuple[int, float]:
@@ -121,7 +122,7 @@ def places_of(panels: Mapping[str, Sequence[Accuracy]]) -> list[str]:
 
 
 def _mark(panel: Axes, point: Accuracy, x: float, number: int) -> dict[str, Any]:
-    """Draws one model; what it is drawn with, by name."""
+    """Draw one model, and return the legend's handles by name."""
     interval, colour = point.interval, COLOURS[2 - 2 * (number % 2)]
     reach = np.nan_to_num([[interval.estimate - interval.low], [interval.high - interval.estimate]], posinf=0)
     own = panel.errorbar(
@@ -145,7 +146,7 @@ def _place(model: Model) -> str:
 
 
 def _correct(stored: Predictions, protocol: str, model: str, evaluation: str) -> np.ndarray:
-    """(S, N) of the ensembles, for the seeds whose folds are complete."""
+    """Return the correctness (S, N) of the ensembles, for the seeds with complete folds."""
     seeds = [seed for seed in stored.seeds if stored.complete(protocol, model, evaluation, seed)]
     return np.array([stored.correct(protocol, model, evaluation, seed).ensemble_N for seed in seeds])
 

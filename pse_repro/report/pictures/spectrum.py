@@ -1,6 +1,6 @@
-"""In which details each model errs: the radially averaged power spectrum of its residual.
+"""Radially averaged power spectrum of each model's residual: the scale of the details that it reconstructs wrongly.
 
-Shapes: residuals_N3HW in units of the image (0 to 1), H = W; power (B,) at frequencies (B,) in cycles a pixel.
+Shapes: residuals_N3HW in units of the image (0 to 1), H = W; power (B,) at frequencies (B,) in cycles per pixel.
 """
 
 from collections.abc import Mapping
@@ -17,21 +17,22 @@ from pse_repro.study.record import Run
 
 
 def section(run: Run) -> list[Section]:
-    """A picture a protocol, two panels an encoder; none where there are no reconstructions yet."""
+    """Return a section with a picture per protocol, two panels per encoder; none without reconstructions."""
     found, left_out = groups_with(run, attrgetter("reconstructions"))
     words = (
-        "To the left coarse errors, whole patches too light or too dark; to the right fine ones, lost texture. PSE "
-        "weighs coarse errors more: where that works, its line is below MSE's on the left and above it on the right."
+        "Low frequencies (left) are coarse errors, such as patches that are too light or too dark; high frequencies "
+        "(right) are fine errors, such as lost texture. PSE gives more weight to coarse errors: if this takes effect, "
+        "its line is below that of MSE on the left and above it on the right."
     )
     pictures = [_picture(run, group) for group in found]
     return [Section("Spectrum of the residual", paragraph(words, left_out), pictures)] if pictures else []
 
 
 def radial_power(residuals_N3HW: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Frequencies and power, from one cycle an image (1 / H) up to 0.5: rings as wide as that, averaged.
+    """Return frequencies and power, averaged over rings of width 1 / H from one cycle per image (1 / H) to 0.5.
 
-    Power is |FFT|^2 / (H W), averaged over a ring, the channels and the images; over all frequencies it averages to the
-    MSE (Parseval). Images that are not finite are left out; NaN where none is left.
+    Power is |FFT|^2 / (H W), averaged over a ring, the channels and the images; its mean over all frequencies is the
+    MSE (Parseval). Images that are not finite are left out; the power is NaN if none is left.
     """
     size = residuals_N3HW.shape[-1]
     finite = residuals_N3HW[np.isfinite(residuals_N3HW).all((1, 2, 3))].astype(np.float64)
@@ -46,7 +47,7 @@ def radial_power(residuals_N3HW: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def spectrum_figure(encoders: Mapping[str, Mapping[str, tuple[np.ndarray, np.ndarray]]]) -> Drawing:
-    """A row an entry (encoder: frequencies and power by model): power, and beside it the ratio to the first model's."""
+    """Draw a row per entry (encoder: frequencies and power by model): power, and its ratio to the first model's."""
     figure, axes = grid(2 * len(encoders), 4.1, 3.0, columns=2)
     handles: dict[str, Any] = {}
     models = list(dict.fromkeys(model for lines in encoders.values() for model in lines))
@@ -67,7 +68,7 @@ def spectrum_figure(encoders: Mapping[str, Mapping[str, tuple[np.ndarray, np.nda
         for panel in (left, right):
             log_axis(panel, "x")
             panel.set_title(encoder, fontsize=10)
-            panel.set_xlabel("frequency, cycles a pixel", fontsize=9)
+            panel.set_xlabel("frequency, cycles per pixel", fontsize=9)
             panel.grid(True, color=GRID, linewidth=0.6)
     legend(figure, handles)
     return as_svg(figure)
@@ -88,8 +89,8 @@ def _picture(run: Run, group: Group) -> Picture:
     return Picture(
         f"spectrum-{group.file}.svg",
         f"Mean power of the residual in the lowest and the highest quarter of frequencies, {group.protocol}: {words}.",
-        "Power spectrum of reconstruction minus image, averaged over directions, channels and images; its mean over "
-        "all frequencies is the MSE. Right: divided by that of each encoder's first model. "
+        "Left: power spectrum of reconstruction minus image, averaged over directions, channels and images; its mean "
+        "over all frequencies is the MSE. Right: the same, divided by that of the encoder's first model. "
         + conditions(run, group, f"{images} test images"),
         spectrum_figure(encoders),
     )

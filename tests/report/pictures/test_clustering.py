@@ -37,7 +37,7 @@ def test_a_picture_shows_the_models_that_have_a_curve(run: Run) -> None:
     assert found.words.endswith("is a lower error a better feature?")
     (curves,) = found.pictures
     assert curves.name == "error-accuracy-as-released.svg"
-    assert curves.alt == "Accuracy of clusters over validation MSE: CNN-MSE from 0.60 at 0.04 to 0.65 at 0.01."
+    assert curves.alt == "Clustering accuracy over validation MSE: CNN-MSE from 0.60 at 0.04 to 0.65 at 0.01."
     assert "of two, animals and vehicles, where the classes are STL-10's, else of ten." in curves.caption
     assert "n = 3 epochs; protocol as-released; data: stl10." in curves.caption
 

@@ -83,7 +83,7 @@ def test_what_protocols_share_is_pictured_once_and_many_are_told(tmp_path: Path)
     names = ("as-released", *(f"as-released+{number}" for number in (1, 2, 3, 7, 8)))
     store_run(tmp_path, replace(study(), protocols=names))
     found = {section.title: section for section in gallery(Run.open(tmp_path))}
-    assert "What each switch did" in found
+    assert "Effect of each switch" in found
     sheets = [picture.name for picture in found["Reconstructions"].pictures if "reconstructions" in picture.name]
     assert sheets == ["reconstructions-as-released.png", "reconstructions-as-released+1.png"]
     assert found["Reconstructions"].words == "Not pictured: 2 more protocols."

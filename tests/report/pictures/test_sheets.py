@@ -6,7 +6,7 @@ import numpy as np
 from matplotlib.image import imread
 
 from pse_repro.report.pictures.plots import Drawing
-from pse_repro.report.pictures.sheets import MOST_IMAGES, models_sheet, residual_sheet
+from pse_repro.report.pictures.sheets import MAX_IMAGES, models_sheet, residual_sheet
 
 LEFT, BORDER, GAP = 128, 6, 4  # of a sheet, in image pixels
 STEP = 1 / 63  # between two levels
@@ -46,9 +46,9 @@ def test_a_row_a_model_below_the_images_pixel_by_pixel() -> None:
     drawing = models_sheet(images, {"CNN-MSE": first, "CNN-PSE-3": second})
     assert drawing == models_sheet(images, {"CNN-MSE": first, "CNN-PSE-3": second})
     picture = pixels(drawing)
-    assert picture.shape[:2] == (3 * 16 - GAP + 2 * BORDER, LEFT + MOST_IMAGES * 16 - GAP + BORDER)
+    assert picture.shape[:2] == (3 * 16 - GAP + 2 * BORDER, LEFT + MAX_IMAGES * 16 - GAP + BORDER)
     for row, shown in enumerate((images, first, second)):
-        for column in range(MOST_IMAGES):
+        for column in range(MAX_IMAGES):
             expected = shown[column].transpose(1, 2, 0)
             np.testing.assert_allclose(tile(picture, row, column, 12), expected, atol=STEP)
 
