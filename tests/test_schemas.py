@@ -1,4 +1,4 @@
-"""The JSON Schemas are schemas, and strict ones; what they describe is validated beside each command's tests."""
+"""The JSON Schemas are valid and strict; documents are validated in the tests of each command."""
 
 import json
 from collections.abc import Iterator
@@ -14,7 +14,7 @@ SCHEMAS = {
 
 
 def objects(schema: Any) -> Iterator[dict[str, Any]]:
-    """Every schema of an object inside a schema, itself included."""
+    """Yield every object schema inside a schema, itself included."""
     if isinstance(schema, dict):
         if schema.get("type") == "object" and "properties" in schema:
             yield schema

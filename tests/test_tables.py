@@ -1,4 +1,4 @@
-"""The long table: what is read, assumed, refused and written."""
+"""The long table: reading, defaults, errors and writing."""
 
 import os
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""The claims against the slides' own numbers, and their verdicts on stored runs in which the truth is known."""
+"""The claims against the slides' own numbers, and their verdicts on stored runs with known truth."""
 
 import json
 from collections.abc import Iterator, Mapping
@@ -56,7 +56,7 @@ def likely(points: Points, by_seed: tuple[float, ...] = JITTER, frozen: float = 
 
 
 def judged(directory: Path, models: tuple[Model, ...] = PAIR, seeds: int = 3, **rest: object) -> dict[int, ClaimResult]:
-    """The claims by their number, of a run in which PSE is `points` better."""
+    """Judge the claims, by number, on a run in which PSE is `points` better."""
     how = {name: rest.pop(name) for name in ("points", "by_seed", "frozen") if name in rest}
     record = store_predictions(directory, study(models), likely(**how), seeds, **rest)  # type: ignore[arg-type]
     return {result.claim.number: result for result in judge(record)}
@@ -213,7 +213,7 @@ def test_every_part_must_hold(tmp_path: Path) -> None:
 
 
 def test_one_part_of_many_may_be_below_by_chance(tmp_path: Path) -> None:
-    """Differences of -4, -5 and -6 points: p is 0.012 for "at least 0.3", 0.023 as one of two, 0.094 as one of 8."""
+    """Differences of -4, -5, -6 points against "at least 0.3": p is 0.012, 0.023 as one of two, 0.094 as one of 8."""
     spread = (0.01, 0.0, -0.01)
     assert judged(tmp_path / "two", points=-5, by_seed=spread)[1].verdict.verdict == "fails"
     rest = {"cnn-pse-3": -5.0, "cnn-pse-4": 5.0, "cnn-pse-5": 5.0, "cnn-pse-6": 5.0}
@@ -238,7 +238,7 @@ def test_the_best_bandwidth_is_remarked_by_seed(tmp_path: Path) -> None:
 
 
 def test_ensembles_and_their_members(tmp_path: Path) -> None:
-    """Each fold is narrowly wrong on a tenth of its own; one fold of one model is right where its ensemble is not."""
+    """Each fold is narrowly wrong on its own tenth of the images; one fold of one model beats its ensemble there."""
 
     def members(cell: Cell, evaluation: str, fold: int) -> np.ndarray:
         values = np.where(np.arange(IMAGES) < 0.4 * IMAGES, 0.9, 0.1)

@@ -1,4 +1,4 @@
-"""What others claim of the methods that PSE is compared with: published numbers, verdicts where the truth is known."""
+"""Claims about the methods that PSE is compared with: published numbers, and verdicts with known truth."""
 
 import json
 from collections.abc import Callable
@@ -27,7 +27,7 @@ Metrics = Callable[[Cell, str], dict[str, float]]
 
 
 def names_in(number: int) -> list[str]:
-    """All models of a claim."""
+    """Return all models of a claim."""
     statements = CLAIMS[number].statements
     pairs = [name for statement in statements for pair in statement.pairs for name in pair]
     return list(dict.fromkeys([*pairs, *(name for statement in statements for name in statement.models)]))
@@ -42,7 +42,7 @@ def judged(
     seeds: int = 3,
     sign: int = 1,
 ) -> dict[int, ClaimResult]:
-    """The claims, by number, of a run of those models; accuracies are 40 % and `better` points, times `sign`."""
+    """Judge the claims, by number, on a run of those models; accuracies are 40 % plus `sign` times `better` points."""
 
     def likely(cell: Cell, evaluation: str, fold: int) -> np.ndarray:
         points = sign * (better or {}).get(cell.model.objective, 0.0) + (0.0, 0.1, -0.1)[cell.seed]

@@ -116,7 +116,7 @@ def test_one_seed_decides_no_claim(run: Run, tmp_path: Path) -> None:
     store_run(tmp_path / "run", study(), data={"name": "photos", "md5": {}})
     status, out, _ = run("compare", "run")
     assert status == 0
-    assert "one seed decides none of them: give --seeds 3 or more" in out
+    assert "one seed cannot decide any of them: use --seeds 3 or more" in out
     assert "inconclusive" not in out
 
 

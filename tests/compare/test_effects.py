@@ -1,4 +1,4 @@
-"""The switches in words, and what they did in runs whose truth is known."""
+"""The switches in words, and their effects in runs with known truth."""
 
 import json
 from dataclasses import replace
@@ -24,7 +24,7 @@ IMAGES = 2000
 
 
 def stored(folder: Path, gains: dict[str, float], seeds: int = 3, level: float = 40.0) -> Run:
-    """A run in which PSE is better than MSE by `gains` points under each protocol, with noise of its own."""
+    """Store a run in which PSE is `gains` points better than MSE under each protocol, with independent noise."""
     study = Study("turned", "reduced", "paper", 1, PAIR, tuple(gains), evaluations=("frozen",), folds=2)
     protocols = [load_protocol(name) for name in gains]
     for number, cell in enumerate(expand(study, protocols, seeds)):

@@ -1,4 +1,4 @@
-"""Golden values are taken from a smoke run under the conditions they are compared under, and from no other."""
+"""Golden values are accepted only from a smoke run under the conditions that they are compared under."""
 
 import pandas as pd
 import pytest
@@ -12,7 +12,7 @@ from pse_repro.study.load import load_study, study_protocols
 
 
 def results(**changed: str) -> pd.DataFrame:
-    """A smoke run that reached exactly what was expected."""
+    """Store a smoke run whose results equal the expected values."""
     expected = load_expected("smoke")
     frame = expected.frame.drop(columns=["source", "note"])
     return frame.assign(seed="0", **(dict(expected.conditions) | changed))

@@ -1,4 +1,4 @@
-"""Comparing: every verdict, the rules of printing, what invariances hold, and the formats."""
+"""Comparison: every verdict, the rules of printing, invariances, and the formats."""
 
 import json
 import math
@@ -188,7 +188,7 @@ def test_a_metric_without_tolerance_is_information() -> None:
 
 @given(st.integers(0, 10_000), st.integers(1, 500), st.integers(-600, 600))
 def test_the_verdict_flips_exactly_at_the_tolerance(expected: int, tolerance: int, difference: int) -> None:
-    """In hundredths, so that what is exactly at the tolerance is known, whatever floats make of it."""
+    """Values are in hundredths, so that the exact distance to the tolerance is known despite float error."""
     comparison = one(expected / 100, tolerance / 100, measured=(expected + difference) / 100)
     assert only(comparison)["verdict"] == ("within" if abs(difference) <= tolerance else "outside")
 

@@ -1,4 +1,4 @@
-"""JUnit files: what a CI service reads."""
+"""JUnit files as a CI service reads them."""
 
 import xml.etree.ElementTree as ET
 from dataclasses import replace
@@ -15,7 +15,7 @@ SLIDES = load_expected("slides")
 
 
 def slides_of(row: int | None = None, by: float = 0.0, **columns: str) -> Comparison:
-    """The slides' own numbers compared with the slides, one of them moved."""
+    """Compare the slides' own numbers with the slides, one of them shifted."""
     results = SLIDES.frame[["protocol", *CELL, "value"]].assign(**columns)
     if row is not None:
         results.loc[row, "value"] += by
@@ -23,7 +23,7 @@ def slides_of(row: int | None = None, by: float = 0.0, **columns: str) -> Compar
 
 
 def read(path: Path) -> tuple[list[ET.Element], list[ET.Element], list[ET.Element]]:
-    """Cases, failures and skipped ones; the counts of every suite are checked on the way."""
+    """Return cases, failures and skipped cases, and check the counts of every suite."""
     root = ET.parse(path).getroot()
     for suite in root:
         cases = suite.findall("testcase")

@@ -1,4 +1,4 @@
-"""The printing of a comparison, for people and for programs."""
+"""Rendering of a comparison, for people and for programs."""
 
 import csv
 import io

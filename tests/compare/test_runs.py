@@ -35,7 +35,7 @@ def verdicts(comparison: RunsComparison) -> dict[str, int]:
 
 @pytest.fixture
 def runs(tmp_path: Path) -> tuple[Path, Path]:
-    """The same run twice."""
+    """Store the same run twice."""
     for name in ("a", "b"):
         store_run(tmp_path / name, study(), seeds=2, data=DATA)
     return tmp_path / "a", tmp_path / "b"

@@ -1,4 +1,4 @@
-"""Words of somebody's table: those of the kit's own runs are known, other spellings are told."""
+"""Words of a table: those of the kit's own runs are recognised, other spellings are reported."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -21,7 +21,7 @@ ROW = CELL | {"protocol": "as-released", "metric": "top1", "value": 48.96}
 
 
 def told(**words: str) -> list[str]:
-    """What is said of a table with one row that is right and one with these words."""
+    """Return the unrecognised words of a table with one valid row and one with these words."""
     rows, unknown = known_rows(as_table(pd.DataFrame([ROW, ROW | {"seed": "1"} | words])), SLIDES)
     assert len(rows) == 2 - bool(unknown)
     return [str(each) for each in unknown]
@@ -89,7 +89,7 @@ def test_every_published_table_is_known(name: str) -> None:
 
 @pytest.mark.usefixtures("tiny_models")
 def test_whatever_a_run_measures_is_known(tmp_path: Path) -> None:
-    """Ten epochs and the embedded sample's classes, so that clustering measures all it can."""
+    """Use ten epochs and the classes of the embedded sample, so that clustering yields all its metrics."""
     of = replace(cell(epochs=10), evaluations=("frozen", "knn", "cluster"))
     found = [CellRun(of, context(tmp_path)).run()]
     found += [BaselineRun(name, protocol(), 2, context(tmp_path)).rows() for name in BASELINES]

@@ -5,5 +5,5 @@ from pse_repro.report import page
 
 @pytest.fixture
 def no_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Drawing takes seconds; who asks for this looks at the tables alone."""
+    """Replace the gallery, which takes seconds to draw, for tests that look only at the tables."""
     monkeypatch.setattr(page, "gallery", lambda run, effects: [])

@@ -1,4 +1,4 @@
-"""The demo: errors of equal MSE, what each loss and gradient is, and that the figure shows these very numbers."""
+"""The demo: errors of equal MSE, the values of losses and gradients, and the figure that shows these numbers."""
 
 import io
 from pathlib import Path
@@ -29,7 +29,7 @@ BOTH = pytest.mark.parametrize("damage", [SHOWN.blob, SHOWN.noise], ids=["blob",
 
 
 def smoothed(maps: Tensor, sigma: float) -> Tensor:
-    """Each channel by SciPy, zero outside: the slow twin of what PSE's matrices do."""
+    """Smooth each channel with SciPy, zero outside: the slow reference for PSE's matrix products."""
     return torch.from_numpy(gaussian_filter(maps.numpy(), (0, sigma, sigma), mode="constant", truncate=4))
 
 
@@ -38,7 +38,7 @@ def texts(figure: Figure) -> list[str]:
 
 
 def drawn_maps(figure: Figure) -> list[AxesImage]:
-    """The panels of a map: residual, density and two gradients of the blob, then of the noise."""
+    """Return the panels of a map: residual, density and two gradients of the blob, then of the noise."""
     images = [axes.images[0] for axes in figure.axes if axes.images]
     return [image for image in images if np.shape(image.get_array()) == IMAGE.shape[1:]]
 

@@ -55,7 +55,7 @@ def test_one_protocol_alone_says_how_to_run_both(tmp_path: Path, protocol: str, 
     store_run(tmp_path, study(protocols=(protocol,)))
     found, _ = found_in(tmp_path)
     assert found is not None
-    assert other in found.words[0].split("alone.")[1]
+    assert other in found.words[0].split("Running them")[1]
     assert "the 9 of fourteen switches" in found.words[0]
     parts = shlex.split(found.command)
     assert [parts[at + 1] for at, part in enumerate(parts) if part == "--protocol"] == ["as-released", "as-described"]

@@ -102,14 +102,14 @@ def test_every_cell_of_the_page_is_the_comparisons(tmp_path: Path, monkeypatch: 
 
 
 def parts(cell: str) -> tuple[str, str, str, str, str]:
-    """Sign, value, what a screen reader says, difference, interval."""
+    """Parse a cell into sign, value, text for screen readers, difference and interval."""
     match = re.fullmatch(r"\s*(\S) ?(\S+)\s+\((.*)\)\s+(\S+)\n(\S*)\s*", cell)
     assert match, cell
     return match[1], match[2], match[3], match[4], match[5]
 
 
 def place(header: str) -> tuple[str, str]:
-    """`test 2 top-1` is fold 2, top1."""
+    """Return fold and metric of a heading: `test 2 top-1` is fold 2, top1."""
     *fold, metric = header.split()
     return ("ensemble" if fold == ["ensemble"] else fold[1]), metric.replace("-", "")
 

@@ -1,4 +1,4 @@
-"""The report: everything of a run is on the page, its numbers are the tables' numbers, and text stays text."""
+"""The report: the page contains the whole run, its numbers are those of the tables, and text is escaped."""
 
 import base64
 import io
@@ -31,7 +31,7 @@ NASTY = '<script>alert("1")<b>'
 
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Page]:
-    """A finished run with its report, pictures and all."""
+    """Store a finished run with its report and pictures."""
     directory = tmp_path_factory.mktemp("runs") / "tiny"
     store_run(directory, study())
     return directory, report(directory)

@@ -1,4 +1,4 @@
-"""The page's colours: every text can be read on every ground, in light, in dark and on paper."""
+"""The page's colours: sufficient contrast of every text on every background, in light, in dark and in print."""
 
 import re
 from pathlib import Path
@@ -34,7 +34,7 @@ def test_contrast_is_that_of_wcag() -> None:
 
 
 def contrast(first: str, second: str) -> float:
-    """WCAG's contrast ratio of two colours, 1 to 21."""
+    """Return WCAG's contrast ratio of two colours, 1 to 21."""
     light, dark = sorted((_luminance(first), _luminance(second)), reverse=True)
     return (light + 0.05) / (dark + 0.05)
 

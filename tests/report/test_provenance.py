@@ -37,7 +37,7 @@ def test_energy_is_the_sum_of_what_was_told(tmp_path: Path) -> None:
         path = CellFiles(tmp_path, cell).provenance
         store.write_json(path, store.read_json(path) | {"energy_joules": joules})
     text = dict(facts(Run.open(tmp_path)))["Energy"]
-    assert text.startswith("0.5 kWh (1.8e+06 J) of the processors' packages while 1 of 2 cells ran")
+    assert text.startswith("0.5 kWh (1.8e+06 J) used by the processor packages while 1 of 2 cells ran")
 
 
 def test_a_run_of_nothing_has_facts_and_no_files(tmp_path: Path) -> None:

@@ -43,7 +43,7 @@ def drawn(seed: int = 0) -> np.random.Generator:
 
 
 def correctness(seeds: int, images: int, seed: int = 0, shift: float = 0.0) -> tuple[np.ndarray, np.ndarray]:
-    """Two models' boolean correctness (seeds, images) from shared and own difficulty of images and luck of seeds."""
+    """Simulate the correctness (seeds, images) of two models, with shared and own effects of images and seeds."""
     generator = drawn(seed)
     difficulty = generator.normal(0, 1, images)
     a, b = (
@@ -205,7 +205,7 @@ def test_the_t_interval_covers_as_often_as_it_says(seeds: int) -> None:
 def test_a_mean_on_the_edge_of_its_tolerance_is_misjudged_at_most_as_often_as_alpha(
     seeds: int, tolerance: float, target_sd: float
 ) -> None:
-    """On the edge, either verdict is wrong with probability alpha at most."""
+    """At the edge of the tolerance, either verdict is wrong with a probability of at most alpha."""
     generator = drawn(seeds)
     targets = generator.normal(50, target_sd, 1000)
     runs = generator.normal(50 + tolerance, 1, (1000, seeds))
@@ -230,7 +230,7 @@ def test_holm_keeps_the_family_wise_error() -> None:
 
 
 def test_claims_are_misjudged_at_most_as_often_as_alpha() -> None:
-    """A claim of +3 points or more: "holds" where there is nothing, "fails" where it is just true; little matters."""
+    """Error rates for a claim of +3 points: "holds" with no effect, "fails" if it is just true; and for equivalence."""
     generator, found, little = drawn(), {0: [], 3: []}, []
     for _ in range(600):
         noise = generator.normal(0, 0.01, (3, 1)) + generator.normal(0, 0.1, (3, 100))

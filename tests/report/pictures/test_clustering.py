@@ -1,4 +1,4 @@
-"""Reconstruction error against the accuracy of clusters, from what a run stores of them."""
+"""Reconstruction error against clustering accuracy, from a run's stored files."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -18,7 +18,7 @@ from tests.support.stored_run import store_run, study
 
 @pytest.fixture
 def run(tmp_path: Path) -> Run:
-    """Two models with clusters; the first, an autoencoder, has a curve, whose rows are not in order."""
+    """Store a run of two models with clusters; the first, an autoencoder, has a curve with unordered rows."""
     for number, cell in enumerate(store_run(tmp_path, study(evaluations=("frozen", "cluster")))):
         folder = CellFiles(tmp_path, cell).evaluation("cluster")
         metrics = {"accuracy": 0.3, "error_rank_correlation": -0.5} if number == 0 else {"accuracy": 0.2}
@@ -34,11 +34,11 @@ def run(tmp_path: Path) -> Run:
 def test_a_picture_shows_the_models_that_have_a_curve(run: Run) -> None:
     (found,) = section(run)
     assert found.title == "Reconstruction error and clusters"
-    assert found.words.endswith("is a lower error a better feature?")
+    assert found.words.endswith("do features improve as the reconstruction error falls?")
     (curves,) = found.pictures
     assert curves.name == "error-accuracy-as-released.svg"
     assert curves.alt == "Clustering accuracy over validation MSE: CNN-MSE from 0.60 at 0.04 to 0.65 at 0.01."
-    assert "of two, animals and vehicles, where the classes are STL-10's, else of ten." in curves.caption
+    assert "two clusters, animals and vehicles, if the classes are those of STL-10, else ten." in curves.caption
     assert "n = 3 epochs; protocol as-released; data: stl10." in curves.caption
 
 

@@ -1,4 +1,4 @@
-"""Confusion matrices: counted as by hand, a panel a model."""
+"""Confusion matrices: counted as by hand, one panel per model."""
 
 from pathlib import Path
 

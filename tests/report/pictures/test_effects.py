@@ -1,4 +1,4 @@
-"""What the switches did, as a table and as a figure: the same numbers as `pse-repro explain`."""
+"""Effects of the switches as a table and as a figure: the same numbers as `pse-repro explain`."""
 
 from dataclasses import replace
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Embeddings: every class is seen, in a colour and a mark of its own."""
+"""Embeddings: every class is drawn, with its own colour and mark."""
 
 import numpy as np
 import pytest

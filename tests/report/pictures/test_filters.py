@@ -1,4 +1,4 @@
-"""Filters: how rough they are, and that they are drawn."""
+"""Filters: their roughness and their figure."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""The gallery: every section a run has something for, in order, within a page's size, and none that it has not."""
+"""The gallery: all sections with content, in order, within the size of a page, and no others."""
 
 import base64
 from dataclasses import replace
@@ -24,7 +24,7 @@ AFTER = ["Which classes are confused"]
 
 
 def store_summaries(stored: list[CellFiles]) -> None:
-    """As `write_summary` leaves them."""
+    """Write summaries in the form of `write_summary`."""
     random = np.random.default_rng(0)
     note = {"positions": np.arange(IMAGES), "labels": np.arange(IMAGES) % 10 + 1}
     embedding = embed(random.normal(size=(IMAGES, 4)), 0)

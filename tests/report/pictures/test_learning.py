@@ -1,4 +1,4 @@
-"""Learning curves: what is read, where the slides' values are drawn, and figures of any length."""
+"""Learning curves: the values read, the cells with a slides' value, and figures of any length."""
 
 from dataclasses import replace
 from itertools import pairwise

@@ -1,4 +1,4 @@
-"""Nearest neighbours: found as by hand, marked right or wrong in more than colour."""
+"""Nearest neighbours: found as by hand, and marked right or wrong by more than colour."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""PSE among its peers: what the table and the figure say of a run, and which runs have them."""
+"""PSE among its peers: the contents of table and figure, and the runs that have them."""
 
 from pathlib import Path
 from statistics import mean, stdev
@@ -32,7 +32,7 @@ def judged(**changes: object) -> Study:
 
 
 def rows_of(cell: Cell) -> list[dict[str, object]]:
-    """The results of a model and seed as REACHED has them, with a fold that no table shows."""
+    """Return the results of a model and seed from REACHED, with a fold that no table shows."""
     rows = []
     for (evaluation, metric), values in zip(PLACES, REACHED[cell.model.objective], strict=True):
         for value in values[cell.seed : cell.seed + 1]:
@@ -45,7 +45,7 @@ def rows_of(cell: Cell) -> list[dict[str, object]]:
 
 
 def stored(directory: Path, of: Study, seeds: int = 1, baselines: dict[str, float] | None = None) -> Run:
-    """A finished run whose results are REACHED; `baselines` are the ensembles of linear probes of pixels."""
+    """Store a finished run with the results of REACHED; `baselines` are the ensembles of linear probes of pixels."""
     rows = [row for cell in store_run(directory, of, seeds) for row in rows_of(cell)]
     for protocol in of.protocols:
         for encoder, value in (baselines or {}).items():
@@ -102,7 +102,7 @@ def test_each_protocol_has_a_table_and_a_picture_with_its_baselines(tmp_path: Pa
     assert made.title == "PSE among its peers"
     assert [picture.name for picture in made.pictures] == ["peers-as-released.svg", "peers-as-described.svg"]
     picture = made.pictures[1]
-    assert picture.caption.startswith("The best first")
+    assert picture.caption.startswith("The best model comes first")
     assert "n = 2 seeds; 5 epochs; protocol as-described; data: stl10." in picture.caption
     order = "CNN-SIMCLR 53.00, CNN-PSE-3 43.00, CNN-MSE 41.00, CNN-RANDOM 25.25"
     assert picture.alt == f"linear % of every model: {order}. raw pixels 33.25. 256 components 35.75."

@@ -1,4 +1,4 @@
-"""What figures share: grids of panels, styles that differ in more than colour, bytes that do not change."""
+"""Shared parts of figures: grids of panels, styles that differ in more than colour, reproducible bytes."""
 
 import re
 

@@ -1,4 +1,4 @@
-"""Sheets of images: what stands where, pixel by pixel."""
+"""Sheets of images: positions of the images, pixel by pixel."""
 
 import io
 
@@ -13,7 +13,7 @@ STEP = 1 / 63  # between two levels
 
 
 def pixels(drawing: Drawing) -> np.ndarray:
-    """(H, W, 3) in [0, 1]."""
+    """Decode a picture to (H, W, 3) in [0, 1]."""
     return imread(io.BytesIO(drawing.content), format="png")[..., :3]
 
 

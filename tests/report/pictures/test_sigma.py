@@ -1,4 +1,4 @@
-"""Accuracy by sigma: intervals, places, marks; and that a run's predictions get there."""
+"""Accuracy by sigma: intervals, places and marks, up to a run's stored predictions."""
 
 import math
 from dataclasses import replace

@@ -1,4 +1,4 @@
-"""The spectrum of a residual: against waves of known frequency, the slow sum, and Parseval."""
+"""The spectrum of a residual: against waves of known frequency, a slow sum, and Parseval's theorem."""
 
 import numpy as np
 import pytest
