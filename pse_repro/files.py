@@ -1,4 +1,4 @@
-"""Files that appear whole or not at all."""
+"""Atomic file writes, and the folders of data and cache."""
 
 import os
 import re
@@ -9,14 +9,14 @@ from typing import IO
 
 
 def write_bytes(path: Path, content: bytes) -> None:
-    """Write to a temporary file beside `path`, then rename it; on failure nothing is left behind."""
+    """Write to a temporary file next to `path`, then rename it; on failure nothing is left behind."""
     with written_whole(path) as file:
         file.write(content)
 
 
 @contextmanager
 def written_whole(path: Path) -> Iterator[IO[bytes]]:
-    """A file that appears at `path` when the context ends well, and else not at all."""
+    """Open a file that appears at `path` once the context ends without an error, otherwise not at all."""
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
@@ -26,7 +26,7 @@ def written_whole(path: Path) -> Iterator[IO[bytes]]:
             os.fsync(file.fileno())
         os.replace(temporary, path)
     except OSError as error:
-        if error.errno and not error.filename:  # a full disk does not say which file it was
+        if error.errno and not error.filename:  # a full disk's error has no file name
             error.filename = str(path)
         raise
     finally:
@@ -34,24 +34,23 @@ def written_whole(path: Path) -> Iterator[IO[bytes]]:
 
 
 def leftovers(folder: Path, name: str = "") -> list[Path]:
-    """The temporary files in `folder` of processes that were killed while writing the file `name`, or any."""
+    """Return the temporary files in `folder` of processes killed while writing the file `name` (default: any file)."""
     temporary = re.compile(rf"\.{re.escape(name) or '.+'}\.\d+\.part")
     return [path for path in folder.iterdir() if temporary.fullmatch(path.name) and path.is_file()]
 
 
 def data_home() -> Path:
-    """STL-10's place where no --data names another: $XDG_DATA_HOME/pse-repro, ~/.local/share/pse-repro without it."""
+    """Return the default folder of STL-10: $XDG_DATA_HOME/pse-repro, or ~/.local/share/pse-repro without it."""
     return _home("XDG_DATA_HOME", ".local/share")
 
 
 def cache_home() -> Path:
-    """What can be made again (the embedded sample): $XDG_CACHE_HOME/pse-repro, ~/.cache/pse-repro without it."""
+    """Return the folder of files that can be recreated: $XDG_CACHE_HOME/pse-repro, or ~/.cache/pse-repro without it."""
     return _home("XDG_CACHE_HOME", ".cache")
 
 
 def _home(variable: str, default: str) -> Path:
     named = os.environ.get(variable, "")
-    base = (
-        Path(named) if Path(named).is_absolute() else Path.home() / default
-    )  # the specification: ignore relative ones
+    # The XDG specification: relative paths are invalid and to be ignored.
+    base = Path(named) if Path(named).is_absolute() else Path.home() / default
     return base / "pse-repro"

@@ -1,6 +1,7 @@
-"""The command line: each command parses, calls one function, prints, exits. Results go to standard output, the rest to
-standard error. Exit status: 0 done; 1 done, and a number is outside its tolerance or a cell failed; 2 wrong usage or
-configuration; 3 the data or the machine is not fit; 130 interrupted.
+"""The command line: each command parses its arguments, calls one function, prints the result and exits.
+
+Results go to standard output, everything else to standard error. Exit status: 0 success; 1 finished, but a number is
+outside its tolerance or a cell failed; 2 wrong usage or configuration; 3 unsuitable data or machine; 130 interrupted.
 """
 
 from pse_repro.cli.app import app

@@ -1,4 +1,4 @@
-"""The Typer app: its commands in the order of --help, and the options before any command."""
+"""The Typer app: commands in the order of --help, and the global options."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -42,7 +42,7 @@ _CONTEXT = {"help_option_names": ["-h", "--help"]}
 
 @dataclass
 class Settings:
-    """Options before any command."""
+    """Global options, given before the command."""
 
     debug: bool = False
 
@@ -53,13 +53,13 @@ app = typer.Typer(
     add_completion=True,
     rich_markup_mode="markdown",
     context_settings=_CONTEXT,
-    help="Reproduce the study of Proximal Sensitive Error (PSE): train and judge every model, compare with the paper.",
+    help="Reproduce the study of Proximal Sensitive Error (PSE): train and evaluate models, compare with the paper.",
 )
 data_app = typer.Typer(
     no_args_is_help=True,
     rich_markup_mode="markdown",
     context_settings=_CONTEXT,
-    help="Get, prove and show the images.",
+    help="Download, verify and inspect the images.",
 )
 for _panel, _commands in PANELS.items():
     for _name, _function in _commands.items():

@@ -1,4 +1,4 @@
-"""Commands on the images: data fetch, verify, info, sample."""
+"""Image commands: data fetch, verify, info, sample."""
 
 from enum import StrEnum
 from pathlib import Path
@@ -20,29 +20,30 @@ def fetch(
     source: Annotated[
         str | None,
         typer.Option(
-            "--from", envvar="PSE_REPRO_FROM", help="Another URL of the archive, or a file. [default: the official]"
+            "--from", envvar="PSE_REPRO_FROM", help="URL or file of the archive. [default: the official URL]"
         ),
     ] = None,
     md5: Annotated[
         str | None,
-        typer.Option("--md5", envvar="PSE_REPRO_MD5", help="MD5 of --from, where it is not the official archive."),
+        typer.Option("--md5", envvar="PSE_REPRO_MD5", help="MD5 of the --from archive, if it is not the official one."),
     ] = None,
     keep_archive: Annotated[
-        bool, typer.Option("--keep-archive", envvar="PSE_REPRO_KEEP_ARCHIVE", help="Do not delete it when unpacked.")
+        bool, typer.Option("--keep-archive", envvar="PSE_REPRO_KEEP_ARCHIVE", help="Keep the archive after unpacking.")
     ] = False,
     tiny: Annotated[
         int | None,
         typer.Option(
             "--tiny", min=1, envvar="PSE_REPRO_TINY",
-            help="Only the first images of each split, into one small file: stops the download as soon as it has them.",
+            help="Fetch only the first images of each split, into one small file; the download stops after them.",
         ),
     ] = None,
     to: Annotated[
-        Path | None, typer.Option("--to", envvar="PSE_REPRO_TO", help="--tiny: the small file. [default: in the cache]")
+        Path | None,
+        typer.Option("--to", envvar="PSE_REPRO_TO", help="With --tiny: path of that file. [default: in the cache]"),
     ] = None,
     quiet: QuietOption = False,
 ) -> None:  # fmt: skip
-    """Get STL-10 (2.6 GB), prove it is the right one, unpack it; prints where. Stopped, it continues when called again.
+    """Download STL-10 (2.6 GB), verify and unpack it; print the folder. An interrupted download is resumed.
 
     Example: `pse-repro data fetch --data /data`
     """
@@ -55,7 +56,7 @@ def fetch(
 
 
 def verify(data: DataOption = None, format: ShortFormatOption = "table", quiet: QuietOption = False) -> None:
-    """Prove that a folder holds STL-10: sizes, MD5s, classes, the study's folds. Exit status 3 where it does not.
+    """Verify that a folder holds STL-10: sizes, MD5s, classes, the study's folds. Exit status 3 if it does not.
 
     Example: `pse-repro data verify --data /data`
     """
@@ -69,15 +70,16 @@ def verify(data: DataOption = None, format: ShortFormatOption = "table", quiet: 
 def info(
     data: DataOption = None,
     sheet: Annotated[
-        Path | None, typer.Option("--sheet", envvar="PSE_REPRO_SHEET", help="Also write a contact sheet (PNG) there.")
+        Path | None,
+        typer.Option("--sheet", envvar="PSE_REPRO_SHEET", help="Also write a contact sheet (a PNG file)."),
     ] = None,
     split: Annotated[
-        SplitName, typer.Option("--split", envvar="PSE_REPRO_SPLIT", help="The split that the sheet shows.")
+        SplitName, typer.Option("--split", envvar="PSE_REPRO_SPLIT", help="Split shown on the contact sheet.")
     ] = SplitName.train,
     format: ShortFormatOption = "table",
     quiet: QuietOption = False,
 ) -> None:
-    """Say what the images are: counts, classes, fingerprints, statistics of values, duplicates, folds.
+    """Summarise the data set: counts, classes, checksums, pixel statistics, duplicates, folds.
 
     Example: `pse-repro data info --data /data --sheet train.png --split train`
     """
@@ -87,9 +89,9 @@ def info(
 
 
 def sample(
-    data: Annotated[Path, typer.Argument(metavar="DIR", help="A folder; the files go to DIR/stl10_binary.")],
+    data: Annotated[Path, typer.Argument(metavar="DIR", help="Target folder; the files go to DIR/stl10_binary.")],
 ) -> None:
-    """Write the embedded sample, which the kit draws itself, in STL-10's layout (133 MB); prints where.
+    """Write the embedded sample, images drawn by the kit itself, in STL-10's layout (133 MB); print the folder.
 
     Example: `pse-repro data sample drawn`
     """

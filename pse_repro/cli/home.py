@@ -1,4 +1,7 @@
-"""`~` in paths. Shells leave it alone after `--data=` and in most variables, and then a folder of that name is made."""
+"""Expansion of `~` in arguments.
+
+Shells do not expand it after `--data=` and in most variables, so that a folder named `~` would be created.
+"""
 
 import functools
 import os
@@ -10,7 +13,7 @@ from pse_repro.errors import UsageError
 
 
 def with_home(function: Callable[..., None]) -> Callable[..., None]:
-    """A command of which every path and text that begins with `~` or `~user` is expanded, as a shell does it."""
+    """Return the command with a leading `~` or `~user` of every path and string expanded, as by a shell."""
 
     @functools.wraps(function)
     def command(**given: Any) -> None:
@@ -22,7 +25,7 @@ def with_home(function: Callable[..., None]) -> Callable[..., None]:
 def _expanded(value: Any) -> Any:
     if isinstance(value, list):
         return [_expanded(each) for each in value]
-    if type(value) is not str and not isinstance(value, Path):  # an Enum's member is a text, too
+    if type(value) is not str and not isinstance(value, Path):  # a member of a StrEnum is a str, too
         return value
     expanded = os.path.expanduser(value)
     if expanded.split(os.sep)[0] == "~":

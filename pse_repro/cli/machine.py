@@ -1,4 +1,4 @@
-"""Commands on the machine: doctor, bench."""
+"""Machine commands: doctor, bench."""
 
 from enum import StrEnum
 from pathlib import Path
@@ -35,12 +35,10 @@ def doctor(
     format: ShortFormatOption = "table",
     report: Annotated[
         bool,
-        typer.Option(
-            "--report", envvar="PSE_REPRO_REPORT", help="What an issue on a tracker needs, as Markdown; no user names."
-        ),
+        typer.Option("--report", envvar="PSE_REPRO_REPORT", help="Print a bug report in Markdown, without user names."),
     ] = False,
 ) -> None:
-    """Say what this machine can run, and what to do about the rest. Exit status 3 where `full` cannot run here.
+    """Check what this machine can run, and how to fix the rest. Exit status 3 if `full` cannot run here.
 
     Example: `pse-repro doctor --format json`
     """
@@ -57,33 +55,33 @@ def bench(
         typer.Option(
             "--rows",
             envvar="PSE_REPRO_ROWS",
-            help="What to measure; give it twice for two: loss, pretrain, augmentation, finetune, frozen, heads, "
+            help="Row to measure; repeat for several: loss, pretrain, augmentation, finetune, frozen, heads, "
             "scaling, smoke. [default: all but smoke]",
         ),
     ] = None,
     device: DeviceOption = "auto",
     precision: Annotated[
-        Precisions, typer.Option("--precision", envvar="PSE_REPRO_PRECISION", help="Of our path's networks.")
+        Precisions, typer.Option("--precision", envvar="PSE_REPRO_PRECISION", help="Precision of the kit's networks.")
     ] = Precisions.both,
     data: DataOption = None,
     rounds: Annotated[
-        int, typer.Option("--rounds", min=1, envvar="PSE_REPRO_ROUNDS", help="How often each row is timed.")
+        int, typer.Option("--rounds", min=1, envvar="PSE_REPRO_ROUNDS", help="Number of timings of each row.")
     ] = 5,
     quick: Annotated[
-        bool, typer.Option("--quick", envvar="PSE_REPRO_QUICK", help="Tiny sizes, one round: does it run at all?")
+        bool, typer.Option("--quick", envvar="PSE_REPRO_QUICK", help="Tiny sizes and one round, to check that it runs.")
     ] = False,
     format: Annotated[BenchFormat, typer.Option("--format", envvar="PSE_REPRO_FORMAT")] = BenchFormat.table,
     save: Annotated[
         Path | None,
-        typer.Option("--save", envvar="PSE_REPRO_SAVE", help="Folder for DATE-MACHINE.json: the result as JSON."),
+        typer.Option("--save", envvar="PSE_REPRO_SAVE", help="Folder for the result as DATE-MACHINE.json."),
     ] = None,
     source: Annotated[
         Path | None,
-        typer.Option("--from", envvar="PSE_REPRO_FROM", help="Measure nothing: print this saved result."),
+        typer.Option("--from", envvar="PSE_REPRO_FROM", help="Print this saved result instead of measuring."),
     ] = None,
     quiet: QuietOption = False,
 ) -> None:
-    """Measure the kit next to a straightforward implementation of the same work, in one run.
+    """Benchmark the kit against a straightforward implementation of the same work, in one run.
 
     Example: `pse-repro bench --rows loss --rows pretrain --device cpu`
     """
@@ -91,7 +89,7 @@ def bench(
 
     if source:
         if save:
-            raise UsageError("--from prints what was saved, --save saves what is measured; give one of them")
+            raise UsageError("--from prints a saved result, --save saves a new one; give one of them")
         typer.echo(benchmark.render_file(source, rows or (), format))
         return
     precisions = ("fp32", "bf16") if precision == Precisions.both else (precision,)

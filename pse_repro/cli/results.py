@@ -1,4 +1,4 @@
-"""Commands on results: compare, report."""
+"""Result commands: compare, explain, report, export, demo."""
 
 from pathlib import Path
 from typing import Annotated
@@ -18,17 +18,17 @@ def compare(
             "--against",
             envvar="PSE_REPRO_AGAINST",
             help="paper, released_logs, initial, smoke, or another run's directory. "
-            "[default: what the run's study names; paper for a table]",
+            "[default: the table that the run's study names; paper for a table of results]",
         ),
     ] = None,
     format: FormatOption = "table",
     strict: StrictOption = False,
     junit: Annotated[
         Path | None,
-        typer.Option("--junit", envvar="PSE_REPRO_JUNIT", help="Also write a JUnit XML file: each number a test case."),
+        typer.Option("--junit", envvar="PSE_REPRO_JUNIT", help="Also write JUnit XML, one test case per number."),
     ] = None,
 ) -> None:
-    """Compare a run, or any table of results, with what was published, or with another run: number by number.
+    """Compare a run, or any table of results, number by number with published values or with another run.
 
     Example: `pse-repro compare results.csv --against paper --format markdown`
     """
@@ -41,13 +41,13 @@ def compare(
 
 def explain(
     run: Annotated[
-        Path | None, typer.Argument(metavar="[RUN]", help="A run of several protocols, such as `run switches` makes.")
+        Path | None, typer.Argument(metavar="[RUN]", help="A run of several protocols, such as `run switches`.")
     ] = None,
     format: Annotated[
         TextFormat, typer.Option("--format", envvar="PSE_REPRO_FORMAT", help="table, markdown or json.")
     ] = "table",
 ) -> None:
-    """Say in which fourteen ways the released code differs from the slides or, of a run, what each of them did.
+    """Describe the fourteen differences between released code and slides or, given a run, the effect of each.
 
     Example: `pse-repro explain runs/switches --format markdown`
     """
@@ -57,7 +57,7 @@ def explain(
 
 
 def report(run: RunArgument = None) -> None:
-    """Write a run's report again (report.html and report.md); prints where.
+    """Rewrite a run's report (report.html and report.md); print its path.
 
     Example: `pse-repro report runs/smoke`
     """
@@ -72,14 +72,14 @@ def export(
         Path | None,
         typer.Option(
             "--out", envvar="PSE_REPRO_OUT",
-            help="FILE.tar.gz, FILE.zip, or a folder for RUN.tar.gz. [default: the folder that RUN is in]",
+            help="FILE.tar.gz, FILE.zip, or a folder for RUN.tar.gz. [default: the folder that contains RUN]",
         ),
     ] = None,
     weights: Annotated[
-        bool, typer.Option("--weights", envvar="PSE_REPRO_WEIGHTS", help="With the models' weights.")
+        bool, typer.Option("--weights", envvar="PSE_REPRO_WEIGHTS", help="Include the models' weights.")
     ] = False,
 ) -> None:  # fmt: skip
-    """Pack a run's tables, predictions, figures and provenance into one file, which `compare` takes; prints where.
+    """Pack a run's tables, predictions, figures and provenance into one file that `compare` reads; print its path.
 
     Example: `pse-repro export runs/smoke --out smoke.zip`
     """
@@ -91,17 +91,17 @@ def export(
 def demo(
     data: DataOption = None,
     image: Annotated[
-        int, typer.Option("--image", envvar="PSE_REPRO_IMAGE", help="Which unlabelled image, from 0.")
+        int, typer.Option("--image", envvar="PSE_REPRO_IMAGE", help="Index of the unlabelled image, from 0.")
     ] = 0,
     sigma: Annotated[
-        float, typer.Option("--sigma", envvar="PSE_REPRO_SIGMA", help="PSE's standard deviation in pixels.")
+        float, typer.Option("--sigma", envvar="PSE_REPRO_SIGMA", help="Standard deviation of PSE's kernel in pixels.")
     ] = 3.0,
-    out: Annotated[
-        Path, typer.Option("--out", envvar="PSE_REPRO_OUT", help="The figure: a .png, .svg or .pdf file.")
-    ] = Path("demo.png"),
-    seed: Annotated[int, typer.Option("--seed", min=0, envvar="PSE_REPRO_SEED", help="Where the noise falls.")] = 0,
+    out: Annotated[Path, typer.Option("--out", envvar="PSE_REPRO_OUT", help="Figure file: .png, .svg or .pdf.")] = Path(
+        "demo.png"
+    ),
+    seed: Annotated[int, typer.Option("--seed", min=0, envvar="PSE_REPRO_SEED", help="Seed of the noise.")] = 0,
 ) -> None:
-    """Show what PSE punishes and MSE does not: one image, a blob and noise of equal MSE, losses and gradients.
+    """Show what PSE penalises and MSE does not: one image, a blob and noise of equal MSE, losses and gradients.
 
     Example: `pse-repro demo --data /data --image 7 --sigma 3 --out demo.svg`
     """

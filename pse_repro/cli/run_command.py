@@ -1,4 +1,4 @@
-"""The options of a run, declared once: a decorator adds them to each command that trains."""
+"""The options of a run, declared once; a decorator adds them to each command that trains."""
 
 import functools
 import inspect

@@ -1,4 +1,4 @@
-"""The command status."""
+"""The status command."""
 
 from typing import Annotated
 
@@ -11,10 +11,10 @@ def status(
     run: RunArgument = None,
     format: ShortFormatOption = "table",
     watch: Annotated[
-        bool, typer.Option("--watch", envvar="PSE_REPRO_WATCH", help="Show it anew every few seconds until it ends.")
+        bool, typer.Option("--watch", envvar="PSE_REPRO_WATCH", help="Refresh every few seconds until the run ends.")
     ] = False,
 ) -> None:
-    """Say what a run is doing, also from another terminal: what is done, what is in progress, how long is left.
+    """Show a run's status, from any terminal: what is done, what is in progress, how much time is left.
 
     Example: `pse-repro status runs/full --watch`
     """

@@ -1,4 +1,4 @@
-"""Commands that train and evaluate: the built-in studies, any study, one model; and the plan of a study."""
+"""Training commands: the built-in studies, any study, one model, its evaluation; and the plan of a study."""
 
 from dataclasses import replace
 from typing import Annotated
@@ -22,7 +22,7 @@ from pse_repro.commands.options import RunOptions
 from pse_repro.evaluation.registry import EVALUATIONS
 
 StudyArgument = Annotated[
-    str, typer.Argument(metavar="STUDY.toml", help="A study's TOML file, or a built-in one's name.")
+    str, typer.Argument(metavar="STUDY.toml", help="TOML file of a study, or name of a built-in one.")
 ]
 
 
@@ -40,11 +40,11 @@ def smoke(
     objectives: Annotated[
         bool,
         typer.Option(
-            "--objectives", envvar="PSE_REPRO_OBJECTIVES", help="A few steps of every objective, not the CNN pair."
+            "--objectives", envvar="PSE_REPRO_OBJECTIVES", help="Run a few steps of every objective, not the CNN pair."
         ),
     ] = False,
 ) -> None:
-    """Run everything once, small, in about a minute: the CNN pair, compared with golden values.
+    """Run everything once at a small scale, in about a minute: the CNN pair, compared with golden values.
 
     Example: `pse-repro smoke --device cpu`
     """
@@ -53,7 +53,7 @@ def smoke(
 
 @run_command()
 def quick(options: RunOptions) -> None:
-    """The CNN pair on all of STL-10 at reduced length, for one GPU.
+    """Run the CNN pair on all of STL-10 at reduced length, for one GPU.
 
     Example: `pse-repro quick --data /data --precision bf16`
     """
@@ -62,7 +62,7 @@ def quick(options: RunOptions) -> None:
 
 @run_command()
 def full(options: RunOptions) -> None:
-    """The study: seven models, both evaluations, five folds, compared with the published tables.
+    """Run the study: seven models, both evaluations, five folds, compared with the published tables.
 
     Example: `pse-repro full --data /data --protocol as-released --protocol as-described`
     """
@@ -71,7 +71,7 @@ def full(options: RunOptions) -> None:
 
 @run_command()
 def run_any(study: StudyArgument, options: RunOptions, budget: BudgetOption = None) -> None:
-    """Run any study, then compare, then report.
+    """Run any study, compare its results and write its report.
 
     Example: `pse-repro run my-study.toml --data photos --out runs/mine`
     """
@@ -82,7 +82,7 @@ def plan(
     study: StudyArgument, protocol: ProtocolOption = None, device: DeviceOption = "auto",
     precision: PrecisionOption = "fp32", seeds: SeedsOption = 1, format: ShortFormatOption = "table",
 ) -> None:  # fmt: skip
-    """List the models that a study trains, and how long that would take here at least; trains nothing.
+    """List the models of a study, with the least time that they take on this machine; nothing is trained.
 
     Example: `pse-repro plan full --protocol as-released --protocol as-described --seeds 3`
     """
@@ -97,21 +97,21 @@ def pretrain(
     objective: Annotated[
         str,
         typer.Option(
-            "--objective", envvar="PSE_REPRO_OBJECTIVE", help="mse, pse, simclr, ...: `plan objectives` lists them."
+            "--objective", envvar="PSE_REPRO_OBJECTIVE", help="mse, pse, simclr, ...; `plan objectives` lists them."
         ),
     ],
     sigma: Annotated[
         float | None,
         typer.Option("--sigma", envvar="PSE_REPRO_SIGMA", help="Standard deviation of pse and joint-pse in pixels."),
     ] = None,
-    epochs: Annotated[int, typer.Option("--epochs", min=1, envvar="PSE_REPRO_EPOCHS", help="Length.")] = 10,
+    epochs: Annotated[int, typer.Option("--epochs", min=1, envvar="PSE_REPRO_EPOCHS", help="Number of epochs.")] = 10,
     batch_size: Annotated[
         int | None, typer.Option("--batch-size", min=1, envvar="PSE_REPRO_BATCH_SIZE", help="[default: the protocol's]")
     ] = None,
     *,
     options: RunOptions,
 ) -> None:
-    """Pre-train one model; prints the run directory, which `evaluate` takes.
+    """Pre-train one model; print the run directory, for use with `evaluate`.
 
     Example: `pse-repro pretrain --encoder cnn --objective pse --sigma 3 --epochs 2 --out runs/one`
     """
@@ -134,7 +134,7 @@ def evaluate(
     data: DataOption = None, device: DeviceOption = "auto", quiet: QuietOption = False,
     log_to: LogToOption = None,
 ) -> None:  # fmt: skip
-    """Judge the models of a run that `pretrain` made; prints their scores.
+    """Evaluate the models of a run, such as one of `pretrain`; print their scores.
 
     Example: `pse-repro evaluate runs/one --evaluation frozen`
     """

@@ -1,1 +1,1 @@
-"""One function for each command: arguments in, text out; the command line (cli/) only parses and prints."""
+"""One function per command: arguments in, text out. The command line (cli/) only parses and prints."""

@@ -1,4 +1,4 @@
-"""What the commands on images do, and which images a run takes."""
+"""Image commands: fetch, verify, info."""
 
 from pathlib import Path
 
@@ -14,26 +14,26 @@ from pse_repro.progress.stages import Progress
 
 
 def fetch(directory: Path | None, source: str | None, md5: str | None, keep_archive: bool, quiet: bool) -> Path:
-    """Get STL-10 or the archive named; returns the folder of its files."""
+    """Download and unpack STL-10, or the archive at `source` (URL or file); return the folder of its files."""
     with Progress(quiet) as progress:
         return fetch_archive(directory or data_home(), progress, source=source, md5=md5, keep_archive=keep_archive)
 
 
 def fetch_tiny(count: int, target: Path | None, source: str | None, quiet: bool) -> Path:
-    """Get the first `count` images of each split; returns the file."""
+    """Fetch the first `count` images of each split into one file; return its path."""
     with Progress(quiet) as progress:
         return fetch_first(count, target or cache_home() / f"stl10-tiny-{count}.npz", progress, source=source)
 
 
 def verify(directory: Path | None, format: str, quiet: bool) -> tuple[str, int]:
-    """Whether a folder holds STL-10; returns the verdict as text, and the exit status."""
+    """Verify that a folder holds STL-10; return the verdict as text, and the exit status."""
     with Progress(quiet) as progress:
         verification = verify_files(directory or data_home(), progress)
     return render_verification(verification, format), verification.exit_status
 
 
 def info(directory: Path | None, sheet: Path | None, split: str, format: str, quiet: bool) -> str:
-    """What the images are, as text; also writes the contact sheet that is asked for."""
+    """Summarise the images as text; also write a contact sheet of `split` to `sheet`, if given."""
     with Progress(quiet) as progress:
         data = find_data(directory, True, progress)
         if sheet:

@@ -1,4 +1,4 @@
-"""The command demo: one image, two kinds of damage, both losses."""
+"""The demo command: one image, two kinds of damage, both losses."""
 
 import math
 from pathlib import Path
@@ -16,10 +16,11 @@ from pse_repro.report.demo import compare_errors, losses_table
 
 
 def demo(data: Path | None, number: int, sigma: float, out: Path, seed: int) -> str:
-    """Draw the figure of one image to `out` (.png, .svg or .pdf); returns its path and both losses, as a short table.
+    """Draw the figure of one image to `out` (.png, .svg or .pdf); return its path and both losses as a short table.
 
-    UsageError for a sigma, an image number or a kind of file that will not do; NotFitError for images or a folder that
-    cannot be read or written.
+    Raises:
+        UsageError: the sigma, the image number or the kind of file is invalid.
+        NotFitError: the images cannot be read, or the figure cannot be written.
     """
     check_sigma(sigma)
     demo_figure.check_kind(out)
@@ -31,13 +32,13 @@ def demo(data: Path | None, number: int, sigma: float, out: Path, seed: int) -> 
 
 
 def check_sigma(sigma: float) -> None:
-    """UsageError unless it is a number of pixels that an image has."""
+    """Raise UsageError unless `sigma` is from 0 to the width of an image, in pixels."""
     if not (math.isfinite(sigma) and 0 <= sigma <= SIDE):
         raise UsageError(f"sigma is {sigma:g}; expected 0 to {SIDE} pixels, an image's width: give another --sigma")
 
 
 def choose_image(data: Dataset, number: int) -> Tensor:
-    """Unlabelled image `number`, counted from 0; UsageError where there is none."""
+    """Return unlabelled image `number`, counted from 0; UsageError if it does not exist."""
     images = Images(data.unlabeled, torch.device("cpu"))
     if not 0 <= number < len(images):
         raise UsageError(

@@ -1,4 +1,4 @@
-"""The options that all commands which train share; light, so that the command line starts at once."""
+"""Options shared by all commands that train. Nothing slow is imported here: the command line must start at once."""
 
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -6,7 +6,7 @@ from pathlib import Path
 
 @dataclass(frozen=True, kw_only=True)
 class RunOptions:
-    """Options of a run, by the names that they have on the command line (cli/options.py)."""
+    """Options of a run, named as on the command line (cli/options.py)."""
 
     data: Path | None = None
     out: Path | None = None

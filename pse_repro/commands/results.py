@@ -1,4 +1,4 @@
-"""What the commands do: find the images, choose the machine, run, compare, report."""
+"""Result commands: compare, explain, report, export."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -28,7 +28,7 @@ def compare(target: Path | None, against: str | None, format: str, strict: bool,
     target = target or newest_run()
     if against and is_run(Path(against)):
         if junit:
-            raise UsageError("--junit is of expected values; leave it out where two runs are compared")
+            raise UsageError("--junit needs expected values; leave it out to compare two runs")
         return _compare_runs(target, Path(against), format)
     if target.is_dir() or is_archive(target):
         with open_run_or_archive(target) as run:
@@ -51,7 +51,7 @@ def _compare_runs(first: Path, second: Path, format: str) -> tuple[str, int]:
 
 
 def explain(target: Path | None, format: str) -> str:
-    """Describe the fourteen switches or, given a run, the effect of those that it turned."""
+    """Describe the fourteen switches or, given a run, the effects of those that its protocols turn."""
     if target is None:
         return render_switches(format)
     with open_run_or_archive(target) as run:
@@ -59,26 +59,27 @@ def explain(target: Path | None, format: str) -> str:
 
 
 def report(directory: Path | None) -> Path:
-    """Write a run's report again; return the page's path."""
+    """Rewrite a run's report; return the page's path."""
     directory = directory or newest_run()
     if is_archive(directory):
-        raise UsageError(f"{directory} is an archive with its report inside; unpack it, or to write it anew, too")
+        raise UsageError(f"{directory} is an archive, which contains its report; unpack it to read or rewrite that")
     run = Run.open(directory)
     return write_report(run, comparison_of(run), judge(run))
 
 
 def is_run(path: Path) -> bool:
+    """Return True for a run directory or an archive."""
     return RunFiles(path).record.is_file() or is_archive(path)
 
 
 def exit_status(comparison: Comparison, claims: list[ClaimResult], strict: bool) -> int:
-    """The exit status of a comparison; a claim that fails is reported, and changes it only if `strict`."""
+    """Return the exit status of a comparison; failed claims are reported but change it only if `strict`."""
     failed = strict and any(claim.verdict.verdict == "fails" for claim in claims)
     return max(comparison.exit_status(strict), int(failed))
 
 
 def comparison_of(run: Run, against: str | None = None) -> Comparison:
-    """A run's results next to a table of expected values (None: the one that its study names)."""
+    """Compare a run's results with the table of expected values `against` (None: the one that its study names)."""
     expected = load_expected(against or run.study.expected)
     return compare_tables(run.require_results(), expected, scope=run.scope, print_rules=run.ensemble_printing)
 
@@ -86,22 +87,22 @@ def comparison_of(run: Run, against: str | None = None) -> Comparison:
 def _comparison_of_table(path: Path, against: str | None) -> Comparison:
     table, expected = read_table(path), load_expected(against or "paper")
     if table.empty:
-        raise UsageError(f"{path} has no rows below its header; expected one value a row")
+        raise UsageError(f"{path} has no rows below its header; expected one value per row")
     rows, unknown = known_rows(table, expected)
     return replace(compare_tables(rows, expected), unknown=unknown, ignored=len(table) - len(rows))
 
 
 def _refuse_useless(comparison: Comparison, table: Path) -> None:
-    """UsageError where no row of a table could be compared."""
+    """Raise UsageError if no row of the table could be compared."""
     if not comparison.rows["seeds"].any():
         why = "; ".join(map(str, comparison.unknown[:1])) or "give another table with --against"
         others = ", ".join(f"{unknown.column} {unknown.word[:40]!r}" for unknown in comparison.unknown[1:])
-        more = f"; nor known: {others}" if others else ""
-        raise UsageError(f"{table}: none of its rows is of a number in {comparison.expected.name}; {why}{more}")
+        more = f"; also unknown: {others}" if others else ""
+        raise UsageError(f"{table}: none of its rows matches a number in {comparison.expected.name}; {why}{more}")
 
 
 def export(run_directory: Path | None, out: Path | None, weights: bool) -> Path:
-    """Write a run's archive to `out` (a folder: as RUN.tar.gz in it; None: beside the run); return its path."""
+    """Write a run's archive to `out` and return its path. If `out` is a folder (None: the run's parent), RUN.tar.gz."""
     directory = (run_directory or newest_run()).resolve()
     run = Run.open(directory)
     comparison, claims = comparison_of(run), judge(run)
@@ -118,19 +119,19 @@ def export(run_directory: Path | None, out: Path | None, weights: bool) -> Path:
 def _readme(run: Run, weights: bool) -> str:
     name = run.directory.name
     listing = "\n".join(f"  {path:<30}{what}" for path, what in archive_contents(weights))
-    return f"""{name}: results of the study {run.study.name} ({run.study.scale}), by pse-repro
+    return f"""{name}: results of the study {run.study.name} ({run.study.scale}), made by pse-repro
 
 Images: {run.data["name"]}. Device: {run.device}, {run.precision}. Seeds: {run.seeds}.
 
 {listing}
 
-Compare it with what was published, or with another run, on any machine; no need to unpack it:
+Compare it with the published numbers or with another run, on any machine, without unpacking it:
 
   pse-repro compare ARCHIVE
   pse-repro compare ARCHIVE --against RUN
 
-Make it again, with the versions in provenance.json (DIR: the folder of the images; a study that does not come with the
-kit is written in run.json):
+Reproduce it with the versions in provenance.json (DIR: the folder of the images; a study that does not come with the
+kit is stored in run.json):
 
   {run.command()}
   pse-repro export

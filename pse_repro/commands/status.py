@@ -1,4 +1,4 @@
-"""The command status, once or until the run ends."""
+"""The status command, once or until the run ends."""
 
 import time
 from collections.abc import Iterator
@@ -12,7 +12,7 @@ from pse_repro.study.status import read_status
 from pse_repro.study.status_text import Status, render_status, status_view
 from pse_repro.study.store import newest_run
 
-REFRESH_SECONDS = 5.0  # reading a run of 64 cells takes 0.1 s of a processor
+REFRESH_SECONDS = 5.0  # reading a run of 64 cells takes 0.1 s of CPU time
 
 
 def status(run_directory: Path | None, format: str) -> str:
@@ -21,16 +21,16 @@ def status(run_directory: Path | None, format: str) -> str:
 
 
 def watch(run_directory: Path | None, format: str) -> None:
-    """Refresh a run's status until the run ends; Ctrl-C ends only the watching."""
+    """Show a run's status and refresh it until the run ends; Ctrl-C ends only the watching."""
     if format != "table":
         raise UsageError(f"--watch is for people and --format {format} for programs; leave one of them out")
     directory = run_directory or newest_run()
     with Live(console=Console(highlight=False), auto_refresh=False) as live:
-        for found in _until_it_ends(directory):
+        for found in _until_run_ends(directory):
             live.update(status_view(found), refresh=True)
 
 
-def _until_it_ends(directory: Path) -> Iterator[Status]:
+def _until_run_ends(directory: Path) -> Iterator[Status]:
     try:
         while (found := read_status(directory)).state == "running":
             yield found

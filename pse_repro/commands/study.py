@@ -1,4 +1,4 @@
-"""Commands that train: run a study, pre-train or evaluate one model, plan."""
+"""Training commands: run a study, pre-train or evaluate one model, plan."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -28,7 +28,7 @@ from pse_repro.text import duration
 
 
 def run(study_name: str, options: RunOptions) -> tuple[str, int]:
-    """Run a study, compare it and write its report; return what to print and the exit status."""
+    """Run a study, compare its results and write its report; return the text to print and the exit status."""
     require(options.log_to)
     study = load_study(study_name)
     if options.protocol:
@@ -47,9 +47,9 @@ def run(study_name: str, options: RunOptions) -> tuple[str, int]:
         failed = run_study(study, protocols, options.seeds, context, options.fresh, options.jobs)
         if len(failed) == len(study.models) * len(protocols) * options.seeds:
             return "no cell could be finished:\n" + "\n".join(failed.values()), 1
-        made = Run.open(directory)
-        comparison, claims = comparison_of(made), judge(made)
-        progress.say(f"report: {write_report(made, comparison, claims)}")
+        result = Run.open(directory)
+        comparison, claims = comparison_of(result), judge(result)
+        progress.say(f"report: {write_report(result, comparison, claims)}")
     status = max(exit_status(comparison, claims, options.strict), 1 if failed else 0)
     return render(comparison, options.format, claims), status
 
@@ -57,7 +57,7 @@ def run(study_name: str, options: RunOptions) -> tuple[str, int]:
 def pretrain(
     encoder: str, objective: str, sigma: float | None, epochs: int, batch_size: int | None, options: RunOptions
 ) -> Path:
-    """Pre-train one model in a run of its own; returns the run's directory."""
+    """Pre-train one model in a run of its own; return the run's directory."""
     require(options.log_to)
     model = {"encoder": encoder, "objective": objective, "sigma": sigma, "epochs": epochs, "batch_size": batch_size}
     name = Model(encoder, objective, sigma).name
@@ -83,7 +83,7 @@ def evaluate(
     quiet: bool,
     log_to: str | None = None,
 ) -> tuple[str, int]:
-    """Evaluate the models of a run, also in ways that it was not asked for; return scores and the exit status."""
+    """Evaluate the models of a run, which need not have requested it; return the scores and the exit status."""
     require(log_to)
     run = Run.open(directory or newest_run())
     machine = choose_machine(run.device if device == "auto" else device, run.precision)
@@ -100,19 +100,19 @@ def evaluate(
 
 
 def _images_of(run: Run, data: Path | None, progress: Progress) -> Dataset:
-    """The images that a run was made on: those at `data` (None: where they were). UsageError for others."""
-    place = None if data else run.images_place
-    images = open_dataset(place) if place else find_data(data, run.study.embedded, progress)
+    """Return the run's images, from `data` or, if None, from their recorded path; UsageError for other images."""
+    path = None if data else run.images_place
+    images = open_dataset(path) if path else find_data(data, run.study.embedded, progress)
     if images.md5 != run.data.get("md5"):
         raise UsageError(
-            f"{run.directory} was made on {run.data['name']}, and the images of {images.place} are others: give --data "
-            "the folder that it was made on"
+            f"{run.directory} was made on {run.data['name']}, and the images of {images.place} are different: give "
+            "--data the folder that it was made on"
         )
     return replace(images, name=run.data["name"])  # the folder may have another name now
 
 
 def plan(study_name: str, protocol_names: list[str], device: str, precision: str, seeds: int, format: str) -> str:
-    """What a study consists of, and how long it would take on this machine at least."""
+    """List a study's cells, with the least time that they would take on this machine, as text."""
     study = load_study(study_name)
     if protocol_names:
         study = replace(study, protocols=tuple(dict.fromkeys(protocol_names)))
@@ -121,10 +121,10 @@ def plan(study_name: str, protocol_names: list[str], device: str, precision: str
 
 
 def _refuse_slow(study: Study, protocols: list[Protocol], options: RunOptions, machine: Machine) -> None:
-    """NotFitError for a GPU's study on a CPU, with an estimate, unless --device cpu asks for it."""
+    """Raise NotFitError, with an estimate, for a GPU's study on a CPU, unless --device cpu requests it."""
     if study.gpu and machine.device.type == "cpu" and options.device != "cpu":
         seconds = estimate_seconds(study, protocols, options.seeds, machine)
         raise NotFitError(
             f"study {study.name} is meant for a GPU and PyTorch sees none; this CPU would take at least "
-            f"{duration(seconds)}: give --device cpu to run it all the same, or try pse-repro smoke"
+            f"{duration(seconds)}: give --device cpu to run it anyway, or try pse-repro smoke"
         )

@@ -1,4 +1,4 @@
-"""Numbers within limits, as the fields of protocols and studies name them; `toml.build` refuses others."""
+"""Types of numbers within limits, for the fields of protocols and studies; `toml.build` refuses other values."""
 
 from typing import Annotated
 

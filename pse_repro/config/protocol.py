@@ -1,7 +1,7 @@
-"""Protocols and studies: TOML in, frozen dataclasses out, errors that name the key.
+"""Protocols: how models are trained and evaluated, from TOML, as frozen dataclasses; errors name the key.
 
-A *protocol* says how models are trained and judged: fourteen switches, on which the slides and the released code differ
-or are silent, and the settings common to both. A *study* says which models, evaluations, folds and lengths.
+A protocol has fourteen switches, on which the slides and the released code differ or the slides are silent, and the
+settings common to both.
 """
 
 from dataclasses import dataclass
@@ -37,7 +37,7 @@ class Switches:
 
 @dataclass(frozen=True)
 class Settings:
-    """What slides and code have in common (Adam with PyTorch's defaults beside the rate; lengths in epochs)."""
+    """Settings common to slides and code: Adam with PyTorch's defaults except for the rate; lengths in epochs."""
 
     learning_rate: Positive
     batch_size: Count
@@ -54,7 +54,7 @@ class Settings:
 
 @dataclass(frozen=True)
 class Protocol:
-    """How models are trained and judged; `name` goes on every number made under it."""
+    """How models are trained and evaluated; every number made under a protocol carries its `name`."""
 
     name: str
     switches: Switches
@@ -62,9 +62,12 @@ class Protocol:
 
 
 def load_protocol(name_or_path: str, overrides: dict[str, Any] | None = None) -> Protocol:
-    """A protocol that comes with the kit, by name, or one in a TOML file, with `overrides` for its settings.
+    """Load a built-in protocol by its name, or a protocol from a TOML file, with `overrides` for its settings.
 
-    `NAME+7` is NAME with switch 7 turned, `NAME+7+8` with two.
+    `NAME+7` is NAME with switch 7 turned, `NAME+7+8` is NAME with two switches turned.
+
+    Raises:
+        UsageError: the protocol, a switch's number or an override is not valid, or the name is a built-in one.
     """
     base, *numbers = name_or_path.split("+")
     where, table = read_toml(base, "protocols", "protocol")
@@ -75,23 +78,23 @@ def load_protocol(name_or_path: str, overrides: dict[str, Any] | None = None) ->
         table["settings"] = table.get("settings", {}) | overrides
     protocol = build_protocol(table, where)
     if protocol.name in builtin("protocols") and protocol.name != name_or_path:
-        raise UsageError(f"{where}: name is {protocol.name!r}, which a protocol of the kit has; give it another name")
+        raise UsageError(f"{where}: name is {protocol.name!r}, the name of a built-in protocol; give it another name")
     return protocol
 
 
 def _turn(table: dict[str, Any], number: str, where: str) -> None:
-    """Turn one switch of a protocol's table, and say so in its name."""
+    """Turn one switch in a protocol's table, and append its number to the name."""
     known = {str(switch.number): switch for switch in all_switches()}
     if number not in known:
         raise UsageError(f"{where}: switch is {number!r}; expected a number from 1 to {len(known)}")
     switch, switches = known[number], table.get("switches", {})
-    if switch.key in switches:  # what is missing is said when the protocol is built
+    if switch.key in switches:  # a missing switch is reported when the protocol is built
         table["switches"] = switches | {switch.key: switch.turned(switches[switch.key])}
     table["name"] = f"{table.get('name', '')}+{number}"
 
 
 def build_protocol(table: dict[str, Any], where: str) -> Protocol:
-    """A checked protocol from a table of its keys; `where` begins every error."""
+    """Build and check a protocol from a table of its keys; UsageError, which begins with `where`, if it is invalid."""
     protocol = build(Protocol, table, where)
     check_name(protocol.name, where)
     return protocol

@@ -12,9 +12,10 @@ from pse_repro.errors import UsageError
 
 @dataclass(frozen=True)
 class Budget:
-    """How much pre-training every model gets, whatever its objective and encoder: one of the three.
+    """Amount of pre-training of every model, whatever its objective and encoder; exactly one of the three is set.
 
-    `steps` of the optimiser; `images` drawn, counted once however often a step looks at them; `seconds` of training.
+    `steps` of the optimiser; `images` drawn, each counted once per step, however often the step uses it; `seconds` of
+    training.
     """
 
     steps: Count | None = None
@@ -23,13 +24,13 @@ class Budget:
 
 
 def check_budget(budget: Budget, where: str) -> None:
-    """Raise UsageError, which begins with `where`, unless exactly one of the three is there."""
+    """Raise UsageError, which begins with `where`, unless exactly one amount is set."""
     if sum(amount is not None for amount in vars(budget).values()) != 1:
-        raise UsageError(f"{where}: budget is {vars(budget)}; expected one of steps, images and seconds")
+        raise UsageError(f"{where}: budget is {vars(budget)}; expected exactly one of steps, images and seconds")
 
 
 def parse_budget(text: str) -> Budget:
-    """ "20000 images", "500 steps" or "600 s" as a Budget; UsageError for anything else."""
+    """Parse a budget such as "20000 images", "500 steps" or "600 s"; UsageError for any other text."""
     match = re.fullmatch(r"\s*(\d[\d_]*(?:\.\d*)?)\s*(images|steps|s|seconds)\s*", text)
     if not match:
         raise UsageError(f"budget is {text!r}; expected a number with images, steps or s, as in '20000 images'")
@@ -41,7 +42,7 @@ def parse_budget(text: str) -> Budget:
 
 @dataclass(frozen=True)
 class Model:
-    """One row of a study: an encoder and the objective it is pre-trained with (`sigma` in pixels, for pse)."""
+    """A model of a study: an encoder and its pre-training objective (`sigma` in pixels, for pse)."""
 
     encoder: str
     objective: str
@@ -56,9 +57,9 @@ class Model:
 
 @dataclass(frozen=True)
 class Length:
-    """How long a model is pre-trained (switch 6), and its batch size (switch 14).
+    """Length of a model's pre-training (switch 6), and its batch size (switch 14).
 
-    An epoch is one pass over the training images, or, under a budget, as many `steps` or `seconds` of training.
+    An epoch is one pass over the training images or, under a budget, `steps` steps or `seconds` seconds of training.
     """
 
     epochs: int
@@ -80,7 +81,7 @@ class Recipe:
 
 @dataclass(frozen=True)
 class Subset:
-    """At most so many images of each split, evenly spaced over the file; None takes all."""
+    """Maximum number of images per split, evenly spaced over the file; None takes all."""
 
     unlabeled: Count | None = None
     train: Count | None = None
@@ -89,12 +90,12 @@ class Subset:
 
 @dataclass(frozen=True)
 class Study:
-    """Which models are trained, for how long, and how they are judged.
+    """A study: its models, the length of their pre-training, and their evaluations.
 
-    `scale` is "full" where the numbers may be compared with the published ones, "reduced" elsewhere. `overrides`
-    replaces settings of the protocol (never switches). `baselines` are judged beside the models: logistic regression
-    on pixels and on principal components, and each encoder untrained. With a `budget`, switch 6 and the models' own
-    lengths and batches do not count: pre-training is `epochs` equal parts of the budget.
+    `scale` is "full" if the numbers may be compared with the published ones, else "reduced". `overrides` replaces
+    settings of the protocol (never switches). `baselines` are evaluated like the models: logistic regression on pixels
+    and on principal components, and each encoder untrained. A `budget` replaces switch 6 and the models' own lengths
+    and batch sizes: pre-training then has `epochs` equal parts of the budget.
     """
 
     name: str
@@ -106,8 +107,8 @@ class Study:
     evaluations: tuple[str, ...] = ("finetune", "frozen")
     baselines: tuple[Literal["pixels", "pca", "random"], ...] = ()
     folds: Count = 5
-    gpu: bool = False  # meant for a GPU: on a CPU only where --device cpu asks for it
-    embedded: bool = True  # may take the embedded sample where no other images are given
+    gpu: bool = False  # meant for a GPU: on a CPU only if --device cpu requests it
+    embedded: bool = True  # may use the embedded sample if no other images are given
     subset: Subset = field(default_factory=Subset)
     budget: Budget | None = None
     overrides: dict[str, Any] = field(default_factory=dict)

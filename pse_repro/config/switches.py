@@ -1,4 +1,4 @@
-"""What the fourteen switches are: where slides and released code differ, in words and values, and where it was read."""
+"""The fourteen switches: differences between slides and released code, in words and values, with their sources."""
 
 import tomllib
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Switch:
-    """One line of the study's list; `described` and `released` are its values in the two protocols."""
+    """One switch; `described` and `released` are its values in the protocols as-described and as-released."""
 
     number: int
     key: str
@@ -19,10 +19,10 @@ class Switch:
     read: str
     described: Any
     released: Any
-    otherwise: Any = None  # where both protocols have the same value
+    otherwise: Any = None  # value when turned, if both protocols have the same value
 
     def turned(self, value: Any) -> Any:
-        """The value it has when it is turned from `value`."""
+        """Return the value to which the switch turns from `value`."""
         if self.described == self.released:
             return self.otherwise if value == self.released else self.released
         return self.described if value == self.released else self.released
@@ -30,7 +30,7 @@ class Switch:
 
 @cache
 def all_switches() -> tuple[Switch, ...]:
-    """The fourteen, in their order."""
+    """Return the fourteen switches in order."""
     described, released = (_toml(f"protocols/{name}.toml")["switches"] for name in ("as-described", "as-released"))
     return tuple(
         Switch(number, key, **words, described=described[key], released=released[key])

@@ -1,4 +1,4 @@
-"""Dataclasses from tables of plain values, as TOML and JSON hold them: a wrong key or value is refused by its name."""
+"""Dataclasses from tables of plain values, as in TOML and JSON; errors name the wrong key or value."""
 
 import dataclasses
 import difflib
@@ -16,8 +16,8 @@ from pse_repro.errors import UsageError
 
 T = TypeVar("T")
 
-# The whole table is JSON's before it is checked, since pydantic's strict mode takes lists for tuples and tables for
-# dataclasses only from there.
+# Tables are converted to JSON before they are checked, since pydantic's strict mode accepts lists as tuples and tables
+# as dataclasses only in JSON.
 _STRICT = ConfigDict(strict=True, extra="forbid", allow_inf_nan=False)
 _EXPECTED = {
     "dataclass_type": "a table of keys",
@@ -36,25 +36,26 @@ _EXPECTED = {
 
 
 def build(cls: type[T], table: Any, where: str) -> T:
-    """Return the dataclass `cls` from a table; UsageError for an unknown key, a missing one or a wrong value.
+    """Build the dataclass `cls` from a table, within the limits of its annotations (`Annotated[int, Field(gt=0)]`).
 
-    A field's own limits are those of its annotation, as in `Annotated[int, Field(gt=0)]`.
+    Raises:
+        UsageError: a key is unknown or missing, or a value is wrong; the message begins with `where`.
     """
-    as_json = json.dumps([table], default=lambda date: [str(date)])  # a date of TOML is nowhere expected: no text
+    as_json = json.dumps([table], default=lambda date: [str(date)])  # a TOML date is never valid, not even as a string
     try:
-        return _adapter(cls).validate_json(as_json)[0]  # type: ignore[arg-type] # of a class, which is hashable
+        return _adapter(cls).validate_json(as_json)[0]  # type: ignore[arg-type] # classes are hashable
     except ValidationError as error:
         raise UsageError(_refusal(cls, error, where)) from error
 
 
 @cache
 def _adapter(cls: Any) -> TypeAdapter[Any]:
-    """Return the checker of a table in a list, by which the settings reach `cls` and every dataclass within it."""
+    """Return the validator of a list with one table; there the settings apply to `cls` and its nested dataclasses."""
     return TypeAdapter(tuple[cls], config=_STRICT)
 
 
 def _refusal(cls: type, found: ValidationError, where: str) -> str:
-    """Format the first error, or an unknown key if there is one: the key that is missing may be misspelt."""
+    """Format the first error, but prefer an unknown key: a missing key may only be misspelt."""
     errors = found.errors(include_url=False)
     error = next((each for each in errors if each["type"] == "unexpected_keyword_argument"), errors[0])
     kind, value, (_, *path) = error["type"], error["input"], error["loc"]
@@ -73,7 +74,7 @@ def _refusal(cls: type, found: ValidationError, where: str) -> str:
 
 
 def refuse_unknown(table: dict[str, Any], cls: type, where: str) -> None:
-    """Raise UsageError for the first key that is no field of the dataclass."""
+    """Raise UsageError for the first key that is not a field of the dataclass."""
     known = {item.name for item in dataclasses.fields(cls)}
     for key in table:
         if key not in known:
@@ -86,7 +87,7 @@ def _unknown(key: str, cls: type, where: str) -> str:
 
 
 def _names(path: Sequence[str | int]) -> list[str]:
-    """Return the keys that lead to a value; a place in a list, from 1, goes with its key: "models 2"."""
+    """Return the keys that lead to a value; an index in a list, from 1, is joined to its key: "models 2"."""
     names: list[str] = []
     for key in path:
         if isinstance(key, int):
@@ -106,32 +107,37 @@ def _type_at(hint: Any, path: Sequence[str | int]) -> Any:
 
 
 def hint_at(found: str, known: Sequence[str]) -> str:
-    """Return the word that was probably meant as the end of an error; empty if nothing is close."""
+    """Return "(did you mean ...?)" to end an error message with; empty if no known word is close."""
     meant = closest(found, known)
     return f" (did you mean {meant}?)" if meant else ""
 
 
 def closest(found: str, known: Sequence[str]) -> str:
-    """Return the known word that was probably meant, whatever its capitals; empty if nothing is close."""
+    """Return the closest known word, ignoring case; empty if none is close."""
     by_small = {word.casefold(): word for word in known}
     close = difflib.get_close_matches(found.casefold(), list(by_small), n=1)
     return by_small[close[0]] if close else ""
 
 
 def builtin(kind: Literal["protocols", "studies"]) -> list[str]:
-    """Names of the protocols or studies that come with the kit."""
+    """Return the names of the built-in protocols or studies."""
     return sorted(
         entry.name.removesuffix(".toml") for entry in (files("pse_repro") / kind).iterdir() if entry.is_file()
     )
 
 
 def check_name(name: str, where: str) -> None:
-    """Names of studies and protocols become folders."""
+    """Raise UsageError unless the name of a study or protocol can be the name of a folder."""
     if not name or name.startswith(".") or "/" in name or "\\" in name:
         raise UsageError(f"{where}: name is {name!r}; expected a word without slashes that does not begin with a dot")
 
 
 def read_toml(name_or_path: str, kind: Literal["protocols", "studies"], noun: str) -> tuple[str, dict[str, Any]]:
+    """Read a built-in protocol or study by its name, or a TOML file; return a prefix for error messages and the table.
+
+    Raises:
+        UsageError: the name is unknown, or the file cannot be read or is not TOML.
+    """
     path = Path(name_or_path)
     known = builtin(kind)
     if name_or_path in known:

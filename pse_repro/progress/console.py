@@ -19,7 +19,7 @@ VIEWS_PER_SECOND = 2.0
 
 
 class Console(Listener):
-    """Standard error; `lines` asks for plain lines on a terminal, too. `study` gives the one in progress."""
+    """Progress on standard error; `lines` requests plain lines even on a terminal. `study` returns the current one."""
 
     def __init__(self, quiet: bool, lines: bool, study: Callable[[], StudyWatch | None]) -> None:
         self.quiet, self._study = quiet, study
@@ -28,7 +28,7 @@ class Console(Listener):
         self._in_lines = not (quiet or self.on_terminal)
         self._stage: Stage | None = None
         self._last_line = 0.0
-        self._live = Live(  # last: it asks for its first view at once
+        self._live = Live(  # last: it requests its first view at once
             console=self._out, refresh_per_second=VIEWS_PER_SECOND, transient=True, get_renderable=self._view
         )
 
@@ -44,7 +44,7 @@ class Console(Listener):
         self._out.print(line, markup=False, soft_wrap=not self._out.is_terminal)
 
     def warn(self, text: str) -> None:
-        """Say it even when the rest is quiet."""
+        """Print a warning even if quiet."""
         self._out.quiet = False
         self.say(f"warning: {text}")
         self._out.quiet = self.quiet
@@ -59,7 +59,7 @@ class Console(Listener):
 
     def ended(self, stage: Stage, completed: bool) -> None:
         self._stage = None
-        if completed:  # an error says itself what there is to say
+        if completed:  # an error has its own message
             speed = rate(stage.done / max(stage.seconds, 1e-9), stage.unit)
             self.say(f"{_title(stage)}: done in {duration(stage.seconds)}, {speed}{_noted(stage)}")
 
@@ -71,10 +71,10 @@ class Console(Listener):
         return f"{_title(stage)}: {share}{_noted(stage)}" + (f"; study: {study}" if study else "")
 
     def _view(self) -> Group:
-        """Return the view; called by a thread of its own, so that what it reads may change at any time."""
+        """Return the live view. Called from a separate thread: the state that it reads may change at any time."""
         stage, watch = self._stage, self._study()
         statuses = read_statuses(watch.folder, remove_stale=True) if watch else []
-        if stage and not (watch and stage.cell):  # a cell's stage is among the files
+        if stage and not (watch and stage.cell):  # a cell's stage has a status file
             statuses = [process_status(stage), *statuses]
         return view(watch.status() if watch else None, statuses, self._out.height)
 

@@ -1,4 +1,4 @@
-"""Facts about a run's progress: the epoch of a stage, the cells of a study. How they are shown is for the listeners."""
+"""Facts about a run's progress: the epoch of a stage, the cells of a study. Listeners format them."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -10,7 +10,7 @@ from pse_repro.text import duration
 class Epoch:
     """Losses after one epoch (counted from 0) of a pre-training, or of the classifier of one `fold` (from 1).
 
-    None is a loss that does not exist; one that is not finite is NaN or infinite. `metrics` are further values by name.
+    A loss is None if it does not exist, NaN or infinite if it is not finite. `metrics` are further values by name.
     """
 
     number: int
@@ -27,7 +27,10 @@ class Epoch:
 
 @dataclass(frozen=True)
 class TimeLeft:
-    """An estimate; `seconds` is None if some `unknown` kind of work was never done yet, `at_least` is without it."""
+    """An estimate in seconds.
+
+    `seconds` is None if there are `unknown` kinds of work, of which none is done yet; `at_least` leaves those out.
+    """
 
     seconds: float | None
     at_least: float
@@ -41,7 +44,7 @@ class TimeLeft:
 
 @dataclass(frozen=True)
 class StudyStatus:
-    """The progress of a whole study in cells, and the time that it still takes."""
+    """Progress of a whole study in cells, and its time left."""
 
     cells: int
     done: int

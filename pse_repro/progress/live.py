@@ -1,4 +1,4 @@
-"""The progress of processes and of a study as lines for a terminal: data in, rich's renderables out, no clock."""
+"""Progress of processes and of a study as lines for a terminal: data in, rich renderables out, no clock."""
 
 import io
 import math
@@ -21,7 +21,7 @@ SPARKLINE = 40  # columns at most
 
 
 def sparkline(values: Sequence[float | None], width: int = SPARKLINE) -> str:
-    """Draw values as blocks from the lowest to the highest, by logarithms if all are positive; None as a gap."""
+    """Draw values as blocks from the lowest to the highest, on a log scale if all are positive; None is a gap."""
     means = thinned(values, width)
     known = [value for value in means if value is not None]
     if not known:
@@ -33,18 +33,18 @@ def sparkline(values: Sequence[float | None], width: int = SPARKLINE) -> str:
 
 
 def line(*parts: str | tuple[str, str]) -> Text:
-    """Make one line of strings or (string, style) pairs, whose end is cut if there is no room."""
+    """Make one line of strings or (string, style) pairs; its end is cut if it does not fit."""
     return Text.assemble(*parts, no_wrap=True, overflow="ellipsis")
 
 
 def name_line(name: str, end: str = "") -> RenderableType:
-    """Make one line of a path-like name and an end; if there is no room the folder is cut first, then the end."""
+    """Make one line of a path-like name and an end; if it does not fit, the folder is cut first, then the end."""
     folder, slash, last = name.rpartition("/")
     if not folder:
         return line(name + end)
     grid = Table.grid()
     grid.add_column()
-    grid.add_column(no_wrap=True)  # rich shrinks the other first
+    grid.add_column(no_wrap=True)  # so rich shrinks the first column before this one
     grid.add_row(line(folder), line(slash + last + end))
     return grid
 
@@ -60,7 +60,7 @@ def bar_line(done: float, total: float, words: str, width: int = BAR) -> Rendera
 
 
 def process_lines(status: ProcessStatus, short: bool = False) -> list[RenderableType]:
-    """Lines for cell, phase and epoch; bar, rate and time left; losses. `short`: one line without rate and losses."""
+    """Make lines for cell, phase and epoch; bar, rate and time left; losses. `short`: one line, no rate or losses."""
     share = f"{status.done / status.total:.0%}" if status.total else ""
     left = "" if status.seconds_left is None else f"at most {duration(status.seconds_left)} left"
     title = [part for part in (status.phase, _epoch(status)) if part]
@@ -79,7 +79,7 @@ def process_lines(status: ProcessStatus, short: bool = False) -> list[Renderable
 
 
 def _epoch(status: ProcessStatus) -> str:
-    """Name the epoch in progress, counted from 1."""
+    """Format the number of the epoch in progress, counted from 1."""
     if status.epochs_done is None:
         return ""
     if status.epochs is None:
@@ -88,7 +88,7 @@ def _epoch(status: ProcessStatus) -> str:
 
 
 def _titled(cell: str, words: list[str]) -> RenderableType:
-    """Make the line CELL: WORDS, which keeps the end of the cell's name, its model."""
+    """Make the line "CELL: WORDS"; if cut, it keeps the end of the cell's name, which is the model."""
     rest = ", ".join(words)
     if not cell:
         return line(rest)
@@ -96,7 +96,7 @@ def _titled(cell: str, words: list[str]) -> RenderableType:
 
 
 def view(study: StudyStatus | None, statuses: Sequence[ProcessStatus], height: int) -> Group:
-    """Stack a block for each process, of one line each if `height` has no room for more, below the whole study."""
+    """Stack the study's bar and a block per process, of one line each if `height` lines have no room for more."""
     head = [] if study is None else [bar_line(study.done, max(study.cells, 1), str(study))]
     room = height - len(head) - 1  # the cursor's line
     blocks = [process_lines(status) for status in statuses]
@@ -113,5 +113,5 @@ def as_text(renderable: RenderableType, width: int) -> str:
         file=io.StringIO(), width=width, height=1000, color_system=None, force_terminal=False, legacy_windows=False
     )
     with console.capture() as capture:
-        console.print(Group(renderable))  # a bare Text would be wrapped
+        console.print(Group(renderable))  # a bare Text would wrap
     return "\n".join(each.rstrip() for each in capture.get().splitlines())

@@ -1,4 +1,4 @@
-"""Progress: the stages of a process's work and its messages, for whoever listens."""
+"""Progress: the stages of a process's work and its messages, passed on to listeners."""
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -14,7 +14,7 @@ from pse_repro.progress.watch import StudyWatch
 
 
 class Progress:
-    """Messages and stages of a run; a context manager. `lines` asks for plain lines on a terminal, too."""
+    """Messages and stages of a run; a context manager. `lines` requests plain lines even on a terminal."""
 
     def __init__(self, quiet: bool = False, lines: bool = False) -> None:
         self._study: StudyWatch | None = None
@@ -43,7 +43,7 @@ class Progress:
         self._console.say(text)
 
     def warn(self, text: str) -> None:
-        """Say it even when the rest is quiet: numbers may not be what they are taken for."""
+        """Print a warning even if quiet, as it may affect the meaning of the results."""
         self._console.warn(text)
 
     @contextmanager
@@ -57,7 +57,7 @@ class Progress:
         epochs: int | None = None,
         folds: Sequence[int] = (),
     ) -> Iterator[Stage]:
-        """Announce a stretch of work; Stage describes its facts."""
+        """Announce a stage of work; see Stage for the arguments."""
         stage, completed = Stage(phase, total, cell, unit, epochs, folds, self.listeners), False
         for listener in self.listeners:
             listener.began(stage)
@@ -70,7 +70,7 @@ class Progress:
 
     @contextmanager
     def study(self, status_folder: Path, estimate: Callable[[], StudyStatus] | None = None) -> Iterator[None]:
-        """Announce a study whose processes report there; `estimate`, which may take a moment, gives its status."""
+        """Announce a study whose processes report in `status_folder`; `estimate` computes its status."""
         self._study = StudyWatch(status_folder, estimate)
         try:
             yield
@@ -78,12 +78,12 @@ class Progress:
             self._study = None
 
     def study_status(self, refresh: bool = False) -> StudyStatus | None:
-        """Return the study's status, at most some seconds old; None if there is none."""
+        """Return the study's status, at most STUDY_SECONDS old; None if there is no study or it is unknown."""
         return self._study.status(refresh) if self._study else None
 
     @contextmanager
     def cell(self, name: str, log: Listener | None = None) -> Iterator[None]:
-        """Announce work on a cell: other processes can see it, and `log` hears of its stages."""
+        """Announce work on a cell: a status file shows it to other processes, and `log` receives its stages."""
         file = StatusFile(self._study.folder, name) if self._study else None
         added = [listener for listener in (file, log) if listener]
         self.listeners.extend(added)

@@ -1,7 +1,7 @@
 """Per-process status files, RUN/now/PID.json: the current stage of a process, for the view and `pse-repro status`.
 
-A file is replaced as a whole, at most once a second, and holds nothing that a run needs: what cannot be written is left
-out, what cannot be read is skipped.
+A file is replaced as a whole, at most once a second within a stage. A run does not depend on these files: failed writes
+are ignored, unreadable files are skipped.
 """
 
 import json
@@ -19,7 +19,7 @@ from pse_repro.progress.facts import Epoch
 from pse_repro.progress.listener import Listener, Stage
 from pse_repro.progress.wording import last_epoch, loss_name, phase_words
 
-FILE_SECONDS = 1.0  # between two updates of a file within a stage
+FILE_SECONDS = 1.0  # between status-file updates within a stage
 KEPT_LOSSES = 120
 
 
@@ -27,8 +27,8 @@ KEPT_LOSSES = 120
 class ProcessStatus:
     """The stage of a cell in one process: `done` of at most `total` images or bytes in `seconds`.
 
-    `epochs_done` of `epochs`, if known. `losses` are those so far of the kind that `loss` names (the mean of folds that
-    are trained together), thinned out; None if not finite. There are none if nothing is measured by epoch.
+    `epochs_done` of `epochs`, if known. `losses` are those so far of the kind named by `loss` (the mean over jointly
+    trained folds), thinned out; None if not finite. The tuple is empty if nothing is measured by epoch.
     """
 
     cell: str = ""
@@ -49,12 +49,12 @@ class ProcessStatus:
 
     @property
     def seconds_left(self) -> float | None:
-        """An upper bound, as training may stop early; None before anything was measured."""
+        """Upper bound of the time left, as training may stop early; None before the first progress."""
         return (self.total - self.done) / self.per_second if self.per_second else None
 
 
 def process_status(stage: Stage) -> ProcessStatus:
-    """Summarise a stage as it stands."""
+    """Summarise the current state of a stage."""
     epochs = stage.current_epochs()
     means = _mean_losses(epochs)
     done = max((epoch.number + 1 for epoch in epochs), default=None if stage.epochs is None else 0)
@@ -83,7 +83,7 @@ def _mean_losses(epochs: Sequence[Epoch]) -> list[float]:
 
 
 def thinned(values: Sequence[float | None], count: int) -> list[float | None]:
-    """Return at most `count` values, each the mean of its share; None for a share without a finite value."""
+    """Return at most `count` means of equal shares of the values; None for a share without a finite value."""
     count = min(count, len(values))
     shares = [values[index * len(values) // count : (index + 1) * len(values) // count] for index in range(count)]
     return [_mean([value for value in share if value is not None and math.isfinite(value)]) for share in shares]
@@ -94,7 +94,7 @@ def _mean(values: list[float]) -> float | None:
 
 
 class StatusFile(Listener):
-    """This process's file, from the beginning to the end of its work on one cell."""
+    """This process's status file, kept while it works on one cell."""
 
     def __init__(self, folder: Path, cell: str) -> None:
         self._folder, self._cell = folder, cell
@@ -123,7 +123,10 @@ class StatusFile(Listener):
 
 @contextmanager
 def kept_while_running(folder: Path) -> Iterator[None]:
-    """For the process that holds the run: remove the files of killed processes at the beginning, all at the end."""
+    """Remove the status files of killed processes at the beginning, and all at the end.
+
+    For the process that holds the run's lock.
+    """
     shutil.rmtree(folder, ignore_errors=True)
     try:
         yield
@@ -132,10 +135,10 @@ def kept_while_running(folder: Path) -> Iterator[None]:
 
 
 def write_status(folder: Path, status: ProcessStatus) -> None:
-    """Replace this process's file; not synchronised to the disk, as it is worth nothing after a crash."""
+    """Replace this process's file; not synchronised to the disk, as it is useless after a crash."""
     path = _own(folder)
     temporary = path.with_suffix(".part")
-    with suppress(OSError):  # a full disk or a vanished folder is for the run itself to find
+    with suppress(OSError):  # the run itself reports a full disk or a vanished folder
         folder.mkdir(exist_ok=True)
         content = {"pid": os.getpid(), "machine": platform.node(), "now": asdict(status)}
         temporary.write_text(json.dumps(content), encoding="utf-8")
@@ -149,7 +152,7 @@ def remove_status(folder: Path) -> None:
 
 
 def read_statuses(folder: Path, remove_stale: bool = False) -> list[ProcessStatus]:
-    """Read the files of living processes, in the order of their cells' names; those of dead ones can be removed."""
+    """Read the status files of living processes, ordered by cell name; `remove_stale` deletes those of dead ones."""
     found = []
     for path in folder.glob("*.json"):
         try:
@@ -171,7 +174,7 @@ def _own(folder: Path) -> Path:
 
 
 def _is_alive(pid: int) -> bool:
-    if os.name == "nt":  # there signal 0 is not a question but Ctrl-C
+    if os.name == "nt":  # where signal 0 is not a test but Ctrl-C
         return True
     try:
         os.kill(pid, 0)

@@ -1,7 +1,7 @@
-"""TensorBoard, if it is asked for and installed: the values of each epoch, beside the run's own files.
+"""Optional TensorBoard log of each epoch's values, in addition to the run's own files.
 
-Under RUN/tensorboard/CELL, scalars are named by phase, fold and curve: pre-train/train_loss,
-finetune/fold-2/validation_loss; their step is the epoch, from 0.
+Under RUN/tensorboard/CELL, scalars are named by phase, fold and curve (pre-train/train_loss,
+finetune/fold-2/validation_loss); their step is the epoch, from 0.
 """
 
 from collections import defaultdict
@@ -15,14 +15,14 @@ from pse_repro.progress.listener import Listener, Stage
 
 TENSORBOARD = "tensorboard"
 PARAMETERS = "hyper-parameters"
-FLUSH_SECONDS = 10  # what a process that is killed loses at most
+FLUSH_SECONDS = 10  # the most that a killed process loses
 
 
 class TensorBoard(Listener):
-    """Scalars by epoch, and the hyper-parameters as a table, in the folder of a cell.
+    """Scalars by epoch, and the hyper-parameters as a table, in a cell's folder.
 
-    A point that the folder has is not written again: a run that was killed does some epochs twice. Nothing is written
-    before the first point.
+    Points stored there are not written again, since a resumed run repeats the epochs after its last saved state.
+    Nothing is written before the first point.
     """
 
     def __init__(self, folder: Path, parameters: Mapping[str, object]) -> None:
@@ -53,7 +53,7 @@ class TensorBoard(Listener):
 
 
 def require(log_to: str | None) -> None:
-    """Raise UsageError if TensorBoard is asked for and not installed."""
+    """Raise UsageError if TensorBoard is requested but not installed."""
     if log_to == TENSORBOARD:
         try:
             import torch.utils.tensorboard  # noqa: F401
@@ -66,7 +66,7 @@ def require(log_to: str | None) -> None:
 
 @contextmanager
 def open_scalars(log_to: str | None, folder: Path, parameters: Mapping[str, object]) -> Iterator[TensorBoard | None]:
-    """Open the cell's log: "tensorboard", or none (None).
+    """Open the cell's log if `log_to` is "tensorboard"; yield None if it is None.
 
     Raises:
         UsageError: TensorBoard is not installed.
@@ -83,7 +83,7 @@ def open_scalars(log_to: str | None, folder: Path, parameters: Mapping[str, obje
 
 
 def stored_points(folder: Path) -> defaultdict[str, set[int]]:
-    """Return the steps of each scalar in a folder of event files; a torn file is read up to the tear."""
+    """Return the steps of each scalar in a folder of event files; a truncated file is read as far as possible."""
     from tensorboard.backend.event_processing.event_accumulator import SCALARS, EventAccumulator
 
     found: defaultdict[str, set[int]] = defaultdict(set)
@@ -95,7 +95,7 @@ def stored_points(folder: Path) -> defaultdict[str, set[int]]:
 
 
 def _table(parameters: Mapping[str, object]) -> str:
-    """Markdown."""
+    """Format the hyper-parameters as a Markdown table."""
     return "| name | value |\n| --- | --- |\n" + "\n".join(
         f"| {name} | {value} |" for name, value in parameters.items()
     )

@@ -1,4 +1,4 @@
-"""The words for a stage's facts: its phase, its last epoch and loss."""
+"""Wording of a stage's facts: its phase, last epoch and loss."""
 
 import math
 
@@ -7,7 +7,7 @@ from pse_repro.progress.listener import Stage
 
 
 def phase_words(stage: Stage) -> str:
-    """Name the phase and its folds: "finetune, 5 folds", "finetune, fold 3", "pre-train"."""
+    """Format the phase and its folds: "finetune, 5 folds", "finetune, fold 3", "pre-train"."""
     if not stage.folds:
         return stage.phase
     return f"{stage.phase}, " + (f"fold {stage.folds[0]}" if len(stage.folds) == 1 else f"{len(stage.folds)} folds")
@@ -18,12 +18,12 @@ def loss_name(epoch: Epoch) -> str:
 
 
 def loss_words(name: str, value: float | None) -> str:
-    """Name a loss and its value; None, as JSON has it, is not finite."""
+    """Format a loss by name and value; None, which JSON has for NaN and infinity, is not finite."""
     return f"{name} {'not finite' if value is None or not math.isfinite(value) else f'{value:.4g}'}"
 
 
 def last_epoch(stage: Stage) -> str:
-    """Describe the epoch measured last: "fold 3, epoch 5, validation loss 1.234"; empty before the first."""
+    """Format the epoch measured last: "fold 3, epoch 5, validation loss 1.234"; empty before the first."""
     if not stage.history:
         return ""
     epoch = stage.history[-1]

@@ -1,1 +1,1 @@
-"""Who does a study: cells trained and judged, in this process or in several."""
+"""Execution of a study: cells are pre-trained and evaluated, in this process or in several."""

@@ -1,4 +1,4 @@
-"""The baselines on raw pixels, fold by fold, as rows of the results table: completed folds are reused."""
+"""Baselines on raw pixels, fold by fold, as rows of the results table. Completed folds are reused."""
 
 import numpy as np
 import pandas as pd
@@ -11,7 +11,7 @@ from pse_repro.study import store
 
 
 class BaselineRun:
-    """One baseline under one protocol, of which only the folds (switch 11) and their number matter."""
+    """One baseline under one protocol; only the protocol's folds (switch 11) and their number matter."""
 
     def __init__(self, name: str, protocol: Protocol, folds: int, context: RunContext) -> None:
         self.name, self.protocol, self.context = name, protocol, context
@@ -22,9 +22,9 @@ class BaselineRun:
         return all(path.exists() for path in self.paths)
 
     def rows(self) -> pd.DataFrame:
-        """Rows of evaluation "linear"; folds that are done are read.
+        """Return the rows of evaluation "linear"; missing folds are fitted first.
 
-        A fold's file holds probabilities (N, 10) on the test set, labels and the C that was chosen.
+        The file of a fold holds probabilities (N, 10) on the test set, labels and the selected C.
         """
         if not self.complete:
             self._fit()

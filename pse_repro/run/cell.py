@@ -1,4 +1,4 @@
-"""One cell, from images to rows of the results table: pre-train, then evaluate; everything done before is taken up."""
+"""One cell, from images to rows of the results table: pre-train, then evaluate. Completed work is reused."""
 
 import time
 from typing import Any
@@ -45,24 +45,24 @@ class CellRun:
         return pd.DataFrame([self.cell.key | row for row in rows])
 
     def evaluate(self, evaluation: str) -> list[dict[str, Any]]:
-        """One evaluation over the folds; rows of top1, top2, top4, loss and best_epoch a fold, and of the ensemble."""
+        """Evaluate on all folds; return rows of top1, top2, top4, loss and best_epoch per fold, and of the ensemble."""
         cell, data = self.cell, self.context.data
         name, encoder = f"{cell.pretraining_id}/{evaluation}", cell.model.encoder
-        judged = EVALUATIONS[evaluation].build(Setup(name, encoder, cell.protocol, data, self.context.machine))
+        built = EVALUATIONS[evaluation].build(Setup(name, encoder, cell.protocol, data, self.context.machine))
         labels = data.test.targets
         by_batches = cell.protocol.switches.test_score == "batch-means"
-        order = judged.test_order if by_batches else None
-        self._folds(judged, evaluation)
+        order = built.test_order if by_batches else None
+        self._run_missing_folds(built, evaluation)
         probabilities, rows = [], []
         for number, path in enumerate(self.files.folds(evaluation), 1):
             fold = store.read_npz(path)
             probabilities.append(fold["probabilities"])
-            values = scores(fold["probabilities"], labels, order, judged.size) | {
+            values = scores(fold["probabilities"], labels, order, built.size) | {
                 "best_epoch": float(fold["best_epoch"])
             }
             rows += [{"fold": str(number), "metric": metric, "value": value} for metric, value in values.items()]
-        together = scores(ensemble(probabilities), labels)
-        rows += [{"fold": "ensemble", "metric": metric, "value": value} for metric, value in together.items()]
+        of_ensemble = scores(ensemble(probabilities), labels)
+        rows += [{"fold": "ensemble", "metric": metric, "value": value} for metric, value in of_ensemble.items()]
         return [{"evaluation": evaluation} | row for row in rows]
 
     def _complete(self, evaluation: str) -> bool:
@@ -71,28 +71,28 @@ class CellRun:
     def _missing(self, evaluation: str) -> list[int]:
         return [number for number, path in enumerate(self.files.folds(evaluation), 1) if not path.exists()]
 
-    def _folds(self, judged: FoldEvaluation, evaluation: str) -> None:
-        """Train and test the folds that are missing; each is kept as soon as it is done."""
+    def _run_missing_folds(self, built: FoldEvaluation, evaluation: str) -> None:
+        """Train and test the missing folds; each is stored as soon as it is complete."""
         missing = self._missing(evaluation)
         if not missing:
             return
-        if judged.note:
-            self.context.progress.say(f"{self.cell.name}: {evaluation}: {judged.note}")
-        total = len(missing) * judged.max_epochs * judged.images_per_epoch
+        if built.note:
+            self.context.progress.say(f"{self.cell.name}: {evaluation}: {built.note}")
+        total = len(missing) * built.max_epochs * built.images_per_epoch
         with self.context.progress.stage(evaluation, total, cell=self.cell.name, folds=missing) as stage:
 
             def after_epoch(number: int, epoch: int, loss: float) -> None:
-                stage.advance(judged.images_per_epoch)
-                self.pretraining.energy.joules()  # its counters must be read now and then
-                losses = {judged.loss: loss} if judged.loss else {}
+                stage.advance(built.images_per_epoch)
+                self.pretraining.energy.joules()  # its counters wrap within minutes and must be read in between
+                losses = {built.loss: loss} if built.loss else {}
                 stage.measure(Epoch(epoch, losses.get("train_loss"), losses.get("validation_loss"), number))
 
-            for number, result in judged.run(missing, self.pretraining.encoder, after_epoch):
+            for number, result in built.run(missing, self.pretraining.encoder, after_epoch):
                 store.write_npz(self.files.fold(evaluation, number), **_arrays(result, self.context.data))
                 stage.end_fold(number)
 
     def _record(self) -> None:
-        """Provenance: where the cell's work lies, and the seconds that went into each part, also over several goes."""
+        """Write the cell's provenance, with the folders of its work and the seconds of each part over all sessions."""
         seconds = {"pretrain": store.read_json(self.files.pretraining)["seconds"]}
         folders = {"pretrain": self.files.model}
         for evaluation in self.cell.evaluations:
@@ -113,7 +113,7 @@ class CellRun:
         store.write_json(self.files.provenance, record)
 
     def _energy(self) -> float | None:
-        """What the machine has used while this cell was worked on, over several goes; None where it is not told."""
+        """Return the machine's energy in joules during work on this cell, over all sessions; None if not measurable."""
         now = self.pretraining.energy.joules()
         before = store.read_json(self.files.provenance, default={}).get("energy_joules", 0.0)
         return None if now is None or before is None else before + now

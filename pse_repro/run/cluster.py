@@ -1,8 +1,8 @@
-"""The evaluation `cluster` of one cell: how well clusters of its features match the classes, and when they did.
+"""The evaluation `cluster` of one cell: agreement of clusters of its features with the classes, finally and by epoch.
 
-The final encoder's features are clustered into ten classes and, where the classes are STL-10's, into the two domains,
-animals and vehicles. Of an autoencoder the features of every epoch are there, too, so that its error of reconstruction
-can be held over the epochs against the accuracy of the two domains, or of the ten classes where there are no domains.
+The final encoder's features are clustered into ten classes and, if the classes are STL-10's, into the two domains,
+animals and vehicles. An autoencoder also stores its features after every epoch. They show over the epochs how its
+reconstruction error relates to the accuracy of the two domains, or of the ten classes if there are no domains.
 """
 
 import time
@@ -25,19 +25,19 @@ from pse_repro.run.pretrain import EPOCH_POINTS, PretrainRun
 from pse_repro.seeding import derive
 from pse_repro.study import store
 
-POINTS = 1000  # test images, evenly spaced, that are clustered
+POINTS = 1000  # clustered test images, evenly spaced over the split
 DOMAINS = 2
 
 
 class ClusterRun:
-    """The clusterings of a cell, in the folder of its evaluation: measures.json, embedding.npz and curve.csv."""
+    """The clusterings of a cell, stored in the evaluation's folder: measures.json, embedding.npz and curve.csv."""
 
     def __init__(self, pretraining: PretrainRun) -> None:
         self.pretraining, self.cell, self.data = pretraining, pretraining.cell, pretraining.data
         self.files = pretraining.files
         self.measures = self.files.measures("cluster")
         self.has_domains = names_of(self.data) == CLASS_NAMES
-        self.seed = derive(self.cell.pretraining_id, "cluster") % 2**32  # as scikit-learn takes it
+        self.seed = derive(self.cell.pretraining_id, "cluster") % 2**32  # scikit-learn takes 32 bits
 
     @property
     def complete(self) -> bool:
@@ -47,7 +47,7 @@ class ClusterRun:
         return float(store.read_json(self.measures)["seconds"]) if self.complete else 0.0
 
     def rows(self) -> list[dict[str, Any]]:
-        """Rows of evaluation "cluster"; measured, or taken up."""
+        """Return the rows of evaluation "cluster", measured now or read if complete."""
         if not self.complete:
             with self.pretraining.progress.stage("cluster", POINTS, cell=self.cell.name) as stage:
                 self._measure()
@@ -59,9 +59,9 @@ class ClusterRun:
 
     def _measure(self) -> None:
         since = time.monotonic()
-        shown = self.data.test.evenly(POINTS)
-        labels_N = shown.targets
-        features_ND = features(self.pretraining.encoder(), shown, self.pretraining.machine)
+        images = self.data.test.evenly(POINTS)
+        labels_N = images.targets
+        features_ND = features(self.pretraining.encoder(), images, self.pretraining.machine)
         embedding_N2 = embed(features_ND, self.seed)
         classes = cluster_embedding(embedding_N2, labels_N, self.seed, CLASSES)
         metrics = {"accuracy": classes.accuracy, "nmi": classes.nmi, "ari": classes.ari}
@@ -79,7 +79,7 @@ class ClusterRun:
         store.write_json(self.measures, record)
 
     def _curve(self) -> pd.DataFrame:
-        """Of each epoch whose features were kept: validation MSE and the clusters' accuracy."""
+        """Return validation MSE and accuracy of the clusters, in [0, 1], for each epoch with stored features."""
         labels_N, clusters = self.data.test.evenly(EPOCH_POINTS).targets, CLASSES
         if self.has_domains:
             labels_N, clusters = two_domains(labels_N), DOMAINS

@@ -1,4 +1,4 @@
-"""What travels with a run, to every cell and into other processes."""
+"""The context of a run, for every cell and for other processes."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,8 +15,8 @@ from pse_repro.study.cells import Cell
 class RunContext:
     """A run's directory, images, machine and progress.
 
-    `evaluations` limits what is evaluated now (None: all that the cells ask for; (): nothing). `log_to` names where
-    epochs are logged besides ("tensorboard" or None).
+    `evaluations` limits the evaluations to run now (None: all of each cell; (): none). `log_to` names an additional log
+    of the epochs ("tensorboard" or None).
     """
 
     directory: Path
@@ -34,16 +34,16 @@ class RunContext:
         return CellFiles(self.directory, cell)
 
     def portable(self, subset: Subset) -> "PortableContext":
-        """The context for another process, which opens the images itself and takes the study's subset of them."""
+        """Return the context for another process, which opens the images itself and takes the study's subset."""
         assert self.data.place is not None  # images in files
-        quiet = self.progress.quiet or self.progress.on_terminal  # a live view shows what other processes do
+        quiet = self.progress.quiet or self.progress.on_terminal  # a live view shows the other processes, too
         data = (self.data.place, self.data.name, self.data.md5, subset)
         return PortableContext(self.directory, data, self.machine, quiet, self.evaluations, self.log_to)
 
 
 @dataclass(frozen=True)
 class PortableContext:
-    """A RunContext that can be pickled: images by place, name, MD5 sums and subset."""
+    """A RunContext that can be pickled: images by path, name, MD5 sums and subset."""
 
     directory: Path
     data: tuple[Path, str, dict[str, str], Subset]

@@ -1,4 +1,4 @@
-"""The pre-training of one cell in its folder: trained, or taken up where it stands; its encoder for the evaluations."""
+"""Pre-training of one cell, resumed from its last saved state; provides the encoder for the evaluations."""
 
 import time
 from typing import Any
@@ -23,9 +23,9 @@ from pse_repro.study.address import SHOWN_IMAGES
 from pse_repro.study.cells import Cell
 from pse_repro.training.pretrain import Pretraining, State, build_objective, optimizer_tensors, restore_optimizer
 
-SAVE_SHARE = 0.05  # of the time that saving the state of a pre-training may take
+SAVE_SHARE = 0.05  # of the time may be spent on saving the state of a pre-training
 _NO_METRICS = ("epoch", "steps", "train_loss", "validation_loss")
-EPOCH_POINTS = 500  # test images, evenly spaced, whose features are kept after every epoch, where they are clustered
+EPOCH_POINTS = 500  # evenly spaced test images whose features are stored after every epoch, if they are to be clustered
 
 
 class PretrainRun:
@@ -37,10 +37,10 @@ class PretrainRun:
         self.energy = EnergyMeter()
 
     def rows(self) -> list[dict[str, Any]]:
-        """Pre-train, or take up what is there; rows of evaluation "pretrain"."""
+        """Pre-train or resume, unless already complete; return the rows of evaluation "pretrain"."""
         if not self.files.pretraining.exists():
             training = Pretraining(self.cell.recipe, self.data, self.machine)
-            self._take_up(training)
+            self._resume(training)
             self._train(training)
             self._finish(training)
         summary = store.read_json(self.files.pretraining)["metrics"]
@@ -49,7 +49,8 @@ class PretrainRun:
             for metric, value in summary.items()
         ]
 
-    def _take_up(self, training: Pretraining) -> None:
+    def _resume(self, training: Pretraining) -> None:
+        """Load the last saved state, if there is one."""
         path = self.files.state
         if not path.exists():
             return
@@ -61,24 +62,22 @@ class PretrainRun:
             state.best = {name: value.to(self.machine.device) for name, value in _with_prefix(tensors, "best/").items()}
             state.best_epoch, state.curves = note["best_epoch"], note["curves"]
         except (RuntimeError, KeyError, TypeError, ValueError) as error:
-            raise NotFitError(
-                f"{path} is not a state of this cell; delete it to begin its pre-training anew"
-            ) from error
+            raise NotFitError(f"{path} is not a state of this cell; delete it to restart its pre-training") from error
         self.progress.say(
-            f"{self.cell.name}: pre-training goes on from epoch {state.epoch} of {training.length.epochs}"
+            f"{self.cell.name}: pre-training resumed after epoch {state.epoch} of {training.length.epochs}"
         )
 
     def _train(self, training: Pretraining) -> None:
         saved_at, save_seconds = time.monotonic(), 0.0
         clusters = any(EVALUATIONS[evaluation].clusters for evaluation in self.cell.evaluations)
-        keeps_features = training.objective.reconstructs and clusters
+        stores_features = training.objective.reconstructs and clusters
 
         def after_epoch(state: State) -> None:
             nonlocal saved_at, save_seconds
             stage.measure(_measured(state.epoch - 1, state.curves[-1]))
-            self.energy.joules()  # its counters must be read now and then
-            if keeps_features:
-                self._keep_features(state)
+            self.energy.joules()  # its counters wrap within minutes and must be read in between
+            if stores_features:
+                self._store_features(state)
             if (time.monotonic() - saved_at) * SAVE_SHARE > save_seconds:
                 started = time.monotonic()
                 self._save(state)
@@ -92,7 +91,7 @@ class PretrainRun:
                 stage.measure(_measured(epoch, row))
             training.run(after_epoch, stage.advance)
 
-    def _keep_features(self, state: State) -> None:
+    def _store_features(self, state: State) -> None:
         found = features(encoder_of(state.network), self.data.test.evenly(EPOCH_POINTS), self.machine)
         store.write_npz(self.files.epoch_features(state.epoch - 1), features=found)
 
@@ -103,13 +102,13 @@ class PretrainRun:
         store.write_tensors(self.files.state, tensors, {"best_epoch": state.best_epoch, "curves": state.curves})
 
     def _finish(self, training: Pretraining) -> None:
-        """Keep the checkpoint, curves, reconstructions and metrics; the state is not needed any more."""
+        """Write the checkpoint, curves, reconstructions and metrics; delete the saved state, no longer needed."""
         state = training.state
         state.network.load_state_dict(state.best)
         best = state.curves[state.best_epoch]
         first = {} if "train_loss" not in best else {"first_train_loss": state.curves[0]["train_loss"]}
         measures = {name: value for name, value in best.items() if name.startswith("validation_")}
-        latents = self._shown(state.network.eval(), training.objective.reconstructs)
+        latents = self._latent_metrics(state.network.eval(), training.objective.reconstructs)
         metrics = first | measures | {"best_epoch": state.best_epoch} | latents
         sha256 = store.write_tensors(self.files.checkpoint, state.best)
         write_bytes(self.files.curves, pd.DataFrame(state.curves).to_csv(index=False).encode())
@@ -125,20 +124,20 @@ class PretrainRun:
         self.files.state.unlink(missing_ok=True)
 
     @torch.no_grad()
-    def _shown(self, network: nn.Module, reconstructs: bool) -> dict[str, float]:
-        """Mean and deviation of a few test images' latents, in evaluation mode; reconstructions of them are kept."""
+    def _latent_metrics(self, network: nn.Module, reconstructs: bool) -> dict[str, float]:
+        """Return mean and standard deviation of a few test images' latents; store their reconstructions, if any."""
         shown = self.data.test.evenly(SHOWN_IMAGES)
         images = Images(shown, self.machine.device)[torch.arange(len(shown))]
         with self.machine.autocast():
             latents_ND = encoder_of(network)(images).float()
             arrays = {"images": images, "reconstructions": network(images)[1].float()} if reconstructs else {}
         if arrays:
-            kept = {name: value.cpu().numpy().astype(np.float16) for name, value in arrays.items()}
-            store.write_npz(self.files.reconstructions, **kept)
+            stored = {name: value.cpu().numpy().astype(np.float16) for name, value in arrays.items()}
+            store.write_npz(self.files.reconstructions, **stored)
         return {"feature_mean": float(latents_ND.mean()), "feature_std": float(latents_ND.std())}
 
     def encoder(self) -> nn.Module:
-        """The pre-trained encoder, as its checkpoint has it; NotFitError where the checkpoint was altered."""
+        """Load the pre-trained encoder from its checkpoint; NotFitError if the checkpoint was altered."""
         record = store.read_json(self.files.pretraining)
         tensors, _ = store.read_tensors(self.files.checkpoint, record["checkpoint_sha256"])
         device = self.machine.device
@@ -152,6 +151,6 @@ def _with_prefix(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
 
 
 def _measured(epoch: int, row: dict[str, float]) -> Epoch:
-    """Return a row of the curves as the facts that progress reports."""
+    """Convert a row of the curves to an Epoch for progress reports."""
     others = {name: value for name, value in row.items() if name not in _NO_METRICS}
     return Epoch(epoch, row.get("train_loss"), row["validation_loss"], metrics=others)

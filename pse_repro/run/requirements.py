@@ -1,4 +1,4 @@
-"""What a run needs of its images, checked before anything of it is written."""
+"""Requirements of a run on its images, checked before anything is written."""
 
 import torch
 
@@ -11,13 +11,17 @@ from pse_repro.evaluation.registry import EVALUATIONS
 from pse_repro.study.cells import Cell
 from pse_repro.training.pretrain import build_objective, check_split
 
-TEST_IMAGES = 2  # an interval over test images needs as many
+TEST_IMAGES = 2  # the minimum for an interval over test images
 
 
 def check_images(study: Study, cells: list[Cell], data: Dataset, evaluations: tuple[str, ...] | None = None) -> None:
-    """NotFitError where images are too few for the study's cells or baselines, UsageError for too small a budget.
+    """Check that the images suffice for the study's cells and baselines.
 
-    `evaluations` are those that are wanted now (None: all of the study, with its baselines).
+    `evaluations` are those to run now (None: all of the study, with its baselines).
+
+    Raises:
+        NotFitError: there are too few images, or too few classes.
+        UsageError: the budget is too small.
     """
     for cell in {(cell.protocol.name, cell.model.name): cell for cell in cells}.values():
         check_split(len(data.unlabeled), cell.protocol.settings.validation_fraction, cell.length.batch_size)
@@ -28,7 +32,7 @@ def check_images(study: Study, cells: list[Cell], data: Dataset, evaluations: tu
         _check_test_images(len(data.test), CLASSES if any(each.clusters for each in wanted) else TEST_IMAGES)
         if len(set(data.train.targets.tolist())) < 2:
             raise NotFitError("all labelled images are of one class; expected two classes or more")
-    on_labels = [*wanted, EVALUATIONS["linear"]] if on_pixels else wanted  # those baselines are judged so
+    on_labels = [*wanted, EVALUATIONS["linear"]] if on_pixels else wanted  # the evaluation of those baselines
     for protocol in {cell.protocol.name: cell.protocol for cell in cells}.values():
         if any(each.splits_labels for each in on_labels):
             _check_folds(protocol, data)
@@ -38,7 +42,7 @@ def check_images(study: Study, cells: list[Cell], data: Dataset, evaluations: tu
 
 def _check_test_images(count: int, needed: int) -> None:
     if count < needed:
-        why = "as many as clusters" if needed == CLASSES else "for an interval over images"
+        why = "the number of clusters" if needed == CLASSES else "for an interval over images"
         raise NotFitError(f"test images: {count}; expected {needed} or more, {why}: give more images")
 
 
@@ -46,13 +50,13 @@ def _check_folds(protocol: Protocol, data: Dataset) -> None:
     count, wanted = len(data.train), protocol.settings.folds
     if count < wanted:
         raise NotFitError(
-            f"labelled images: {count}, for {wanted} folds under protocol {protocol.name}; expected one a fold or "
-            "more: give more images, or a protocol with fewer folds"
+            f"labelled images: {count}, for {wanted} folds under protocol {protocol.name}; expected at least one "
+            "per fold: give more images, or a protocol with fewer folds"
         )
 
 
 def _check_classes(protocol: Protocol, used: int, data: Dataset) -> None:
-    """Logistic regression tells at least two classes apart in every fold."""
+    """Check that every fold has at least two classes, which logistic regression needs."""
     labels = data.train.stored_labels
     parts = folds(labels, protocol.settings.folds, protocol.switches.fold_order)[:used]
     for number, (train, _) in enumerate(parts, 1):

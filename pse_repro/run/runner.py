@@ -1,4 +1,4 @@
-"""A whole study: cells through an executor, one results table, and the record by which a run knows itself."""
+"""A whole study: its cells, one results table, and the record that identifies the run."""
 
 import json
 from collections.abc import Iterable, Iterator
@@ -31,11 +31,11 @@ from pse_repro.tables import write_table
 def run_study(
     study: Study, protocols: list[Protocol], seeds: int, context: RunContext, fresh: bool = False, jobs: int = 1
 ) -> dict[str, str]:
-    """Run or resume a study in the context's directory; returns the cells that failed, with the reason.
+    """Run or resume a study in the context's directory; return the reason of failure by failed cell.
 
-    `context.data` are all images, of which the study's subset is taken. `jobs` processes run cells side by side;
-    results.csv is written whenever cells are done, and is the same however many processes of one thread there are.
-    Errors other than a cell's own end the run; what was done is kept.
+    `context.data` has all images; the study's subset is taken here. `jobs` processes run cells in parallel.
+    results.csv is written whenever cells complete; it does not depend on the number of processes of one thread each.
+    Errors other than a cell's own end the run; completed work is kept.
     """
     whole, context = context, replace(context, data=context.data.subset(study.subset))
     check_images(study, expand(study, protocols, seeds=1), context.data, context.evaluations)
@@ -52,12 +52,12 @@ def run_study(
             return survey_cells(context.directory, cells, began, context.evaluations).status
 
         with kept_while_running(statuses), context.progress.study(statuses, estimate):
-            outcomes = _here(cells, context) if jobs == 1 else _side_by_side(cells, study, whole, jobs)
+            outcomes = _one_by_one(cells, context) if jobs == 1 else _in_parallel(cells, study, whole, jobs)
             return _collect(outcomes, cells, study, protocols, context)
 
 
 def _with_recorded_evaluations(study: Study, directory: Path) -> Study:
-    """Add the evaluations that the run in `directory`, if there is one, was asked for before."""
+    """Add the evaluations that were requested before for the run in `directory`, if it exists."""
     if not RunFiles(directory).record.is_file():
         return study
     return replace(study, evaluations=evaluations_of(Run.open(directory).study, study.evaluations))
@@ -66,7 +66,7 @@ def _with_recorded_evaluations(study: Study, directory: Path) -> Study:
 def _collect(
     outcomes: Iterable[Outcome], cells: list[Cell], study: Study, protocols: list[Protocol], context: RunContext
 ) -> dict[str, str]:
-    """Write the results table after every outcome, then run the baselines; returns the cells that failed."""
+    """Write the results table after every outcome, then run the baselines; return the failed cells."""
     failed: dict[str, str] = {}
     tables: dict[str, pd.DataFrame] = {}
     baselines = _baselines(study, protocols, context, begin=False)
@@ -88,7 +88,7 @@ def _collect(
 
 
 def _baselines(study: Study, protocols: list[Protocol], context: RunContext, begin: bool) -> list[pd.DataFrame]:
-    """Results of the baselines on pixels; without `begin` only of those that are done. Untrained encoders are cells."""
+    """Return the results of the baselines on pixels; without `begin` only of complete ones. (`random` is a cell.)"""
     runs = [
         BaselineRun(name, protocol, study.folds, context)
         for name in study.baselines
@@ -98,22 +98,22 @@ def _baselines(study: Study, protocols: list[Protocol], context: RunContext, beg
     return [baseline.rows() for baseline in runs if begin or baseline.complete]
 
 
-def _here(cells: list[Cell], context: RunContext) -> Iterator[Outcome]:
+def _one_by_one(cells: list[Cell], context: RunContext) -> Iterator[Outcome]:
     """Run the cells one after another in this process."""
     for number, cell in enumerate(cells, 1):
         context.progress.say(f"cell {number} of {len(cells)}: {cell.name}{_left(context.progress)}")
         yield run_cell(cell, context)
 
 
-def _side_by_side(cells: list[Cell], study: Study, context: RunContext, jobs: int) -> Iterator[Outcome]:
-    """Run the cells in processes; those that share a pre-training in one."""
+def _in_parallel(cells: list[Cell], study: Study, context: RunContext, jobs: int) -> Iterator[Outcome]:
+    """Run the cells in several processes; cells that share a pre-training run in the same one."""
     progress, portable = context.progress, context.portable(study.subset)
     tasks = [Task(group, portable) for group in sharing_a_checkpoint(cells, context.directory)]
     done = 0
     with worker_processes(min(jobs, len(tasks))) as executor:
         for outcomes in completed(executor, run_task, tasks):
             done += len(outcomes)
-            if progress.on_terminal:  # the processes themselves print no lines then
+            if progress.on_terminal:  # then the processes themselves print nothing
                 for outcome in outcomes:
                     progress.say(outcome.error or f"{outcome.cell.name}: done")
             progress.say(f"{done} of {len(cells)} cells done{_left(progress)}")

@@ -1,4 +1,4 @@
-"""Cells as an independent job: one that can be sent to another process, and does not know where it runs."""
+"""Cells as independent jobs, which can be sent to another process."""
 
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -16,7 +16,7 @@ from pse_repro.study.cells import Cell
 
 @dataclass(frozen=True)
 class Outcome:
-    """A cell's rows of the results table, or why it could not go on."""
+    """A cell's rows of the results table, or the error that ended it."""
 
     cell: Cell
     rows: pd.DataFrame | None
@@ -39,7 +39,7 @@ def run_task(task: Task) -> list[Outcome]:
 
 
 def run_cell(cell: Cell, context: RunContext) -> Outcome:
-    """Run one cell, to its rows; if it fails, the reason is also written into its folder."""
+    """Run one cell; if it fails, the reason is also written to its folder."""
     files, progress = context.files(cell), context.progress
     try:
         with (
@@ -54,7 +54,7 @@ def run_cell(cell: Cell, context: RunContext) -> Outcome:
 
 
 def _parameters(cell: Cell) -> dict[str, object]:
-    """What the cell is trained with, for the logs."""
+    """Return the cell's hyper-parameters by name, for the logs."""
     groups = {
         "model": asdict(cell.model),
         "pretrain": asdict(cell.length),
@@ -66,8 +66,8 @@ def _parameters(cell: Cell) -> dict[str, object]:
 
 
 def sharing_a_checkpoint(cells: list[Cell], directory: Path) -> list[tuple[Cell, ...]]:
-    """The cells in groups that share a pre-training, so that no two processes do the same work or write one folder."""
-    together: dict[Path, list[Cell]] = {}
+    """Group the cells by pre-training, so that no two processes do the same work or write to one folder."""
+    groups: dict[Path, list[Cell]] = {}
     for cell in cells:
-        together.setdefault(CellFiles(directory, cell).model, []).append(cell)
-    return [tuple(group) for group in together.values()]
+        groups.setdefault(CellFiles(directory, cell).model, []).append(cell)
+    return [tuple(group) for group in groups.values()]

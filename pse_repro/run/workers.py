@@ -1,4 +1,4 @@
-"""Processes that run tasks side by side: each takes its share of the cores, or a GPU of its own in turn."""
+"""Processes that run tasks in parallel, each with a share of the cores; the GPUs are assigned in turn."""
 
 import multiprocessing
 import os
@@ -21,7 +21,7 @@ Result = TypeVar("Result")
 
 @contextmanager
 def worker_processes(count: int) -> Iterator[Executor]:
-    """An executor of `count` processes, which end with this one however it ends; at once where it is interrupted."""
+    """Yield an executor of `count` processes, which always end with this one; on an error or interrupt, at once."""
     context = multiprocessing.get_context("spawn")  # a forked process cannot use CUDA
     threads = max(1, torch.get_num_threads() // count)
     started: Synchronized[int] = context.Value("i", 0)
@@ -37,19 +37,19 @@ def worker_processes(count: int) -> Iterator[Executor]:
 
 
 def completed(executor: Executor, function: Callable[[Work], Result], tasks: list[Work]) -> Iterator[Result]:
-    """What `function` gives for each task, as they end; NotFitError where a process died."""
+    """Yield results as tasks complete; NotFitError if a process died."""
     try:
         for future in as_completed([executor.submit(function, task) for task in tasks]):
             yield future.result()
     except BrokenProcessPool as error:
         raise NotFitError(
-            "a process that trained a model died, most often for want of memory; what was done is kept: "
-            "give the same command with a smaller --jobs"
+            "a process that trained a model died, most often for lack of memory; what was done is kept: "
+            "run the same command with a smaller --jobs"
         ) from error
 
 
 def _begin(started: "Synchronized[int]", threads: int) -> None:
-    """In a new process, before its first task."""
+    """Initialise a new process, before its first task."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches every process of a terminal; the parent ends this one
     threading.Thread(target=_end_with_parent, daemon=True).start()
     torch.set_num_threads(threads)

@@ -1,1 +1,1 @@
-"""A study's cells, the directory that keeps them, and the runner that goes through them."""
+"""A study's cells, the run directory that stores them, and its readers."""

@@ -1,26 +1,26 @@
-"""Names and folders of everything inside a run; no other file spells one.
+"""Paths of everything inside a run; no other file spells one.
 
-RUN/run.json                       study, protocols, data, precision, device: a run of other settings is refused
-RUN/asked.json                     seeds requested last (more may be stored), and where the images were
+RUN/run.json                       study, protocols, data, precision, device; other settings are refused on resuming
+RUN/asked.json                     seeds requested last (more may be stored), and the path of the images
 RUN/results.csv                    the long table of all cells
 RUN/report.html, report.md, figures/
-RUN/now/                           status files of the processes at work (progress/)
+RUN/now/                           status files of the running processes (progress/)
 RUN/tensorboard/                   with --log-to tensorboard
 RUN/baselines/NAME-ORDER-FOLDS/    fold-K.npz of a baseline on pixels
 RUN/test_sample.npz                some test images, for the report (run/model_summary.py)
 RUN/cells/PROTOCOL/MODEL-seedN/    one cell: provenance.json, or failed.json if it could not be finished
-RUN/models/MODEL-seedN-HASH/       one pre-training, shared by the cells it serves
+RUN/models/MODEL-seedN-HASH/       one pre-training, shared by all cells that need it
     state.safetensors              last saved state (deleted once the pre-training is done)
-    checkpoint.safetensors         the network that is kept; its SHA-256 is in pretrain.json
-    pretrain.json  curves.csv  reconstructions.npz (of autoencoders)  portrait.npz (run/model_summary.py)
+    checkpoint.safetensors         the final network; its SHA-256 is in pretrain.json
+    pretrain.json  curves.csv  reconstructions.npz (autoencoders only)  portrait.npz (run/model_summary.py)
     epochs/epoch-K.npz             features after every epoch, if they are clustered
     EVALUATION-HASH/fold-K.npz     probabilities (N, 10) on the test set, labels, losses by epoch
     cluster-HASH/                  measures.json, embedding.npz, curve.csv (run/cluster.py)
 
-A folder is named by a hash of what determines its content, so that cells which share it compute it once: two protocols
-that differ only in a downstream switch share their checkpoints; two that differ only in how scores are computed or
-printed (switches 12 and 13) share their classifiers, too. Random numbers derive from the model's name and its seed,
-never from the protocol's, so that shared work is the work that either cell would have done.
+A folder is named by a hash of the settings that determine its content, so that cells which share it compute it once:
+two protocols that differ only in a downstream switch share their checkpoints; two that differ only in how scores are
+computed or printed (switches 12 and 13) also share their classifiers. Random numbers derive from the model's name and
+its seed, never from the protocol's name, so that shared work equals the work that either cell would have done alone.
 """
 
 import hashlib
@@ -35,12 +35,12 @@ from pse_repro.evaluation.registry import EVALUATIONS
 from pse_repro.study.cells import Cell
 
 RECORD = "run.json"
-# What an archive of a run holds, as patterns: results, models without their weights, and the weights.
+# Patterns of the files in an archive of a run: results, models without their weights, and the weights.
 ARCHIVED_RESULTS = (RECORD, "results.csv", "report.*", "figures/*", "cells/*/*/*.json", "baselines/*/*.npz")
 ARCHIVED_MODELS = tuple(f"models/{folder}/*.{suffix}" for folder in ("*", "*/*") for suffix in ("json", "csv", "npz"))
 ARCHIVED_WEIGHTS = ("models/*/*.safetensors",)
 
-SHOWN_IMAGES = 8  # test images whose reconstructions are kept for the report
+SHOWN_IMAGES = 8  # test images whose reconstructions are stored for the report
 _PRETRAIN = ("pretrain_augmentation", "gradient_clipping")
 _KERNEL = ("kernel_mass", "kernel_support", "borders")
 
@@ -93,16 +93,16 @@ class RunFiles:
 
     @property
     def written_folders(self) -> tuple[Path, ...]:
-        """Folders in which processes leave temporary files if they are killed."""
+        """Folders in which killed processes may leave temporary files."""
         return tuple(self.run / name for name in ("baselines", "cells", "figures", "models"))
 
     def baseline_folds(self, name: str, protocol: Protocol, count: int) -> list[Path]:
-        """Folds 1 to `count` of a baseline on pixels; protocols with the same folds share them."""
+        """Return the paths of folds 1 to `count` of a baseline on pixels; protocols with the same folds share them."""
         folder = self.run / "baselines" / f"{name}-{protocol.switches.fold_order}-{protocol.settings.folds}"
         return [folder / f"fold-{number}.npz" for number in range(1, count + 1)]
 
     def stored_seeds(self) -> range:
-        """Seeds that have left something in the run, complete or not."""
+        """Return the seeds of which the run stores anything, complete or not."""
         found = [re.search(r"-seed(\d+)$", path.name) for path in self.run.glob("cells/*/*")]
         found += [re.search(r"-seed(\d+)-[0-9a-f]{8}$", path.name) for path in self.run.glob("models/*")]
         return range(max((int(match[1]) + 1 for match in found if match), default=0))
@@ -152,7 +152,7 @@ class CellFiles:
 
     @property
     def pretraining(self) -> Path:
-        """Metrics, length, seconds and the checkpoint's SHA-256; there once the pre-training is done."""
+        """Metrics, length, seconds and the checkpoint's SHA-256; exists once the pre-training is complete."""
         return self.model / "pretrain.json"
 
     @property
@@ -168,15 +168,15 @@ class CellFiles:
         return self.model / "portrait.npz"
 
     def epoch_features(self, epoch: int) -> Path:
-        """Features after an epoch, counted from 0."""
+        """Return the path of the features after an epoch, counted from 0."""
         return self.model / "epochs" / f"epoch-{epoch}.npz"
 
     def stored_epochs(self) -> list[int]:
-        """Epochs, from 0, whose features are stored."""
+        """Return the epochs, from 0, whose features are stored."""
         return sorted(int(path.stem.removeprefix("epoch-")) for path in self.model.glob("epochs/epoch-*.npz"))
 
     def evaluation(self, evaluation: str) -> Path:
-        """Folder of an evaluation of that pre-training."""
+        """Return the folder of an evaluation of the pre-training."""
         settings = vars(self.cell.protocol.settings)
         content = {
             "settings": {name: value for name, value in settings.items() if not name.startswith("pretrain_")},
@@ -185,20 +185,20 @@ class CellFiles:
         return self.model / f"{evaluation}-{_digest(content)}"
 
     def fold(self, evaluation: str, number: int) -> Path:
-        """A fold's predictions, counted from 1."""
+        """Return the path of a fold's predictions; folds count from 1."""
         return self.evaluation(evaluation) / f"fold-{number}.npz"
 
     def folds(self, evaluation: str) -> list[Path]:
-        """The predictions of all folds that the cell is to have, stored or not."""
+        """Return the paths of the predictions of all the cell's folds, stored or not."""
         folder = self.evaluation(evaluation)
         return [folder / f"fold-{number}.npz" for number in range(1, self.cell.folds + 1)]
 
     def stored_folds(self, evaluation: str) -> list[Path]:
-        """The folds that are done, also beyond the cell's own number."""
+        """Return the paths of the stored folds, including any beyond the cell's own number."""
         return sorted(self.evaluation(evaluation).glob("fold-*.npz"))
 
     def measures(self, evaluation: str) -> Path:
-        """Metrics of an evaluation without folds."""
+        """Return the path of the metrics of an evaluation without folds."""
         return self.evaluation(evaluation) / "measures.json"
 
     @property
@@ -214,20 +214,20 @@ class CellFiles:
 
 
 def archive_contents(weights: bool) -> list[tuple[str, str]]:
-    """The files of an archive, as patterns, each with what it holds, for its reader."""
+    """List the files of an archive: pairs of a pattern and a description for the reader."""
     return [
         ("comparison.md, .json", "every number next to the expected one, and the claims"),
         ("results.csv", "every number: one a row, with its protocol, model, seed, evaluation and fold"),
-        ("report.html, report.md", "the same for people, with figures/ (if a report was written)"),
-        ("run.json", "the study, the protocols with their switches, the images' MD5s, how it was computed"),
-        ("cells/", "of each model: versions, commit, machine, images, seconds (provenance.json)"),
-        ("models/*/curves.csv", "losses by epoch of a pre-training; its summary is pretrain.json"),
+        ("report.html, report.md", "the same as a report, with figures/ (if a report was written)"),
+        ("run.json", "the study, the protocols with their switches, the images' MD5s, device and precision"),
+        ("cells/", "versions, commit, machine, images and seconds of each model (provenance.json)"),
+        ("models/*/curves.csv", "losses of a pre-training by epoch; its summary is pretrain.json"),
         ("models/*/*/fold-K.npz", "a classifier's probabilities (N, 10) on the test images, and their labels"),
         ("models/*/cluster-*/*", "clusterings: their measures, the embedding, the curve over epochs"),
         ("models/*/portrait.npz", "latents of some test images, their embedding, the first layer's filters"),
-        ("models/*/reconstructions.npz", "a few test images and what the autoencoder makes of them"),
+        ("models/*/reconstructions.npz", "a few test images and the autoencoder's reconstructions of them"),
         *([("models/*/*.safetensors", "the autoencoders' weights")] if weights else []),
-        ("SHA256SUMS", "of every other file; check them with: sha256sum -c SHA256SUMS"),
+        ("SHA256SUMS", "checksums of all other files; check them with: sha256sum -c SHA256SUMS"),
     ]
 
 

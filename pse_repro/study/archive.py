@@ -1,8 +1,8 @@
-"""The results archive: a run in one file, without its weights unless asked; the same run gives the same bytes.
+"""The results archive: a run in one file, with its weights only on request; the same run gives the same bytes.
 
-NAME/ in it is a run directory with three things added: README.txt and a comparison, which the caller words, and
-SHA256SUMS, which lists every other file (`sha256sum -c SHA256SUMS` checks them). The sums show damage, not forgery: an
-archive is treated as a stranger's, whoever made it.
+It contains the folder NAME/, a run directory with additions: README.txt and a comparison, written by the caller, and
+SHA256SUMS, which lists every other file (`sha256sum -c SHA256SUMS` checks them). The checksums reveal damage, not
+forgery: every archive is treated as untrusted.
 """
 
 import errno
@@ -29,8 +29,8 @@ SUMS = "SHA256SUMS"
 _ZIP_DATE = (1980, 1, 1, 0, 0, 0)  # the earliest that a ZIP can hold
 _ZIP_MAGIC, _GZIP_MAGIC = b"PK\x03\x04", b"\x1f\x8b"
 _BLOCK = 1 << 20  # bytes
-_MOST_TIMES, _MOST_MORE = 100, 1 << 20  # an archive may unpack to so many times its size, plus so many bytes
-_MOST_MEMBER = 512  # bytes that each member counts as beside its content
+_MAX_RATIO, _MAX_EXTRA = 100, 1 << 20  # an archive may unpack to ratio * its size + extra bytes
+_MEMBER_OVERHEAD = 512  # bytes counted for each member besides its content
 _DISK_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EROFS, errno.EIO)  # not the archive's fault
 
 Add = Callable[[str, bytes], None]
@@ -38,10 +38,12 @@ Member = tuple[str, IO[bytes]]
 
 
 def write_archive(directory: Path, target: Path, documents: Mapping[str, str], weights: bool = False) -> Path:
-    """Write the run and `documents` (text by file name) to `target`, whole or not at all; returns it.
+    """Write the run and `documents` (text by file name) to `target`, whole or not at all; return `target`.
 
-    A file that vanishes meanwhile, as a state does when its pre-training ends, is left out. UsageError where the
-    target's name is neither .tar.gz nor .zip.
+    A file that vanishes meanwhile, as a saved state does at the end of its pre-training, is left out.
+
+    Raises:
+        UsageError: the name of the target ends with none of SUFFIXES.
     """
     if not target.name.endswith(SUFFIXES):
         raise UsageError(f"{target} is neither .tar.gz nor .zip; give --out a file of such a name, or a folder")
@@ -61,12 +63,12 @@ def write_archive(directory: Path, target: Path, documents: Mapping[str, str], w
 
 @contextmanager
 def open_run_or_archive(path: Path) -> Iterator[Run]:
-    """The run in a directory or an archive; an archive is unpacked and checked, until the context ends.
+    """Open the run in a directory or an archive; an archive is checked and unpacked, until the context ends.
 
     Raises:
-        UsageError: there is no run.
-        NotFitError: the archive is damaged, holds what may not be unpacked (a link, a device, a path that leads out, a
-            file that SHA256SUMS does not list, far more bytes than its size suggests), or holds no run.
+        UsageError: the directory is not a run.
+        NotFitError: the archive is damaged, contains no run, or contains something unsafe (a link, a device, a path
+            that leads outside, a file not listed in SHA256SUMS, far more bytes than its size suggests).
     """
     if not is_archive(path):
         yield Run.open(path)
@@ -76,7 +78,7 @@ def open_run_or_archive(path: Path) -> Iterator[Run]:
 
 
 def is_archive(path: Path) -> bool:
-    """Whether a file is an archive by its name or its first bytes."""
+    """Return True if a file is an archive by its name or its first bytes."""
     if not path.is_file():
         return False
     with path.open("rb") as file:
@@ -84,7 +86,7 @@ def is_archive(path: Path) -> bool:
 
 
 def _files(directory: Path, weights: bool) -> list[str]:
-    """The run's own files, by their paths in it; not what else lies there, nor what is just being written."""
+    """List the run's own files by their relative paths, without foreign files and those being written."""
     patterns = (*ARCHIVED_RESULTS, *ARCHIVED_MODELS, *(ARCHIVED_WEIGHTS if weights else ()))
     found = (path for pattern in patterns for path in directory.glob(pattern))
     wanted = (path for path in found if path.is_file() and path.name[0] != "." and path.parent.name != "epochs")
@@ -93,13 +95,16 @@ def _files(directory: Path, weights: bool) -> list[str]:
 
 @contextmanager
 def _adding(file: IO[bytes], target: Path) -> Iterator[Add]:
-    """What adds a file to the archive, with times, owners and modes that are always the same."""
+    """Yield a function that adds a file to the archive, always with the same time, owner and mode."""
     if target.name.endswith(".zip"):
         with zipfile.ZipFile(file, "w") as archive:
 
             def add_to_zip(name: str, content: bytes) -> None:
                 info = zipfile.ZipInfo(name, _ZIP_DATE)
-                info.compress_type, info.create_system = zipfile.ZIP_DEFLATED, 3  # made on Unix, whatever this is
+                info.compress_type, info.create_system = (
+                    zipfile.ZIP_DEFLATED,
+                    3,
+                )  # always "made on Unix"
                 info.external_attr = (stat.S_IFREG | 0o644) << 16
                 archive.writestr(info, content)
 
@@ -116,14 +121,14 @@ def _adding(file: IO[bytes], target: Path) -> Iterator[Add]:
 
 
 def _unpacked(archive: Path, folder: Path) -> Path:
-    """Unpack into `folder`, which is empty, and check; returns the run directory."""
+    """Unpack into the empty `folder` and check; return the run directory."""
     found: dict[str, str] = {}
-    most = min(_MOST_TIMES * archive.stat().st_size + _MOST_MORE, shutil.disk_usage(folder).free)
+    limit = min(_MAX_RATIO * archive.stat().st_size + _MAX_EXTRA, shutil.disk_usage(folder).free)
     try:
         with archive.open("rb") as file:
             members = _zip_members if file.read(2) == _ZIP_MAGIC[:2] else _tar_members
             file.seek(0)
-            for name, content in members(file, archive, most):
+            for name, content in members(file, archive, limit):
                 found[name] = _write(content, _inside(folder, name, archive), name, archive)
     except Exception as error:  # a damaged archive raises many kinds
         if isinstance(error, KitError) or getattr(error, "errno", None) in _DISK_ERRORS:
@@ -137,9 +142,9 @@ def _unpacked(archive: Path, folder: Path) -> Path:
     return folder / top
 
 
-def _tar_members(file: IO[bytes], archive: Path, most: int) -> Iterator[Member]:
+def _tar_members(file: IO[bytes], archive: Path, limit: int) -> Iterator[Member]:
     with gzip.GzipFile(fileobj=file) as plain:
-        bounded: Any = _Bounded(plain, most, archive)
+        bounded: Any = _Bounded(plain, limit, archive)
         with tarfile.open(fileobj=bounded, mode="r|") as tar:
             for member in tar:
                 if member.isdir():
@@ -151,10 +156,10 @@ def _tar_members(file: IO[bytes], archive: Path, most: int) -> Iterator[Member]:
 
 
 class _Bounded:
-    """A stream that refuses to give more than `most` bytes, headers and padding included."""
+    """A stream that refuses to return more than `limit` bytes, headers and padding included."""
 
-    def __init__(self, stream: gzip.GzipFile, most: int, archive: Path) -> None:
-        self._stream, self._left, self._archive = stream, most, archive
+    def __init__(self, stream: gzip.GzipFile, limit: int, archive: Path) -> None:
+        self._stream, self._left, self._archive = stream, limit, archive
 
     def read(self, size: int) -> bytes:
         content = self._stream.read(min(size, self._left + 1))
@@ -164,10 +169,10 @@ class _Bounded:
         return content
 
 
-def _zip_members(file: IO[bytes], archive: Path, most: int) -> Iterator[Member]:
+def _zip_members(file: IO[bytes], archive: Path, limit: int) -> Iterator[Member]:
     with zipfile.ZipFile(file) as opened_zip:
         infos = opened_zip.infolist()
-        if sum(info.file_size + _MOST_MEMBER for info in infos) > most:
+        if sum(info.file_size + _MEMBER_OVERHEAD for info in infos) > limit:
             raise _too_large(archive)
         for info in infos:
             if info.is_dir():
@@ -179,7 +184,7 @@ def _zip_members(file: IO[bytes], archive: Path, most: int) -> Iterator[Member]:
 
 
 def _inside(folder: Path, name: str, archive: Path) -> Path:
-    """Where a member goes; NotFitError where that is not inside `folder`."""
+    """Return the target path of a member; NotFitError if it is not inside `folder`."""
     parts = name.split("/")
     plain = name.isprintable() and "\\" not in name and all(0 < len(part.encode()) < 256 for part in parts)
     if not plain or not (folder / name).resolve().is_relative_to(folder) or {".", ".."} & set(parts):
@@ -188,7 +193,7 @@ def _inside(folder: Path, name: str, archive: Path) -> Path:
 
 
 def _write(content: IO[bytes], path: Path, name: str, archive: Path) -> str:
-    """Copy to a new file; returns its SHA-256."""
+    """Copy to a new file; return its SHA-256."""
     digest = hashlib.sha256()
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -209,16 +214,16 @@ def _check_sums(run: Path, found: dict[str, str], archive: Path) -> None:
         if name not in listed:
             raise _refused(archive, f"{name!r} is not listed in {SUMS}")
         if name not in found:
-            raise _refused(archive, f"{name[:80]!r} is listed in {SUMS} and is not there")
+            raise _refused(archive, f"{name[:80]!r} is listed in {SUMS} but missing")
         if found[name] != listed[name]:
-            raise _refused(archive, f"{name!r} has another SHA-256 than {SUMS} says")
+            raise _refused(archive, f"{name!r} has another SHA-256 than in {SUMS}")
 
 
 def _too_large(archive: Path) -> NotFitError:
-    return _refused(archive, f"it unpacks to over {_MOST_TIMES} times its size, or to more than there is room for")
+    return _refused(archive, f"it unpacks to over {_MAX_RATIO} times its size, or to more than the disk has room for")
 
 
 def _refused(archive: Path, why: str) -> NotFitError:
     return NotFitError(
-        f"{archive} is no results archive that can be trusted ({why}); get it again, or make it anew: pse-repro export"
+        f"{archive} is not a valid results archive ({why}); get another copy, or make a new one with: pse-repro export"
     )

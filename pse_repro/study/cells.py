@@ -14,39 +14,39 @@ from pse_repro.tables import model_name, plain_cell
 
 @dataclass(frozen=True)
 class Cell:
-    """One model to pre-train and judge; an independent job."""
+    """One model to pre-train and evaluate; an independent job."""
 
     protocol: Protocol
     model: Model
     seed: int
-    epochs: int  # the study's length, for models without one of their own (switch 6)
+    epochs: int  # the study's length, for models without their own (switch 6)
     evaluations: tuple[str, ...]
     folds: int
     budget: Budget | None = None
 
     @property
     def name(self) -> str:
-        """Also the cell's folder."""
+        """Protocol, model and seed; also the cell's folder."""
         return f"{self.protocol.name}/{self.pretraining_id}"
 
     @property
     def pretraining_id(self) -> str:
-        """Model and seed: what the cell's randomness is derived from, the same under every protocol."""
+        """Model and seed, from which the cell's random numbers derive: the same under every protocol."""
         return f"{self.model.name}-seed{self.seed}"
 
     @property
     def length(self) -> Length:
-        """How long it is pre-trained."""
+        """Length of the pre-training, and its batch size."""
         return length_of(self.model, self.protocol, self.epochs, self.budget)
 
     @property
     def recipe(self) -> Recipe:
-        """How the cell's model is pre-trained."""
+        """All that the pre-training depends on besides the images."""
         return Recipe(self.pretraining_id, self.model, self.protocol, self.length, self.seed)
 
     @property
     def key(self) -> dict[str, object]:
-        """The cell's columns in the tables."""
+        """Values of the cell's key columns in the tables."""
         return {
             "protocol": self.protocol.name,
             "encoder": self.model.encoder,
@@ -57,7 +57,7 @@ class Cell:
 
 
 def length_of(model: Model, protocol: Protocol, study_epochs: int, budget: Budget | None = None) -> Length:
-    """Return how long a model of a study is pre-trained; UsageError for a budget of less than a step an epoch."""
+    """Return the length of a model's pre-training; UsageError for a budget of less than one step per epoch."""
     trains, batch_size = OBJECTIVES[model.objective].trains, protocol.settings.batch_size
     if budget is None:
         own_length = protocol.switches.pretrain_length == "per-model" and model.epochs is not None
@@ -72,14 +72,14 @@ def length_of(model: Model, protocol: Protocol, study_epochs: int, budget: Budge
     steps = budget.steps if budget.images is None else budget.images // batch_size
     if not steps or steps < study_epochs:
         raise UsageError(
-            f"the budget is {steps} steps of {batch_size} images; expected one at least for each of the "
+            f"the budget is {steps} steps of {batch_size} images; expected at least one for each of the "
             f"{study_epochs} epochs"
         )
     return Length(study_epochs, batch_size, steps=steps // study_epochs)
 
 
 def expand(study: Study, protocols: list[Protocol], seeds: int) -> list[Cell]:
-    """The study's cells, seed by seed, so that the first complete answer comes early."""
+    """Return the study's cells, seed by seed, so that the first complete comparison comes early."""
     return [
         Cell(protocol, model, seed, study.epochs, study.evaluations, study.folds, study.budget)
         for seed in range(seeds)
@@ -89,14 +89,14 @@ def expand(study: Study, protocols: list[Protocol], seeds: int) -> list[Cell]:
 
 
 def _untrained(study: Study) -> list[Model]:
-    """Each encoder of the study as it was initialised, where the study wants that baseline."""
+    """Return the untrained encoders that the baseline `random` adds to the study's models, if it is requested."""
     encoders = dict.fromkeys(model.encoder for model in study.models)
     models = [Model(encoder, "random") for encoder in encoders] if "random" in study.baselines else []
     return [model for model in models if model not in study.models]
 
 
 def scope(cells: list[Cell]) -> pd.DataFrame:
-    """The (encoder, objective, sigma, evaluation, fold) that a run of these cells sets out to measure."""
+    """Return the numbers that a run of these cells measures: encoder, objective, sigma, evaluation, fold."""
     rows = [
         {key: value for key, value in cell.key.items() if key in ("encoder", "objective", "sigma")}
         | {"evaluation": evaluation, "fold": fold}
@@ -108,9 +108,10 @@ def scope(cells: list[Cell]) -> pd.DataFrame:
 
 
 def key(model: Model) -> dict[str, str]:
-    """The model's columns in the tables."""
+    """Return the values of the model's key columns in the tables."""
     return {"encoder": model.encoder, "objective": model.objective, "sigma": plain_cell("sigma", model.sigma)}
 
 
 def label(model: Model) -> str:
+    """Return the model's name as the slides print it."""
     return model_name(*key(model).values())

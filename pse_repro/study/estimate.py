@@ -1,8 +1,8 @@
-"""How long a study takes on a machine at least: its work counted in images and steps, times what these cost here.
+"""Lower bound of a study's time on a machine: its images and steps, times their measured cost.
 
-Counted: passes through the networks (one an image, whatever the objective makes of it), augmentation, optimizer steps.
-Left out: the loss, reading and writing files, clusterings, the baselines on pixels, the report. Costs are the fastest
-of a few repeats, so that a busy moment does not count.
+Counted: passes through the networks (one per image, whatever the objective), augmentation, optimizer steps. Left out:
+the loss, reading and writing files, clusterings, the baselines on pixels, the report. A cost is the fastest of a few
+repeats, so that a short load on the machine does not matter.
 """
 
 import time
@@ -26,7 +26,7 @@ from pse_repro.study.cells import Cell, expand
 
 MEASURED_BATCH = 8  # on a CPU, where an image costs about the same in a batch of 8 as in one of 32 (measured)
 MEASURED_GPU_BATCH = 128  # the protocols' batch: a GPU is far from busy with fewer
-MEASURE_SECONDS = 4.0  # for all encoders together; five in all, and more where a single pass outlasts its share
+MEASURE_SECONDS = 4.0  # for all encoders; about five in practice, more if a single pass exceeds its share
 
 
 def estimate_seconds(
@@ -37,27 +37,27 @@ def estimate_seconds(
     costs: Mapping[str, Costs] | None = None,
     images: Mapping[str, int] = OFFICIAL_IMAGES,
 ) -> float:
-    """Seconds for a study, at least. `costs` by encoder are measured here where they are not given.
+    """Return a lower bound of a study's time in seconds. `costs`, by encoder, are measured here if not given.
 
-    `images` are the sizes of the splits before the study takes its subset: STL-10's, unless others are known.
+    `images` are the sizes of the splits before the study takes its subset: STL-10's by default.
     """
     cells = expand(study, protocols, seeds)
     costs = costs or measure({cell.model.encoder for cell in cells}, machine)
     taken = {split: min(count, getattr(study.subset, split) or count) for split, count in images.items()}
-    work: dict[Path, float] = {}  # by folder: what protocols share is done once
+    work: dict[Path, float] = {}  # by folder: shared work is done once
     for cell in cells:
         cost = costs[cell.model.encoder]
         work[CellFiles(Path(), cell).model] = _pretraining_seconds(cell, taken, cost)
         for evaluation in cell.evaluations:
-            judging = Work(cell.protocol, cell.folds, taken, cost)
-            work[CellFiles(Path(), cell).evaluation(evaluation)] = EVALUATIONS[evaluation].seconds(judging)
+            evaluating = Work(cell.protocol, cell.folds, taken, cost)
+            work[CellFiles(Path(), cell).evaluation(evaluation)] = EVALUATIONS[evaluation].seconds(evaluating)
     return sum(work.values())
 
 
 def _pretraining_seconds(cell: Cell, images: Mapping[str, int], cost: Costs) -> float:
     length, objective = cell.length, OBJECTIVES[cell.model.objective].kind
     held_out = images["unlabeled"] * cell.protocol.settings.validation_fraction
-    # What gives no images back trains its encoder at least.
+    # An objective without reconstructions trains at least the encoder.
     train, read = (cost.train, cost.forward) if objective.reconstructs else (WHOLE_PASS * cost.encode, cost.encode)
     if not objective.trains:
         return held_out * read
@@ -70,9 +70,11 @@ def _pretraining_seconds(cell: Cell, images: Mapping[str, int], cost: Costs) -> 
 
 
 def measure(encoders: Iterable[str], machine: Machine) -> dict[str, Costs]:
-    """What images and steps cost on this machine, by encoder, in MEASURE_SECONDS in all."""
+    """Measure the cost of images and steps on this machine, by encoder, within MEASURE_SECONDS in all."""
     names = sorted(encoders)
-    share = MEASURE_SECONDS / (3 + 6 * len(names))  # three works for all encoders; four of each one's, training thrice
+    share = MEASURE_SECONDS / (
+        3 + 6 * len(names)
+    )  # three tasks for all encoders; per encoder three tasks and training, which gets three shares
     batch = MEASURED_GPU_BATCH if machine.device.type == "cuda" else MEASURED_BATCH
     images = torch.rand(batch, 3, SIDE, SIDE, device=machine.device).contiguous(memory_format=torch.channels_last)
     shared = {
@@ -112,7 +114,7 @@ def _passes(encoder: str, images: Tensor, machine: Machine, share: float) -> dic
 
 
 def _augmented(augment: Augmentation | None, images: Tensor) -> Callable[[], object]:
-    assert augment is not None  # None is the kind "none" alone
+    assert augment is not None  # only the kind "none" is None
     return lambda: augment(images)
 
 
@@ -133,9 +135,10 @@ def _classifier_step(machine: Machine) -> Callable[[], None]:
 
 
 def _fastest(work: Callable[[], object], machine: Machine, share: float) -> float:
-    """Seconds of the fastest of as many repeats as fit `share` seconds; the first, a warm-up, counts only if alone.
+    """Return the seconds of the fastest repeat of `work` within `share` seconds.
 
-    (Alone, on a slow machine, it is up to 15 % too long: measured with the ResNet on a CPU.)
+    The first repeat is a warm-up and counts only if it is alone. Then, on a slow machine, it is up to 15 % too long
+    (measured with the ResNet on a CPU).
     """
     taken: list[float] = []
     while not taken or sum(taken) < share:

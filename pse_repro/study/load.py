@@ -12,7 +12,11 @@ from pse_repro.expected import names as expected_tables
 
 
 def load_study(name_or_path: str) -> Study:
-    """A study that comes with the kit, by name, or one in a TOML file."""
+    """Load a built-in study by its name, or a study from a TOML file.
+
+    Raises:
+        UsageError: the study or one of its protocols is not valid.
+    """
     where, table = read_toml(name_or_path, "studies", "study")
     study = build_study(table, where)
     study_protocols(study)
@@ -20,7 +24,7 @@ def load_study(name_or_path: str) -> Study:
 
 
 def evaluations_of(study: Study, more: Iterable[str]) -> tuple[str, ...]:
-    """The study's evaluations and `more`, each once; UsageError for one that there is not."""
+    """Return the study's evaluations and `more`, each once; UsageError for an unknown one."""
     wanted = dict.fromkeys((*study.evaluations, *more))
     for evaluation in wanted:
         _check_evaluation("evaluation", evaluation, "")
@@ -28,11 +32,12 @@ def evaluations_of(study: Study, more: Iterable[str]) -> tuple[str, ...]:
 
 
 def study_protocols(study: Study) -> list[Protocol]:
-    """The study's protocols, with its overrides.
+    """Return the study's protocols, with its overrides.
 
-    UsageError for two of one name, one with fewer folds than the study, or one that cannot have a model's sigma.
+    Raises:
+        UsageError: two have the same name, one has fewer folds than the study, or one does not allow a model's sigma.
     """
-    from pse_repro.objectives import OBJECTIVES  # here, so that PyTorch is imported only when a study is
+    from pse_repro.objectives import OBJECTIVES  # here: PyTorch is imported only once a study is loaded
 
     protocols = [load_protocol(name, study.overrides) for name in study.protocols]
     names = [protocol.name for protocol in protocols]
@@ -53,7 +58,7 @@ def study_protocols(study: Study) -> list[Protocol]:
 
 
 def build_study(table: dict[str, Any], where: str) -> Study:
-    """A checked study from a table of its keys; `where` begins every error."""
+    """Build and check a study from a table of its keys; UsageError, which begins with `where`, if it is not valid."""
     study = build(Study, table, where)
     check_name(study.name, where)
     _check_models(study, where)
@@ -81,7 +86,7 @@ def _check_evaluation(key: str, evaluation: str, where: str) -> None:
 
 
 def _check_models(study: Study, where: str) -> None:
-    from pse_repro.models import ENCODERS  # here, so that PyTorch is imported only when a study is
+    from pse_repro.models import ENCODERS  # here: PyTorch is imported only once a study is loaded
     from pse_repro.objectives import OBJECTIVES
 
     names = [model.name for model in study.models]

@@ -1,4 +1,4 @@
-"""What a study consists of, before it is run: its cells, their length, and the least time they take here."""
+"""The plan of a study: its cells, their length, and a lower bound of their time on this machine."""
 
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -15,7 +15,7 @@ from pse_repro.text import duration, to_json
 
 @dataclass(frozen=True)
 class Plan:
-    """A study's cells on a machine; `seconds` is a lower bound."""
+    """A study's cells on a machine; `seconds` is a lower bound of their time."""
 
     study: str
     scale: str
@@ -28,7 +28,7 @@ class Plan:
 
 
 def make_plan(study: Study, protocols: list[Protocol], seeds: int, machine: Machine) -> Plan:
-    """Expand the study and measure this machine for a few seconds."""
+    """Expand the study into cells, and measure this machine for a few seconds to estimate their time."""
     return Plan(
         study=study.name,
         scale=study.scale,
@@ -57,10 +57,10 @@ def _row(cell: Cell) -> dict[str, Any]:
 
 
 def render_plan(plan: Plan, format: str) -> str:
-    """`format` is table (for people) or json (schemas/plan.schema.json)."""
+    """Render as `format`: table, for people, or json (schemas/plan.schema.json)."""
     if format == "json":
         return to_json(asdict(plan))
     rows = [row | {"evaluations": ", ".join(row["evaluations"])} for row in plan.cells]
     table = tabulate(rows, headers="keys", tablefmt="simple", missingval="")
     where = f"{plan.device}, {plan.precision}"
-    return f"{table}\nstudy {plan.study}: {len(rows)} models, {duration(plan.seconds)} here at least ({where})"
+    return f"{table}\nstudy {plan.study}: {len(rows)} models, at least {duration(plan.seconds)} here ({where})"

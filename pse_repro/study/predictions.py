@@ -1,7 +1,7 @@
-"""A run's stored predictions, read back: which test images each classifier gets right, and metrics of what has none.
+"""Stored predictions of a run: correctness per test image, and the metrics of evaluations without classifiers.
 
-Every cell is judged on the same test images in the same order (test_X's), so that rows of two cells can be subtracted
-image by image. Labels that differ between two files would make such a difference meaningless: they are refused.
+Every cell is evaluated on the same test images in the same order (that of test_X), so that two cells can be subtracted
+image by image. Files with different labels would make such a difference meaningless and are refused.
 Shapes: N test images, K folds, 10 classes.
 """
 
@@ -22,16 +22,16 @@ from pse_repro.study.record import Run
 
 @dataclass(frozen=True)
 class Correct:
-    """Whether the most probable class is the label: of each fold's classifier, and of their ensemble."""
+    """Top-1 correctness of each fold's classifier and of their ensemble."""
 
     members_KN: np.ndarray  # boolean
     ensemble_N: np.ndarray  # boolean
 
 
 class Predictions:
-    """What a run has stored, by protocol, model and seed; a file is read once.
+    """The stored predictions of a run, by protocol, model and seed; each file is read once.
 
-    Two protocols that share an evaluation (address.py) share its predictions here, too.
+    Two protocols that share an evaluation (address.py) also share its predictions here.
     """
 
     def __init__(self, run: Run) -> None:
@@ -41,22 +41,22 @@ class Predictions:
         self._models = {model for _, model, _ in self._cells}
         self._evaluations = {*run.study.evaluations, PRETRAIN}
         self._correct: dict[Path, Correct] = {}
-        self._labels: tuple[Path, np.ndarray] | None = None  # of the file that was read first
+        self._labels: tuple[Path, np.ndarray] | None = None  # path and labels of the first file read
 
     def covers(self, model: str, evaluation: str) -> bool:
-        """Does the run set out to judge that model in that way; models by their names, `cnn-pse-3`."""
+        """Return True if the run's study has the model, named as in `cnn-pse-3`, and the evaluation."""
         return model in self._models and evaluation in self._evaluations
 
     def complete(self, protocol: str, model: str, evaluation: str, seed: int) -> bool:
-        """Are all folds of that evaluation there, or its metrics where it has none; False for a cell not of the run."""
+        """Return True if the evaluation's folds or, without folds, its metrics are stored; False for a foreign cell."""
         cell = self._cells.get((protocol, model, seed))
         return cell is not None and all(path.is_file() for path in self._paths(cell, evaluation))
 
     def correct(self, protocol: str, model: str, evaluation: str, seed: int) -> Correct:
-        """Top-1 correctness in test_X's order; the ensemble averages the folds' probabilities.
+        """Return top-1 correctness in the order of test_X; the ensemble averages the folds' probabilities.
 
         Raises:
-            NotFitError: a file is damaged, or its labels are not those of the run's other files.
+            NotFitError: a file is damaged, or its labels differ from those of the run's other files.
         """
         paths = self._paths(self._cells[protocol, model, seed], evaluation)
         folder = paths[0].parent
@@ -69,7 +69,7 @@ class Predictions:
         return self._correct[folder]
 
     def metric(self, protocol: str, model: str, evaluation: str, name: str, seed: int) -> float | None:
-        """A metric of "pretrain" (validation_mse: pixels in [0, 1]) or "cluster", in its own unit; None: it has none.
+        """Return a metric of "pretrain" or "cluster", in its own unit (validation_mse: pixels in [0, 1]), or None.
 
         Raises:
             NotFitError: the file is damaged, or the metric is not a finite number.
@@ -88,8 +88,8 @@ class Predictions:
         return files.folds(evaluation) if has_folds(evaluation) else [files.measures(evaluation)]
 
     def _probabilities(self, path: Path) -> np.ndarray:
-        """(N, 10) of one fold, after its labels were held against those of the other files."""
-        remedy = "delete it and continue the run to have it made again"
+        """Read the probabilities (N, 10) of one fold and compare its labels with those of the other files."""
+        remedy = "delete it and resume the run to recreate it"
         arrays = store.read_npz(path)
         if not {"probabilities", "labels"} <= arrays.keys():
             raise NotFitError(f"{path} has no probabilities or no labels; {remedy}")
@@ -97,9 +97,9 @@ class Predictions:
         if probabilities.shape != (len(labels), CLASSES) or not np.isfinite(probabilities).all():
             raise NotFitError(
                 f"{path}: probabilities have shape {probabilities.shape}, or are not all finite;"
-                f" expected ({len(labels)}, {CLASSES}); {remedy}"
+                f" expected finite numbers of shape ({len(labels)}, {CLASSES}); {remedy}"
             )
         first, expected = self._labels = self._labels or (path, labels)
         if not np.array_equal(labels, expected):
-            raise NotFitError(f"{path}: its labels are not those of {first}, so its images are others; {remedy}")
+            raise NotFitError(f"{path}: its labels differ from those of {first}, so its images differ, too; {remedy}")
         return probabilities

@@ -1,4 +1,4 @@
-"""A stored run, as every reader takes it: its record, its cells, its results and its files."""
+"""A stored run for readers: its record, cells, results and files."""
 
 import shlex
 from collections.abc import Sequence
@@ -24,7 +24,7 @@ _COLUMNS = ["protocol", "encoder", "objective", "sigma", "seed", "evaluation", "
 
 @dataclass(frozen=True)
 class Run:
-    """A run directory, opened: run.json is read once, everything else when it is first asked for."""
+    """An open run directory: run.json is read once on opening, everything else on demand."""
 
     directory: Path
     study: Study
@@ -50,7 +50,7 @@ class Run:
             study = build_study(found["study"], f"{path}, study")
             return cls(directory, study, protocols, found["data"], found["device"], found["precision"])
         except (KeyError, TypeError, AttributeError) as error:
-            raise UsageError(f"{path} is not a record of this kit ({error!r}); was it altered?") from error
+            raise UsageError(f"{path} is not a record of this kit ({error!r}); it may have been altered") from error
 
     @property
     def run_files(self) -> RunFiles:
@@ -61,37 +61,37 @@ class Run:
 
     @cached_property
     def stored_seeds(self) -> range:
-        """Seeds that have left something, complete or not."""
+        """Seeds of which the run stores anything, complete or not."""
         return self.run_files.stored_seeds()
 
     @property
     def seeds(self) -> int:
-        """Number of seeds that were begun, 1 at least."""
+        """Number of seeds begun; at least 1."""
         return max(1, len(self.stored_seeds))
 
     @cached_property
     def requested_seeds(self) -> int:
-        """Number of seeds requested last or begun, whichever is more; 1 at least."""
+        """Number of seeds requested last or begun, whichever is larger; at least 1."""
         return max(int(self._requested.get("seeds", 1)), self.seeds)
 
     @property
     def images_place(self) -> Path | None:
-        """Where the images were when the run was last continued; None if that is not known or they are gone."""
+        """Path of the images when the run was last started or resumed; None if unknown or no longer there."""
         place = self._requested.get("images")
         return Path(place) if place and Path(place).exists() else None
 
     @cached_property
     def cells(self) -> list[Cell]:
-        """All cells of the seeds that were begun, whether they were begun or not."""
+        """All cells of the seeds begun, also those not begun themselves."""
         return self.expanded(self.seeds)
 
     def expanded(self, seeds: int) -> list[Cell]:
-        """The cells of so many seeds."""
+        """Return the cells of the first `seeds` seeds."""
         return expand(self.study, self.protocols, seeds)
 
     @property
     def scope(self) -> pd.DataFrame:
-        """The numbers that the run sets out to measure, for `compare`."""
+        """The numbers that the run is to measure, for `compare`."""
         return scope(self.expanded(1))
 
     @property
@@ -105,44 +105,44 @@ class Run:
 
     @cached_property
     def results(self) -> pd.DataFrame:
-        """The long table of results, without rows until there are some."""
+        """The long table of results; empty before the first."""
         return read_table(self.run_files.results) if self.has_results else pd.DataFrame(columns=_COLUMNS)
 
     def require_results(self) -> pd.DataFrame:
-        """The long table of results; UsageError if there is none yet."""
+        """Return the long table of results; UsageError if there is none yet."""
         if not self.has_results:
-            raise UsageError(f"{self.directory} has no results yet; run its study again to continue it")
+            raise UsageError(f"{self.directory} has no results yet; run its study again to resume it")
         return self.results
 
     @property
     def ensemble_printing(self) -> dict[str, Literal["cut", "rounded"]]:
-        """How each protocol prints an ensemble's scores (switch 13)."""
+        """Printing rule of ensemble scores, by protocol (switch 13)."""
         return {protocol.name: protocol.switches.ensemble_printing for protocol in self.protocols}
 
     def pretraining(self, cell: Cell) -> dict[str, Any]:
-        """Contents of pretrain.json; empty until the pre-training is done."""
+        """Return the contents of pretrain.json; empty until the pre-training is complete."""
         return store.read_json(self.files(cell).pretraining, default={})
 
     def provenance(self, cell: Cell) -> dict[str, Any]:
-        """Contents of provenance.json; empty until the cell is done."""
+        """Return the contents of provenance.json; empty until the cell is complete."""
         return store.read_json(self.files(cell).provenance, default={})
 
     def failure(self, cell: Cell) -> str:
-        """Why the cell could not be finished; empty if it did not fail."""
+        """Return the reason why the cell failed; empty if it did not."""
         found = store.read_json(self.files(cell).failed, default={})
         return str(found.get("error", "no reason recorded")) if found else ""
 
     def failures(self) -> list[tuple[str, str]]:
-        """Titles of the cells that failed, with the reason."""
+        """Return the titles of the failed cells, each with the reason."""
         return [(self.title(cell), reason) for cell in self.cells if (reason := self.failure(cell))]
 
     def title(self, cell: Cell) -> str:
-        """The model as the slides print it, with protocol and seed if the run has several."""
+        """Return the model's name as the slides print it, with protocol and seed if the run has several."""
         protocol = f", {cell.protocol.name}" if len(self.protocols) > 1 else ""
         return label(cell.model) + protocol + (f", seed {cell.seed}" if self.seeds > 1 else "")
 
     def command(self, protocols: Sequence[str] = ()) -> str:
-        """The command that makes this run again, or the same study under other protocols."""
+        """Return the command that repeats this run or, given `protocols`, its study under them."""
         study = self.study.name if self.study.name in builtin("studies") else f"{self.study.name}.toml"
         parts = ["pse-repro", "run", study]
         parts += [part for name in protocols or self.study.protocols for part in ("--protocol", name)]

@@ -1,8 +1,8 @@
-"""The status of a run, read from its directory by another process, which writes nothing there.
+"""The status of a run, read from its directory without writing to it.
 
-A run leaves a file for each part of its work, so what is done is exact. For what is in progress its processes report in
-files of their own (progress/status_file.py) how far it is; without those it is known by the epoch (as of the last saved
-state) or the fold.
+Every part of a run's work ends with a file, so completed work is known exactly. Work in progress is reported by the
+run's processes in status files (progress/status_file.py); without them it is known to the fold, or to the epoch of the
+last saved state.
 """
 
 import time
@@ -19,7 +19,12 @@ __all__ = ["Result", "Status", "Working", "is_held", "read_status", "render_stat
 
 
 def read_status(directory: Path) -> Status:
-    """Read the run's status; UsageError if the directory is not a run, NotFitError for a damaged file."""
+    """Read the run's status.
+
+    Raises:
+        UsageError: the directory is not a run.
+        NotFitError: a file is damaged.
+    """
     run, running = Run.open(directory), is_held(directory)
     cells = {cell.name: cell for cell in run.expanded(run.requested_seeds)}
     began = modified(run.run_files.record)  # written again whenever the run is resumed
@@ -65,23 +70,23 @@ def is_held(directory: Path) -> bool | None:
 
 
 def _rest(to_go: bool, failed: bool, running: bool | None) -> str:
-    """Name the state of a run that no process is known to hold."""
+    """Return the state of a run that no process is known to hold."""
     if to_go:
         return "unknown" if running is None else "stopped"
     return "failed" if failed else "complete"
 
 
 def _working(found: Survey, processes: dict[str, ProcessStatus], began: float) -> list[Working]:
-    """List the cells in progress in the study's order, by their processes' reports or, without one, by their files."""
+    """List the cells in progress in the study's order, by status files or, without them, by the run's other files."""
     named = [name for name in found.parts if name in processes] or _written_last(found, began)
     return [_current(name, found.parts[name], processes.get(name)) for name in named]
 
 
 def _written_last(found: Survey, began: float) -> list[str]:
-    """Name the first cell to go or, if several processes run cells, those that are known to be run.
+    """Return the first cell to go or, if several processes run cells, those that have written since the run began.
 
-    Cells that share a pre-training are run one after another by one process. There are several processes if something
-    was written that is of cells behind the first to go alone.
+    Cells that share a pre-training are run one after another by one process. There are several processes if anything
+    was written that belongs only to cells behind the first one to go.
     """
     to_go, parts, ended = found.to_go, found.parts, found.ended
     if not to_go:
@@ -91,8 +96,8 @@ def _written_last(found: Survey, began: float) -> list[str]:
     in_turn = {part.path for name in names[:until] for part in parts[name]}
     ahead = (part for name in names[until:] for part in parts[name] if part.path not in in_turn)
     several = any(part.written > began for part in ahead) or any(ended[name] > began for name in names[until:])
-    latest: dict[Path, float] = {}  # that a group of cells, known by its pre-training, wrote
-    first: dict[Path, str] = {}  # of its cells to go
+    latest: dict[Path, float] = {}  # last time of writing of a group of cells, keyed by its pre-training
+    first: dict[Path, str] = {}  # first cell to go of such a group
     for name in names:
         group, written = parts[name][0].path, max(part.written for part in parts[name])
         latest[group] = max(latest.get(group, 0.0), written, ended[name])
@@ -102,7 +107,7 @@ def _written_last(found: Survey, began: float) -> list[str]:
 
 
 def _current(name: str, parts: list[Part], live: ProcessStatus | None) -> Working:
-    """Describe the phase of a cell's first part that is not complete."""
+    """Summarise the phase of a cell's first incomplete part."""
     phase = next((part.phase for part in parts if not part.complete), "finish")
     of_phase = [part for part in parts if part.phase == phase]
     done, seconds = sum(part.done for part in of_phase), sum(part.seconds for part in of_phase)
@@ -111,7 +116,7 @@ def _current(name: str, parts: list[Part], live: ProcessStatus | None) -> Workin
 
 
 def _results(run: Run, cells: dict[str, Cell], ended: dict[str, float]) -> list[Result]:
-    """Return the cells of the results table that ended last, the last first."""
+    """Return the cells of the results table that ended last, newest first."""
     if not run.has_results:
         return []
     table = run.results

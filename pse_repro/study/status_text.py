@@ -1,4 +1,4 @@
-"""A run's status, as one screen of a terminal or as JSON."""
+"""A run's status, formatted for one screen of a terminal or as JSON."""
 
 import time
 from collections.abc import Iterator
@@ -13,19 +13,19 @@ from pse_repro.progress.live import as_text, bar_line, line, name_line, process_
 from pse_repro.progress.status_file import ProcessStatus
 from pse_repro.text import duration, to_json
 
-COLUMNS = 80  # of the terminal that it fits
+COLUMNS = 80  # width of the table
 MAX_LATEST = 4
 _MAX_LINES = {"now": 6, "failed": 3, "latest": MAX_LATEST}
-_MAX_WHOLE = 2  # processes at work that have several lines each
+_MAX_WHOLE = 2  # running processes that are shown on several lines each
 _MARGIN = 9  # columns, for titles
 _BAR = 40  # columns
 
 
 @dataclass(frozen=True)
 class Working:
-    """A cell in progress: `done` of `total` epochs (phase pretrain) or folds; `seconds_each` of those, if recorded.
+    """A cell in progress: `done` of `total` epochs (phase pretrain) or folds, and their mean seconds, if recorded.
 
-    `live` is the report of its process, if there is one.
+    `live` is the status of its process, if reported.
     """
 
     cell: str
@@ -38,7 +38,7 @@ class Working:
 
 @dataclass(frozen=True)
 class Result:
-    """A cell in the results table: ensemble top-1 in percent by evaluation; `written`, a time in seconds."""
+    """A cell in the results table: ensemble top-1 in percent by evaluation; `written` is in seconds since 1970."""
 
     cell: str
     top1: dict[str, float]
@@ -47,15 +47,16 @@ class Result:
 
 @dataclass(frozen=True)
 class Status:
-    """`cells` is done + failed + to go (in progress or not begun); `began` is when the run was started or continued.
+    """The status of a run: `cells` = done + failed + to go (in progress or not begun).
 
-    `baseline_folds` are those to go of the baselines on pixels, which come after the cells.
+    `began`, when the run was started or last resumed, and `now` are in seconds since 1970. `baseline_folds` counts the
+    folds to go of the baselines on pixels, which follow the cells.
     """
 
     run: str
     study: str
     conditions: str
-    state: str  # running, complete, failed, stopped, or unknown where locks cannot be tested
+    state: str  # running, complete, failed, stopped, or unknown if locks cannot be tested
     began: float
     now: float
     seeds: int
@@ -76,7 +77,7 @@ def render_status(status: Status, format: str) -> str:
 
 
 def status_view(status: Status) -> Table:
-    """Lay out a status: lines, most of them below a title."""
+    """Lay out a status as a grid of titles and lines."""
     grid = Table.grid()
     grid.add_column(width=_MARGIN)
     grid.add_column()
@@ -113,18 +114,18 @@ def _state(status: Status) -> str:
     return {
         "running": f"running since {began} ({duration(status.now - status.began)})",
         "complete": "complete; no process holds it",
-        "failed": "ended, with cells that could not go on; no process holds it",
-        "stopped": "stopped, no process holds it; the command that made it continues it",
+        "failed": "ended, with failed cells; no process holds it",
+        "stopped": "stopped, no process holds it; run its command again to resume it",
     }.get(status.state, "unknown: this system cannot tell whether a process holds it")
 
 
 def _left(status: Status) -> str:
     left = status.left
     if left.seconds is not None:
-        continued = "" if status.state == "running" else ", once continued"
-        return f"about {duration(left.seconds)} for these seeds{continued}"
-    least = f", at least {duration(left.at_least)}" if left.at_least else ""
-    return f"unknown{least}; not done once yet: {', '.join(left.unknown)}"
+        resumed = "" if status.state == "running" else ", once resumed"
+        return f"about {duration(left.seconds)} for these seeds{resumed}"
+    at_least = f", at least {duration(left.at_least)}" if left.at_least else ""
+    return f"unknown{at_least}; nothing measured yet: {', '.join(left.unknown)}"
 
 
 def _working(working: Working, short: bool) -> list[RenderableType]:
@@ -146,4 +147,4 @@ def _clock(result: Result) -> str:
 
 
 def _scores(result: Result) -> str:
-    return ", ".join(f"{evaluation} {value:.2f} %" for evaluation, value in result.top1.items()) or "not judged"
+    return ", ".join(f"{evaluation} {value:.2f} %" for evaluation, value in result.top1.items()) or "not evaluated"

@@ -1,4 +1,4 @@
-"""Reading and writing a run: files by atomic rename, nothing unpickled, one process and one set of settings a run."""
+"""Reading and writing a run: files by atomic rename, no pickles, one process and one set of settings per run."""
 
 import hashlib
 import io
@@ -29,7 +29,7 @@ def write_json(path: Path, content: Any) -> None:
 
 
 def read_json(path: Path, default: Any = None) -> Any:
-    """Contents of a JSON file, or `default` (if one is given) where there is no file.
+    """Return the contents of a JSON file; `default`, if given, replaces a missing file.
 
     Raises:
         NotFitError: the file is not JSON or cannot be read.
@@ -41,7 +41,9 @@ def read_json(path: Path, default: Any = None) -> Any:
             return default
         raise NotFitError(f"{path} cannot be read: {error.strerror}") from error
     except ValueError as error:
-        raise NotFitError(f"{path} is not JSON ({error}); it was altered, start this run anew with --fresh") from error
+        raise NotFitError(
+            f"{path} is not JSON ({error}); it was altered; start again from scratch with --fresh"
+        ) from error
 
 
 def write_npz(path: Path, **arrays: np.ndarray) -> None:
@@ -51,16 +53,16 @@ def write_npz(path: Path, **arrays: np.ndarray) -> None:
 
 
 def read_npz(path: Path) -> dict[str, np.ndarray]:
-    """NotFitError where the file is not an NPZ of plain arrays."""
+    """Return the arrays of an NPZ file by name; NotFitError if it is missing, damaged or holds pickled objects."""
     try:
         with np.load(path, allow_pickle=False) as arrays:
             return dict(arrays)
     except Exception as error:  # NumPy raises many kinds for a damaged archive
-        raise NotFitError(f"{path} is not a file of this kit ({error}); delete it to have it made again") from error
+        raise NotFitError(f"{path} is not a file of this kit ({error}); delete it to have it recreated") from error
 
 
 def write_tensors(path: Path, tensors: dict[str, Tensor], note: Any = None) -> str:
-    """Write safetensors with a JSON note in their header; returns the file's SHA-256."""
+    """Write safetensors with a JSON note in the header; return the file's SHA-256."""
     plain = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
     content = safetensors.torch.save(plain, {"note": json.dumps(note)})
     write_bytes(path, content)
@@ -68,13 +70,13 @@ def write_tensors(path: Path, tensors: dict[str, Tensor], note: Any = None) -> s
 
 
 def read_tensors(path: Path, sha256: str | None = None) -> tuple[dict[str, Tensor], Any]:
-    """Tensors and note; NotFitError where the file was altered (its SHA-256 differs) or is not safetensors."""
-    remedy = "it was altered; delete its folder to have this cell made again"
+    """Return tensors and note; NotFitError if the file was altered (its SHA-256 differs) or is not safetensors."""
+    remedy = "it was altered; delete its folder to recompute this cell"
     try:
         content = path.read_bytes()
         if sha256 is not None and hashlib.sha256(content).hexdigest() != sha256:
             raise NotFitError(
-                f"{path} is not the file that was written (its SHA-256 differs from pretrain.json's): {remedy}"
+                f"{path} is not the file that was written (its SHA-256 differs from that in pretrain.json): {remedy}"
             )
         length = int.from_bytes(content[:8], "little")
         note = json.loads(json.loads(content[8 : 8 + length]).get("__metadata__", {}).get("note", "null"))
@@ -87,7 +89,7 @@ def read_tensors(path: Path, sha256: str | None = None) -> tuple[dict[str, Tenso
 
 @contextmanager
 def locked(directory: Path) -> Iterator[None]:
-    """One process a run; UsageError where another holds it. `check_run` comes before: this one writes."""
+    """Lock the run for this process; UsageError if another holds it. Call `check_run` before: this creates files."""
     directory.mkdir(parents=True, exist_ok=True)
     lock = filelock.FileLock(RunFiles(directory).lock)
     try:
@@ -101,9 +103,12 @@ def locked(directory: Path) -> Iterator[None]:
 
 
 def check_run(directory: Path, settings: dict[str, Any], fresh: bool) -> None:
-    """Touch nothing; UsageError unless `directory` is new, empty or a run, of these settings where not `fresh`.
+    """Check, without writing, that `directory` is new, empty or a run; unless `fresh`, a run of the same settings.
 
-    It names the first setting that differs. Evaluations may be added to a run.
+    Evaluations may differ: they can be added to a run.
+
+    Raises:
+        UsageError: it is not; the message names the first setting that differs.
     """
     there = next(path for path in (directory, *directory.absolute().parents) if os.path.lexists(path))
     if not there.is_dir():
@@ -117,17 +122,17 @@ def check_run(directory: Path, settings: dict[str, Any], fresh: bool) -> None:
     if difference is not None:
         key, before, now = difference
         raise UsageError(
-            f"{directory} was made with {key} = {before!r}, and now it is {now!r}; "
-            "give another --out, or --fresh to set the earlier run aside"
+            f"{directory} was made with {key} = {before!r}, but now it is {now!r}; "
+            "give another --out, or --fresh to move the earlier run aside"
         )
 
 
 def prepare_run(directory: Path, settings: dict[str, Any], fresh: bool) -> None:
-    """Make a run directory, or continue one of the same settings, which `check_run` checks.
+    """Create a run directory, or prepare one of the same settings for resuming; `check_run` checks which.
 
     `fresh` moves an earlier run aside (to NAME-before-TIME); it never deletes one. The caller holds the lock.
     """
-    check_run(directory, settings, fresh)  # again: another process may have been here before the lock was held
+    check_run(directory, settings, fresh)  # again: another process may have written before the lock was acquired
     found = _contents(directory)
     if found and fresh:
         run = directory.resolve()  # "." has no name
@@ -142,16 +147,16 @@ def prepare_run(directory: Path, settings: dict[str, Any], fresh: bool) -> None:
 
 
 def _contents(directory: Path) -> list[Path]:
-    """What lies in a folder, but for the lock, an empty file, and a record that a killed process was writing."""
+    """List a folder's contents, except the lock (an empty file) and partial records that killed processes left."""
     if not directory.exists():
         return []
-    lock, half = RunFiles(directory).lock, leftovers(directory, RECORD)
-    own = [*half, lock] if lock.is_file() and not lock.stat().st_size else half
+    lock, partial = RunFiles(directory).lock, leftovers(directory, RECORD)
+    own = [*partial, lock] if lock.is_file() and not lock.stat().st_size else partial
     return [path for path in directory.iterdir() if path not in own]
 
 
 def _folders(directory: Path) -> Iterator[Path]:
-    """The folders of a run in which the kit writes; none that a link leads to."""
+    """Return the folders of a run in which the kit writes, without following links."""
     yield directory
     for written in RunFiles(directory).written_folders:
         if not written.is_symlink():
@@ -159,7 +164,7 @@ def _folders(directory: Path) -> Iterator[Path]:
 
 
 def _is_record(path: Path) -> bool:
-    """Whether a run.json is this kit's; one that is damaged, so that nobody can read it, is taken for it."""
+    """Return True if a run.json is one of this kit; a damaged one counts as such."""
     if not path.is_file():
         return False
     try:
@@ -170,13 +175,13 @@ def _is_record(path: Path) -> bool:
 
 
 def _identity(settings: dict[str, Any]) -> dict[str, Any]:
-    """The settings that make a run another one: all but the evaluations."""
+    """Return the settings that identify a run: all but the evaluations."""
     study = {key: value for key, value in settings.get("study", {}).items() if key != "evaluations"}
     return settings | {"study": study}
 
 
 def first_difference(before: Any, now: Any, key: str = "") -> tuple[str, Any, Any] | None:
-    """The first key (dotted) at which two JSON trees differ, with both values; None where they do not."""
+    """Return the first dotted key at which two JSON trees differ, with both values; None if they are equal."""
     if isinstance(before, dict) and isinstance(now, dict):
         for name in [*now, *(name for name in before if name not in now)]:
             found = first_difference(before.get(name), now.get(name), f"{key}.{name}" if key else name)
@@ -187,7 +192,7 @@ def first_difference(before: Any, now: Any, key: str = "") -> tuple[str, Any, An
 
 
 def newest_run(root: Path = RUNS) -> Path:
-    """The run under `root` whose results changed last; UsageError where there is none."""
+    """Return the run under `root` that was started or resumed last; UsageError if there is none."""
     runs = [path.parent for path in root.glob(f"*/{RECORD}")]
     if not runs:
         raise UsageError(f"no run in {root}; name a run directory, or make one with: pse-repro smoke")

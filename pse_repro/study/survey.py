@@ -1,7 +1,7 @@
-"""A cell's work in parts, each of which leaves a file: what is done, how long it took, how long the rest may take.
+"""Survey of a run's work in parts, each of which ends with a file: parts done, their time, and the time left.
 
-A run that is being written is read as it is: a file is whole or not there yet, and may vanish meanwhile. Only the
-header of a saved state and the seconds of a fold are read.
+A run can be surveyed while it is being written: a file is complete or missing, and may vanish meanwhile. Only the
+header of a saved state and the `seconds` of a fold are read.
 """
 
 import json
@@ -29,13 +29,13 @@ _MAX_HEADER = 100_000_000  # bytes: safetensors' own limit
 
 @dataclass(frozen=True)
 class Part:
-    """A pre-training, `done` of whose `total` epochs are done, or one fold of an evaluation (all of one without folds).
+    """A pre-training, in epochs, or one fold of an evaluation (the whole evaluation if it has no folds).
 
-    `kind` is what the cost of an epoch or a fold depends on most. `seconds` are those recorded of what is done (0.0:
-    none), `written` is when the part last wrote something (a time in seconds, 0.0: not yet).
+    `kind` groups parts whose epochs or folds cost about the same. `seconds` is the recorded time of the work done (0.0:
+    none recorded); `written` is the time of the part's last write in seconds since 1970 (0.0: none yet).
     """
 
-    path: Path  # names the part, which cells may share: the file that ends it
+    path: Path  # the file that completes the part; identifies it, as cells may share a part
     phase: str
     kind: str
     total: int
@@ -50,7 +50,7 @@ class Part:
 
 @dataclass(frozen=True)
 class Survey:
-    """The parts of each cell, by its name; `ended` is a time in seconds (0.0: not yet), `failed` holds the errors."""
+    """The parts of each cell by its name; `ended` in seconds since 1970 (0.0: not yet), `failed` with the errors."""
 
     parts: dict[str, list[Part]]
     ended: dict[str, float]
@@ -69,7 +69,7 @@ def survey_cells(
 ) -> Survey:
     """Survey the cells of a run.
 
-    `since` is when the process that runs now began (None: there is none), `evaluations` (None: all) are its work.
+    `since` is when the running process began (None: none is running); `evaluations` (None: all) limits its work.
 
     Raises:
         NotFitError: a file is damaged.
@@ -82,7 +82,7 @@ def survey_cells(
         ended[name] = modified(files.provenance)
         if ended[name] and all(part.complete for part in parts[name]):
             done.append(name)
-        elif modified(files.failed) > (since or 0.0):  # an earlier failure is tried again
+        elif modified(files.failed) > (since or 0.0):  # cells that failed earlier are run again
             failed[name] = str(store.read_json(files.failed, default={}).get("error", "no reason recorded"))
     to_go = [name for name in parts if name not in done and name not in failed]
     everything, rest = ([part for name in names for part in parts[name]] for names in (parts, to_go))
@@ -90,7 +90,7 @@ def survey_cells(
 
 
 def cell_parts(directory: Path, cell: Cell) -> list[Part]:
-    """List the cell's parts in the order in which they are done.
+    """List the cell's parts in their order of execution.
 
     Raises:
         NotFitError: a file is damaged.
@@ -109,7 +109,7 @@ def cell_parts(directory: Path, cell: Cell) -> list[Part]:
 
 
 def baseline_folds_to_go(directory: Path, study: Study, protocols: list[Protocol]) -> int:
-    """Count the folds to go of the baselines on pixels, which protocols of the same folds share (run/baselines.py)."""
+    """Count the folds to go of the baselines on pixels; protocols with the same folds share them (run/baselines.py)."""
     paths = {
         path
         for name in study.baselines
@@ -121,10 +121,11 @@ def baseline_folds_to_go(directory: Path, study: Study, protocols: list[Protocol
 
 
 def time_left(parts: Iterable[Part], wanted: Iterable[Part], since: float | None) -> TimeLeft:
-    """Estimate the time that the `wanted` parts still take, at the mean cost of their kind in `parts`.
+    """Estimate the time left for the `wanted` parts from the mean cost of their kind in `parts`.
 
-    `since` is when the process that runs now began (None: one part after another is assumed): how many recorded seconds
-    it gets done in a second then counts, be it because parts are done side by side or because of what goes unrecorded.
+    `since` is when the running process began. The estimate is then divided by the recorded seconds per second of its
+    run time: above 1 if parts run in parallel, below 1 for time that is not recorded. None assumes one part after
+    another.
     """
     spent: defaultdict[str, float] = defaultdict(float)
     done: defaultdict[str, int] = defaultdict(int)
@@ -141,9 +142,9 @@ def time_left(parts: Iterable[Part], wanted: Iterable[Part], since: float | None
 
 
 def _pace(parts: Iterable[Part], since: float) -> float:
-    """Recorded seconds a second, from `since` to the last part written; 1.0 where nothing is recorded since."""
+    """Return the recorded seconds per second from `since` to the last write; 1.0 if nothing was recorded since."""
     recent = [part for part in parts if part.written > since and part.seconds > 0]
-    recorded = sum(min(part.seconds, part.written - since) for part in recent)  # the rest was in an earlier session
+    recorded = sum(min(part.seconds, part.written - since) for part in recent)  # the rest belongs to an earlier session
     return recorded / (max(part.written for part in recent) - since) if recent else 1.0
 
 
@@ -153,7 +154,7 @@ def _pretraining(files: CellFiles, cell: Cell) -> Part:
     path, state = files.pretraining, files.state
     done, seconds = 0, 0.0
     written = modified(state)
-    if note := _note(state):  # read before pretrain.json, which is there before the state goes
+    if note := _note(state):  # read before pretrain.json, which is written before the state is deleted
         done, seconds = len(note["curves"]), sum(row["seconds"] for row in note["curves"])
     if record := store.read_json(path, default={}):
         done, seconds, written = total, float(record["seconds"]), modified(path)
@@ -161,7 +162,7 @@ def _pretraining(files: CellFiles, cell: Cell) -> Part:
 
 
 def _whole(path: Path, evaluation: str, kind: str) -> Part:
-    """An evaluation without folds, which is done when its file is there."""
+    """Return the part of an evaluation without folds, which is done once its file exists."""
     record = store.read_json(path, default={})
     return Part(path, evaluation, kind, 1, int(bool(record)), float(record.get("seconds", 0.0)), modified(path))
 
@@ -180,11 +181,11 @@ def _fold_seconds(path: Path, written: float) -> float:
     except FileNotFoundError:
         return 0.0
     except Exception as error:  # NumPy raises many kinds for a damaged archive
-        raise NotFitError(f"{path} is not a file of this kit ({error}); delete it to have it made again") from error
+        raise NotFitError(f"{path} is not a file of this kit ({error}); delete it to have it recreated") from error
 
 
 def _note(path: Path) -> dict[str, Any] | None:
-    """Read the note in the header of a state; None if there is no state."""
+    """Read the note in the header of a saved state; None if there is none."""
     try:
         with path.open("rb") as file:
             length = int.from_bytes(file.read(8), "little")
@@ -193,11 +194,11 @@ def _note(path: Path) -> dict[str, Any] | None:
     except FileNotFoundError:
         return None
     except (ValueError, KeyError, TypeError) as error:
-        raise NotFitError(f"{path} is not a state of this kit; delete it to begin its pre-training anew") from error
+        raise NotFitError(f"{path} is not a state of this kit; delete it to restart its pre-training") from error
 
 
 def modified(path: Path) -> float:
-    """Return when a file was written, a time in seconds; 0.0 if there is none."""
+    """Return the time of a file's last write in seconds since 1970; 0.0 if it does not exist."""
     try:
         return path.stat().st_mtime
     except FileNotFoundError:

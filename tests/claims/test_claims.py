@@ -332,7 +332,7 @@ def test_labels_that_disagree_are_an_error(tmp_path: Path) -> None:
     path = fold_path(tmp_path)
     with np.load(path) as arrays:
         np.savez(path, probabilities=arrays["probabilities"], labels=arrays["labels"][::-1])
-    with pytest.raises(NotFitError, match="its labels are not those of"):
+    with pytest.raises(NotFitError, match="its labels differ from those of"):
         judge(record)
 
 

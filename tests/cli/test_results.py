@@ -54,9 +54,9 @@ HEADER = "encoder,objective,sigma,evaluation,fold,metric,value\n"
         ),
         (
             "CNN,MSE,,fine-tuning,Ensemble,TOP1,12.34\n",
-            "encoder is 'CNN'; expected cnn, resnet (did you mean cnn?); nor known: objective 'MSE', evaluation 'fine",
+            "encoder is 'CNN'; expected cnn, resnet (did you mean cnn?); also unknown: objective 'MSE', evaluation",
         ),
-        ("cnn,pse,7,finetune,ensemble,top1,12.34\n", "none of its rows is of a number in slides"),
+        ("cnn,pse,7,finetune,ensemble,top1,12.34\n", "none of its rows matches a number in slides"),
         ("", "table.csv has no rows below its header"),
         ("cnn,mse,,finetune,0,top1,45.37\ncnn,mse,,finetune,1,top1,47.28\n", "line 2: fold is 0; folds count from 1"),
     ],
@@ -142,4 +142,4 @@ def test_an_archive_is_as_good_as_its_run(run: Run, tmp_path: Path) -> None:
         assert ", 0 within, 0 outside, 0 only in the first" in out
     status, _, err = run("report", "run.zip")
     assert status == 2
-    assert "with its report inside" in err
+    assert "contains its report" in err

@@ -81,7 +81,7 @@ def test_a_run_cut_short_continues_with_the_same_numbers(folder: Path, how: sign
 
     again = subprocess.run(command(folder, name, jobs), cwd=folder, env=environment(), capture_output=True, text=True)
     assert again.returncode == 0, again.stderr
-    assert "goes on from epoch" in again.stderr
+    assert "resumed after epoch" in again.stderr
     assert (cut / "results.csv").read_bytes() == (folder / "whole/results.csv").read_bytes()
     assert [path for path in cut.rglob("*") if path.suffix == ".part"] == []
 

@@ -10,7 +10,7 @@ from torch import nn
 
 from pse_repro.data.stl10 import Split
 from pse_repro.models import cnn_encoder
-from pse_repro.run.model_summary import MOST_IMAGES, embed, write_summary
+from pse_repro.run.model_summary import MAX_IMAGES, embed, write_summary
 from pse_repro.study import store
 from pse_repro.study.address import CellFiles, RunFiles
 from tests.support.tiny import CPU, TinyAutoencoder, cell, dataset
@@ -100,7 +100,7 @@ def test_many_images_are_taken_evenly(tmp_path: Path) -> None:
     data = replace(DATA, test=Split(stored, (np.arange(1203) // 121 + 1).astype(np.uint8)))
     write_summary(files(tmp_path), Scaled(1), data, CPU)
     sample = store.read_npz(RunFiles(tmp_path).test_sample)
-    assert len(sample["positions"]) == MOST_IMAGES
+    assert len(sample["positions"]) == MAX_IMAGES
     assert set(np.diff(sample["positions"])) == {2, 3}
     np.testing.assert_array_equal(sample["images"][:, 0, 0, 0], sample["positions"] // 6)
     np.testing.assert_array_equal(sample["labels"], sample["positions"] // 121 + 1)

@@ -35,11 +35,11 @@ def check(data: Dataset, study: Study = STUDY, evaluations: tuple[str, ...] | No
     ("few", "evaluation", "message"),
     [
         ({"unlabeled": 52}, "knn", "52 unlabelled images leave 8 for validation; expected at least one batch of 9"),
-        ({"train": 4}, "finetune", "labelled images: 4, for 5 folds under protocol as-released; expected one a fold"),
-        ({"train": 4}, "knn", "labelled images: 4, for 5 folds under protocol as-released; expected one a fold"),
+        ({"train": 4}, "finetune", "labelled images: 4, for 5 folds under protocol as-released; expected at least one"),
+        ({"train": 4}, "knn", "labelled images: 4, for 5 folds under protocol as-released; expected at least one"),
         ({"test": 1}, "frozen", "test images: 1; expected 2 or more, for an interval over images"),
         ({"test": 1}, "low-label-1", "test images: 1; expected 2 or more, for an interval over images"),
-        ({"test": 9}, "cluster", "test images: 9; expected 10 or more, as many as clusters"),
+        ({"test": 9}, "cluster", "test images: 9; expected 10 or more, the number of clusters"),
         ({"classes": 1}, "finetune", "all labelled images are of one class; expected two classes or more"),
     ],
 )

@@ -83,12 +83,12 @@ def test_a_cell_that_diverges_is_recorded_and_the_others_go_on(tmp_path: Path, m
 
 def test_other_settings_are_refused(tmp_path: Path) -> None:
     run(tmp_path, ONE)
-    with pytest.raises(UsageError, match=r"study.folds = 1, and now it is 2"):
+    with pytest.raises(UsageError, match=r"study.folds = 1, but now it is 2"):
         run(tmp_path, replace(ONE, folds=2))
 
 
 def test_too_small_a_budget_leaves_no_record_that_would_refuse_the_right_one(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="the budget is 0 steps of 8 images; expected one at least for each of the 1"):
+    with pytest.raises(UsageError, match="the budget is 0 steps of 8 images; expected at least one for each of the 1"):
         run(tmp_path, replace(ONE, budget=Budget(images=7)))
     assert run(tmp_path, replace(ONE, budget=Budget(images=8))) == {}
 

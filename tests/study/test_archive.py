@@ -195,7 +195,7 @@ def test_a_link_in_a_zip_is_refused(tmp_path: Path) -> None:
 GOOD = {"run.json": json.dumps(record(study(), {"name": "photos"})).encode(), "results.csv": b"value\n"}
 WRONG: dict[str, tuple[dict[str, bytes], str]] = {
     "unlisted": (summed(GOOD) | {"x/more.csv": b""}, "'more.csv' is not listed in SHA256SUMS"),
-    "missing": (summed(GOOD | {"b.csv": b""}), "'b.csv' is listed in SHA256SUMS and is not there"),
+    "missing": (summed(GOOD | {"b.csv": b""}), "'b.csv' is listed in SHA256SUMS but missing"),
     "altered": (summed(GOOD) | {"x/results.csv": b"other"}, "'results.csv' has another SHA-256"),
     "no sums": ({"x/run.json": b"{}"}, "expected one folder with run.json and SHA256SUMS"),
     "no run": (summed({"results.csv": b""}), "expected one folder with run.json and SHA256SUMS"),
@@ -249,7 +249,7 @@ def test_a_header_that_claims_much_is_not_believed(tmp_path: Path) -> None:
 def test_what_is_no_archive_is_refused_in_one_line(tmp_path: Path, suffix: str, content: bytes) -> None:
     path = tmp_path / f"x{suffix}"
     path.write_bytes(content)
-    assert "is no results archive that can be trusted" in refusal(path)
+    assert "is not a valid results archive" in refusal(path)
 
 
 FILES = GOOD | {f"cells/{number}.json": hashlib.sha512(bytes([number])).digest() for number in range(3)}

@@ -60,5 +60,5 @@ def test_a_budget_is_the_same_for_every_model(budget: Budget, length: Length) ->
 
 
 def test_a_budget_of_less_than_a_step_an_epoch_is_refused() -> None:
-    with pytest.raises(UsageError, match="the budget is 3 steps of 8 images; expected one at least for each of the 4"):
+    with pytest.raises(UsageError, match="the budget is 3 steps of 8 images; expected at least one for each of the 4"):
         length_of(Model("cnn", "pse", 3.0), protocol(), 4, Budget(images=31))

@@ -77,8 +77,8 @@ def other_label(labels: np.ndarray) -> np.ndarray:
 @pytest.mark.parametrize(
     ("arrays", "message"),
     [
-        ({"probabilities": probabilities(LABELS / 20), "labels": other_label(LABELS)}, "labels are not those of"),
-        ({"probabilities": probabilities(LABELS / 20)[:9], "labels": LABELS[:9]}, "labels are not those of"),
+        ({"probabilities": probabilities(LABELS / 20), "labels": other_label(LABELS)}, "labels differ from those of"),
+        ({"probabilities": probabilities(LABELS / 20)[:9], "labels": LABELS[:9]}, "labels differ from those of"),
         ({"probabilities": probabilities(LABELS / 20)[:9], "labels": LABELS}, r"shape \(9, 10\)"),
         ({"probabilities": probabilities(np.full(2000, np.nan)), "labels": LABELS}, "not all finite"),
         ({"labels": LABELS}, "no probabilities"),

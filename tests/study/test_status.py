@@ -50,7 +50,7 @@ def test_a_run_that_was_stopped(run: Path) -> None:
     found = read_status(run)
     assert (found.state, found.done, found.working) == ("stopped", 1, [])
     assert found.left.seconds == 125 + 4 * 4  # a pre-training and four folds, as long as the first cell's
-    assert "the command that made it continues it" in text(run)
+    assert "run its command again to resume it" in text(run)
 
 
 def test_baselines_on_pixels_are_part_of_a_run(run: Path) -> None:

@@ -80,7 +80,7 @@ def test_a_run_of_other_settings_is_refused_by_the_name_of_the_setting(tmp_path:
     settings = {"precision": "fp32", "protocols": [{"name": "a"}], "study": {"folds": 5, "epochs": 2}}
     store.prepare_run(tmp_path, settings, fresh=False)
     store.prepare_run(tmp_path, settings, fresh=False)  # the same: goes on
-    with pytest.raises(UsageError, match=r"study.folds = 5, and now it is 2"):
+    with pytest.raises(UsageError, match=r"study.folds = 5, but now it is 2"):
         store.prepare_run(tmp_path, settings | {"study": {"folds": 2, "epochs": 2}}, fresh=False)
     assert json.loads((tmp_path / "run.json").read_text()) == settings
 
@@ -91,7 +91,7 @@ def test_evaluations_may_be_added_to_a_run_and_what_shapes_it_may_not_change(tmp
     store.prepare_run(tmp_path, settings, fresh=False)
     store.prepare_run(tmp_path, more, fresh=False)
     assert store.read_json(tmp_path / "run.json") == more
-    with pytest.raises(UsageError, match=r"study.folds = 5, and now it is 1"):
+    with pytest.raises(UsageError, match=r"study.folds = 5, but now it is 1"):
         store.prepare_run(tmp_path, {"precision": "fp32", "study": {"folds": 1, "evaluations": ["knn"]}}, fresh=False)
     assert store.read_json(tmp_path / "run.json") == more
 
