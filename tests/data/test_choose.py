@@ -48,7 +48,8 @@ def test_an_empty_folder_that_was_named_is_told_even_where_the_rest_is_quiet(
     [
         (["stl10_binary.tar.gz"], "d s holds stl10_binary.tar.gz, not unpacked: {command} --from '{archive}'"),
         (["stl10_binary.tar.gz", "notes.txt"], "not unpacked: {command} --from '{archive}'"),
-        (["stl10_binary.tar.gz.part", "stl10_binary.tar.gz.part.json", ".stl10_binary.lock"], ".part, an incomplete download: {command}"),
+        (["stl10_binary.tar.gz.part", "stl10_binary.tar.gz.part.json", ".stl10_binary.lock"],
+         ".part, an incomplete download: {command}"),
     ],
 )  # fmt: skip
 def test_an_archive_that_is_not_unpacked_is_no_empty_folder(tmp_path: Path, names: list[str], said: str) -> None:
