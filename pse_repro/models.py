@@ -1,8 +1,9 @@
-"""The study's networks: CNN and ResNet encoders, one decoder, and the classifiers put on top of a latent.
+"""The study's networks: CNN and ResNet encoders, one decoder, and the classifiers on latents.
 
 Source: slides "CNN Encoder" and "ResNet Encoder"; sizes and parameter counts as in the released code.
 The residual autoencoder is the homework report's improvement 1: residual blocks, learned down-sampling, sub-pixel
-up-sampling (PixelShuffle: W. Shi et al., arXiv 1609.05158); it gives the kinds of layers, widths are the CNN's.
+up-sampling (PixelShuffle: W. Shi et al., arXiv 1609.05158). The report specifies the kinds of layers; widths are the
+CNN's.
 Shapes: N images, D latent values, images (N, 3, 96, 96) in [0, 1].
 Initialisation is PyTorch's default, except that torchvision draws the ResNet's convolutions from a normal distribution.
 """
@@ -19,7 +20,10 @@ WIDTHS = (32, 64, 128, 256, 256)  # of the CNN and the residual encoder, at side
 
 
 def cnn_encoder() -> nn.Module:
-    """Five 3 x 3 convolutions of stride 2, then a linear layer: (N, 3, 96, 96) -> (N, 256); 1,570,048 parameters."""
+    """Build five 3 x 3 convolutions of stride 2 and a linear layer: (N, 3, 96, 96) -> (N, 256).
+
+    It has 1,570,048 parameters.
+    """
     layers: list[nn.Module] = []
     channels = 3
     for width in WIDTHS:
@@ -29,7 +33,7 @@ def cnn_encoder() -> nn.Module:
 
 
 class FlattenedMap(nn.Module):
-    """(N, C, 3, 3) -> (N, 9C); maps of other sizes, of tiles, are first averaged or repeated to 3 x 3."""
+    """(N, C, 3, 3) -> (N, 9C); maps of other sizes, from tiles, are first averaged or repeated to 3 x 3."""
 
     def forward(self, maps_NCHW: Tensor) -> Tensor:
         if maps_NCHW.shape[-2:] != (3, 3):
@@ -38,10 +42,10 @@ class FlattenedMap(nn.Module):
 
 
 def resnet_encoder() -> nn.Module:
-    """ResNet-18 with a 3 x 3 stem of stride 1, then a linear layer: (N, 3, 96, 96) -> (N, 1024).
+    """Build ResNet-18 with a 3 x 3 stem of stride 1 and a linear layer: (N, 3, 96, 96) -> (N, 1024).
 
-    15,888,448 parameters: the trunk's 11,168,832, without torchvision's 1000-way head, which the released code carries
-    along unused (513,000 more), and the projection's 4,719,616.
+    It has 15,888,448 parameters: 11,168,832 of the trunk, without torchvision's 1000-way head (513,000 more, unused in
+    the released code), and 4,719,616 of the projection.
     """
     trunk = resnet18()
     trunk.conv1 = nn.Conv2d(3, 64, 3, stride=1, padding=1, bias=False)
@@ -51,7 +55,7 @@ def resnet_encoder() -> nn.Module:
 
 
 class Downsample(nn.Conv2d):
-    """Learned 2 x 2 down-sampling of stride 2; an odd side, of a tile's map, gets one more row or column of zeros."""
+    """Learned 2 x 2 down-sampling of stride 2; odd sides (of tiles' maps) are padded by a row or column of zeros."""
 
     def __init__(self, channels: int, width: int) -> None:
         super().__init__(channels, width, 2, stride=2)
@@ -74,9 +78,9 @@ class ResidualBlock(nn.Module):
 
 
 def residual_encoder() -> nn.Module:
-    """Five times a halving and a residual block, then a linear layer: (N, 256); 3,774,688 parameters.
+    """Build five pairs of down-sampling and residual block, and a linear layer: (N, 3, 96, 96) -> (N, 256).
 
-    Maps of other sizes than 3 x 3, of tiles, are first averaged or repeated to it.
+    It has 3,774,688 parameters. Maps of other sizes than 3 x 3, from tiles, are first averaged or repeated to 3 x 3.
     """
     layers: list[nn.Module] = []
     channels = 3
@@ -87,9 +91,9 @@ def residual_encoder() -> nn.Module:
 
 
 def decoder(latent_size: int) -> nn.Module:
-    """Linear to 256 x 3 x 3, five transposed convolutions, sigmoid: (N, D) -> (N, 3, 96, 96) in [0, 1].
+    """Build a linear layer to 256 x 3 x 3, five transposed convolutions, sigmoid: (N, D) -> (N, 3, 96, 96) in [0, 1].
 
-    3,936,771 parameters at a latent of 256, 5,706,243 at 1024. The sides are 3, 10, 23, 48, 96, 96.
+    It has 3,936,771 parameters for a latent of 256, 5,706,243 for 1024. The maps' sides are 3, 10, 23, 48, 96, 96.
     """
     layers: list[nn.Module] = [nn.Linear(latent_size, 256 * 3 * 3), nn.Unflatten(1, (256, 3, 3)), nn.LeakyReLU(0.2)]
     channels = 256
@@ -101,9 +105,9 @@ def decoder(latent_size: int) -> nn.Module:
 
 
 def pixelshuffle_decoder(latent_size: int) -> nn.Module:
-    """Linear to 256 x 3 x 3, five sub-pixel up-samplings with residual blocks between: (N, 3, 96, 96) in [0, 1].
+    """Build a linear layer to 256 x 3 x 3 and five sub-pixel up-samplings with residual blocks in between.
 
-    6,073,740 parameters at a latent of 256, 7,843,212 at 1024.
+    (N, D) -> (N, 3, 96, 96) in [0, 1]. It has 6,073,740 parameters for a latent of 256, 7,843,212 for 1024.
     """
     channels = WIDTHS[-1]
     layers: list[nn.Module] = [nn.Linear(latent_size, channels * 3 * 3), nn.Unflatten(1, (channels, 3, 3))]
@@ -114,13 +118,13 @@ def pixelshuffle_decoder(latent_size: int) -> nn.Module:
 
 
 def upsampling(channels: int, width: int) -> nn.Module:
-    """(N, channels, H, W) -> (N, width, 2H, 2W): a convolution makes each pixel's four, PixelShuffle spreads them."""
+    """Build (N, channels, H, W) -> (N, width, 2H, 2W): a convolution to four values per pixel, and PixelShuffle."""
     return nn.Sequential(nn.Conv2d(channels, 4 * width, 3, padding=1), nn.PixelShuffle(2))
 
 
 @dataclass(frozen=True)
 class Encoder:
-    """How an encoder is built, and the number of values in its latents."""
+    """An encoder's constructor and the number of values in its latents."""
 
     build: Callable[[], nn.Module]
     latent_size: int
@@ -134,7 +138,7 @@ ENCODERS = {
 
 
 class Autoencoder(nn.Module):
-    """An encoder and its decoder; `forward` gives (latent (N, D), reconstruction (N, 3, 96, 96) in [0, 1])."""
+    """An encoder and its decoder; `forward` returns (latent (N, D), reconstruction (N, 3, 96, 96) in [0, 1])."""
 
     def __init__(self, encoder: nn.Module, latent_size: int) -> None:
         super().__init__()
@@ -148,9 +152,9 @@ class Autoencoder(nn.Module):
 
 
 def build_encoder(encoder: str) -> nn.Module:
-    """The study's `"cnn"` or `"resnet"`, or `"residual"` (models.py); ValueError for another name.
+    """Build the encoder "cnn", "resnet" or "residual"; ValueError for another name.
 
-    They also take tiles, square images of 16 pixels or more.
+    Encoders also accept tiles: square images of 16 pixels or more.
     """
     if encoder not in ENCODERS:
         raise ValueError(f"encoder is {encoder!r}; expected one of {', '.join(ENCODERS)}")
@@ -158,19 +162,19 @@ def build_encoder(encoder: str) -> nn.Module:
 
 
 def build_autoencoder(encoder: str) -> Autoencoder:
-    """The study's autoencoder with the encoder of that name; ValueError for an unknown one."""
+    """Build the study's autoencoder with the named encoder; ValueError for an unknown name."""
     return Autoencoder(build_encoder(encoder), ENCODERS[encoder].latent_size)
 
 
 def encoder_of(network: nn.Module) -> nn.Module:
-    """The encoder of whatever an objective trains."""
+    """Return the encoder of an objective's network."""
     encoder = network.encoder
-    assert isinstance(encoder, nn.Module)  # as every network of an objective has it
+    assert isinstance(encoder, nn.Module)  # part of the contract of `Objective.network`
     return encoder
 
 
 class EncoderWithHead(nn.Module):
-    """An encoder and the head that a pretext task puts on its latents (N, D), thrown away afterwards."""
+    """An encoder and a pretext task's head on its latents (N, D), which is discarded afterwards."""
 
     def __init__(self, encoder: nn.Module, head: nn.Module) -> None:
         super().__init__()
@@ -182,10 +186,10 @@ class EncoderWithHead(nn.Module):
 
 
 def build_classifier(kind: str, latent_size: int) -> nn.Module:
-    """A classifier (N, D) -> logits (N, 10). Switch 9: its hidden layers.
+    """Build a classifier (N, D) -> logits (N, 10) with the hidden layers of switch 9.
 
-    `"two-hidden"` is the released code's, `"one-hidden"` two fully-connected layers as the slides say,
-    `"one-hidden-relu"` the author's earlier run's. ValueError for another name.
+    "two-hidden" is the released code's; "one-hidden" is two fully-connected layers as on the slides; "one-hidden-relu"
+    is that of the author's earlier run. ValueError for another name.
     """
     first = [nn.Linear(latent_size, 128), nn.Sigmoid(), nn.Dropout(0.1)]
     if kind == "two-hidden":

@@ -1,4 +1,4 @@
-"""The images of a run: --data, the fetched STL-10, or the embedded sample."""
+"""Choice of a run's images: --data, the downloaded STL-10, or the embedded sample."""
 
 import shlex
 from pathlib import Path
@@ -15,11 +15,14 @@ from pse_repro.progress.stages import Progress
 
 
 def find_data(directory: Path | None, embedded: bool, progress: Progress) -> Dataset:
-    """The images: those named, else the data folder's, else the embedded sample if `embedded` says that it will do.
+    """Open the images in `directory`, else in the data folder, else the embedded sample if `embedded` allows it.
 
-    The sample also stands in for an empty folder, as a container's /data is where nothing is mounted; that is a
-    warning. A study that needs real images fetches STL-10 into a folder that is absent or empty, or unpacks the
-    archive there. NotFitError where that fails, and for a folder of other things.
+    With `embedded`, the sample also replaces an empty `directory`, such as a container's /data with nothing mounted;
+    this is reported as a warning. Without it, STL-10 is downloaded into a folder that is absent or empty, or unpacked
+    from the archive there.
+
+    Raises:
+        NotFitError: the download fails, or the folder holds other files.
     """
     place = directory or data_home()
     if embedded and not find_binaries(place):
@@ -32,11 +35,11 @@ def find_data(directory: Path | None, embedded: bool, progress: Progress) -> Dat
     if not embedded and not find_binaries(place) and _nothing_but_a_fetch(place):
         if warning := lost_warning(place):
             progress.say(warning)
-        progress.say(f"there are no images in {place}: fetching STL-10 into it (2.6 GB, 5.8 GB while unpacking)")
+        progress.say(f"no images in {place}: downloading STL-10 there (2.6 GB, 5.8 GB while unpacking)")
         try:
             fetch_archive(place, progress)
         except NotFitError as error:
-            raise NotFitError(f"{error}; or get it elsewhere: pse-repro data fetch --from URL_OR_FILE") from error
+            raise NotFitError(f"{error}; or use another source: pse-repro data fetch --from URL_OR_FILE") from error
     data = open_dataset(place)
     official = "" if data.name == "stl10" else ": not STL-10's official files, so not comparable with the paper"
     progress.say(f"images: {place}{official}")
@@ -44,20 +47,20 @@ def find_data(directory: Path | None, embedded: bool, progress: Progress) -> Dat
 
 
 def _refuse_packed(place: Path) -> None:
-    """NotFitError for a folder of no images but their archive, or the part of it that an interrupted `fetch` left."""
+    """Raise NotFitError for a folder that holds the archive, or an interrupted download, instead of images."""
     command = f"pse-repro data fetch --data {shlex.quote(str(place))}"
     if (place / KEPT).is_file():
         raise NotFitError(f"{place} holds {KEPT}, not unpacked: {command} --from {shlex.quote(str(place / KEPT))}")
     if (place / PART).is_file():
-        raise NotFitError(f"{place} holds {PART}, which is not all of the archive: {command}")
+        raise NotFitError(f"{place} holds {PART}, an incomplete download: {command}")
 
 
 def _is_empty(place: Path) -> bool:
-    """Whether it is a folder that holds nothing, or hidden files alone that an interrupted `fetch` left."""
+    """Return whether the folder is empty but for hidden files of an interrupted `fetch`."""
     return place.is_dir() and all(path.name.startswith(f".{FOLDER}") for path in place.iterdir())
 
 
 def _nothing_but_a_fetch(place: Path) -> bool:
-    """Whether a folder is absent, empty, or holds no more than what an interrupted `fetch` left."""
+    """Return whether the folder is absent, empty, or holds only the files of an interrupted `fetch`."""
     own = (f".{FOLDER}", KEPT)
     return not place.exists() or (place.is_dir() and all(path.name.startswith(own) for path in place.iterdir()))

@@ -1,4 +1,4 @@
-"""Class names of a folder of images."""
+"""Class names of a data set or of a folder of images."""
 
 from pathlib import Path
 
@@ -8,13 +8,13 @@ from pse_repro.data.stl10 import CLASS_NAMES, Dataset, Split, find_binaries, ope
 
 
 def mapped_folder(split: Split) -> Path | None:
-    """The folder of the file whose memory map holds the images; None for images from elsewhere."""
+    """Return the folder of the memory-mapped file; None if the images are not memory-mapped."""
     file = split.stored_NCWH.filename if isinstance(split.stored_NCWH, np.memmap) else None
     return None if file is None else Path(file).parent
 
 
 def class_names(split: Split) -> tuple[str, ...]:
-    """The ten lines of class_names.txt beside the split's file; numbers where there is no such file."""
+    """Return the ten lines of class_names.txt beside the split's file; "class 1" .. "class 10" without such a file."""
     folder = mapped_folder(split)
     try:
         text = (folder / "class_names.txt").read_text("utf-8", "replace") if folder else ""
@@ -25,8 +25,8 @@ def class_names(split: Split) -> tuple[str, ...]:
 
 
 def names_of(data: Dataset) -> tuple[str, ...]:
-    """The ten classes' names: STL-10's for its files and for the sample, else the folder's, or numbers."""
+    """Return the ten class names: STL-10's for its files and the sample, else those of `class_names`."""
     if data.name in ("stl10", "embedded-sample"):
         return CLASS_NAMES
-    folder = None if data.place is None else find_binaries(data.place)  # a part of a split is not mapped from there
+    folder = None if data.place is None else find_binaries(data.place)  # a subset of a split is no longer memory-mapped
     return class_names(data.test if folder is None else open_split(folder, "test"))

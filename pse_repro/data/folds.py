@@ -7,19 +7,23 @@ RANDOM_STATE = 12345  # the only seed in the released code
 
 
 def as_text(labels: np.ndarray) -> np.ndarray:
-    """Indices in the order the released code read images in: by label as text, then by index as text.
+    """Return the indices in the order in which the released code read the images.
 
-    Label 1 begins 10, 1006, 1012, 103, 1030, because images were files named by their index, sorted by name.
+    They are sorted by label as text, then by index as text, because the images were files named by their index.
+    Label 1 begins 10, 1006, 1012, 103, 1030.
     """
     keys = [(str(label), str(index)) for index, label in enumerate(labels)]
     return np.array(sorted(range(len(keys)), key=keys.__getitem__), dtype=np.int64)
 
 
 def folds(labels: np.ndarray, count: int = 5, order: str = "as-text") -> list[tuple[np.ndarray, np.ndarray]]:
-    """[(train, validation), ...]: indices into `labels`, which are 1..10 in train_X's order. Switch 11.
+    """Return the folds [(train, validation), ...] as indices into `labels`, which are 1..10 in train_X's order.
 
-    scikit-learn's KFold, shuffled with the released random state, not stratified, over the images `as-text` or
-    `as-stored`. ValueError for other labels, fewer images than folds, or another order.
+    They are made by scikit-learn's KFold, shuffled with the released random state, not stratified, over the images in
+    the order "as-text" or "as-stored" (switch 11).
+
+    Raises:
+        ValueError: labels outside 1..10, fewer images than folds, or an unknown order.
     """
     labels = np.asarray(labels)
     if labels.ndim != 1 or labels.size == 0 or labels.min() < 1 or labels.max() > 10:

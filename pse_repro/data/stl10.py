@@ -1,4 +1,4 @@
-"""STL-10's binary layout, read by memory map; or a few of its images from one small .npz file.
+"""Reader of STL-10's binary layout by memory map, and of small .npz files with a few of its images.
 
 Each `*_X.bin` is uint8, image by image, channel by channel, column-major inside a channel; each `*_y.bin` uint8, 1..10.
 Source: A. Coates, H. Lee, A. Y. Ng, *An Analysis of Single-Layer Networks in Unsupervised Feature Learning*, 2011.
@@ -57,7 +57,7 @@ class Split:
         return self.stored_labels.astype(np.int64) - 1
 
     def evenly(self, count: int | None) -> "Split":
-        """At most `count` images, evenly spaced over the file, so that one sorted by class keeps its balance."""
+        """Return at most `count` images, evenly spaced so that a file sorted by class stays balanced."""
         if count is None or count >= len(self):
             return self
         chosen = np.linspace(0, len(self) - 1, count).round().astype(np.int64)
@@ -66,11 +66,11 @@ class Split:
 
 @dataclass(frozen=True)
 class Dataset:
-    """The three splits, where they came from, and the MD5 of each file.
+    """The three splits, their source, and the MD5 of each file.
 
     `name` is "stl10" for the official files, "embedded-sample" for the kit's own, else the folder's name and a short
-    fingerprint: results carry it, and only "stl10" is compared with the published numbers. `place` is the folder or
-    file that another process can open them from, whole.
+    fingerprint. Results carry it, and only "stl10" is compared with the published numbers. `place` is the folder or
+    file from which another process can open the complete data set.
     """
 
     name: str
@@ -82,16 +82,17 @@ class Dataset:
 
     @property
     def description(self) -> dict[str, Any]:
-        """Name, MD5 sums and image counts, as provenance records them."""
+        """Name, MD5 sums and image counts, as recorded in the provenance."""
         return {"name": self.name, "md5": self.md5, "images": {name: len(getattr(self, name)) for name in SPLITS}}
 
     def subset(self, subset: Subset) -> "Dataset":
+        """Return the data set with at most the given number of images per split, evenly spaced."""
         splits = {split: getattr(self, split).evenly(getattr(subset, split)) for split in SPLITS}
         return Dataset(self.name, **splits, md5=self.md5, place=self.place)
 
 
 def find_binaries(directory: Path) -> Path | None:
-    """The folder that holds the .bin files: `directory`/stl10_binary or `directory` itself; None where neither does."""
+    """Return the folder with the .bin files, `directory`/stl10_binary or `directory`; None if neither has any."""
     for folder in (directory / "stl10_binary", directory):
         if (folder / "train_X.bin").is_file():
             return folder
@@ -99,10 +100,12 @@ def find_binaries(directory: Path) -> Path | None:
 
 
 def open_dataset(path: Path, name: str | None = None, md5: dict[str, str] | None = None) -> Dataset:
-    """Map the five files under a folder, or read a .npz file that `fetch_tiny` made; recognise them by their MD5s.
+    """Map the five files under a folder, or read an .npz file made by `fetch_tiny`, and identify them by MD5.
 
-    `name` if the caller knows what they are, `md5` if these have been taken before. NotFitError for files that are
-    missing, truncated, unreadable or empty, and for labels out of range or too few.
+    `name` is used for files other than STL-10's. `md5` saves computing the MD5s again.
+
+    Raises:
+        NotFitError: files are missing, truncated, unreadable or empty, or labels are missing or outside 1..10.
     """
     if path.suffix == ".npz" and not path.is_dir():
         place, (splits, md5) = path.stem, _open_file(path)
@@ -123,20 +126,25 @@ def open_dataset(path: Path, name: str | None = None, md5: dict[str, str] | None
 
 
 def stored_bytes(images_NCHW: np.ndarray) -> bytes:
-    """uint8 images as the files hold them: column-major inside a channel."""
+    """Return uint8 images in the files' layout, column-major inside a channel."""
     return images_NCHW.transpose(0, 1, 3, 2).tobytes()
 
 
 def open_split(folder: Path, split: str) -> Split:
-    """One split by memory map; NotFitError as for `open_dataset`, OSError where a file cannot be read."""
+    """Open one split by memory map.
+
+    Raises:
+        NotFitError: as for `open_dataset`.
+        OSError: a file cannot be read.
+    """
     path = folder / f"{split}_X.bin"
     size = os.path.getsize(path)
     if size == 0 or size % IMAGE_BYTES:
         raise NotFitError(
             f"{path} holds {size:,} bytes; expected a multiple of {IMAGE_BYTES:,} (one image), at least one: "
-            "it is empty or truncated, get it again"
+            "it is empty or truncated, download it again"
         )
-    # copy-on-write: PyTorch wants writable memory, the file stays as it is
+    # copy-on-write: PyTorch needs writable memory, and the file must not change
     stored_NCWH = np.memmap(path, np.uint8, "c", shape=(size // IMAGE_BYTES, 3, SIDE, SIDE))
     if split == "unlabeled":
         return Split(stored_NCWH, None)
@@ -145,7 +153,7 @@ def open_split(folder: Path, split: str) -> Split:
 
 
 def labelled(stored_NCWH: np.ndarray, labels: np.ndarray, where: str) -> Split:
-    """Images with their labels; NotFitError, naming `where` these are from, unless there is one of 1..10 for each."""
+    """Return images with their labels; raise NotFitError, naming `where`, unless each has one in 1..10."""
     if len(labels) != len(stored_NCWH):
         raise NotFitError(f"{where} holds {len(labels):,} labels; expected {len(stored_NCWH):,}, one for each image")
     if labels.min() < 1 or labels.max() > 10:
@@ -154,7 +162,7 @@ def labelled(stored_NCWH: np.ndarray, labels: np.ndarray, where: str) -> Split:
 
 
 def _open_folder(folder: Path, md5: dict[str, str] | None) -> tuple[dict[str, Split], dict[str, str]]:
-    """The splits, and each file's MD5: those given, else taken now."""
+    """Open the splits; return them and each file's MD5, computed unless given."""
     try:
         splits = {split: open_split(folder, split) for split in SPLITS}
         if md5 is not None:
@@ -169,7 +177,7 @@ def _open_folder(folder: Path, md5: dict[str, str] | None) -> tuple[dict[str, Sp
 
 
 def _open_file(path: Path) -> tuple[dict[str, Split], dict[str, str]]:
-    """The splits, and the MD5 that each array has as a file of STL-10's layout."""
+    """Read the splits; return them and the MD5 of each array in STL-10's file layout."""
     shapes = {file.removesuffix(".bin"): (3, SIDE, SIDE) if "_X" in file else () for file in OFFICIAL_MD5}
     arrays = read_tiny(path, shapes)
     splits = {"unlabeled": Split(arrays["unlabeled_X"], None)}

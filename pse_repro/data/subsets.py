@@ -1,4 +1,4 @@
-"""Class-balanced subsets of the labelled images: fixed by a number, the same for every model and every seed."""
+"""Class-balanced subsets of the labelled images, numbered, and the same for every model and seed."""
 
 import numpy as np
 import torch
@@ -8,10 +8,13 @@ from pse_repro.seeding import generator
 
 
 def balanced_subset(labels: np.ndarray, fraction: float, number: int) -> np.ndarray:
-    """Indices, ascending, of a `fraction` of the images, with equally many of each class; labels are 1..10.
+    """Return the ascending indices of a `fraction` of the images, equally many per class; labels are 1..10.
 
-    A class gives one image at least, and all it has where they are too few. `number` tells independent subsets apart;
-    under one number a smaller fraction lies within a larger one. ValueError for a fraction outside (0, 1].
+    Each class contributes at least one image, and all of its images if it has too few. Each `number` gives an
+    independent subset; with the same number, a smaller fraction is contained in a larger one.
+
+    Raises:
+        ValueError: fraction outside (0, 1].
     """
     if not 0 < fraction <= 1:
         raise ValueError(f"fraction is {fraction:g}; expected more than 0 and at most 1")
@@ -24,5 +27,5 @@ def balanced_subset(labels: np.ndarray, fraction: float, number: int) -> np.ndar
 
 
 def images_per_class(count: int, fraction: float) -> int:
-    """How many of `count` labelled images a class gives to a balanced subset: a tenth of the fraction, or one."""
+    """Return the images per class in a balanced subset of `count` labelled images, at least one."""
     return max(1, round(count * fraction / CLASSES))

@@ -1,4 +1,4 @@
-"""The small .npz file of a few images: uint8 arrays named as STL-10's files are, never pickled."""
+"""Small .npz files of a few images: uint8 arrays named like STL-10's files, never pickled."""
 
 import io
 from collections.abc import Mapping
@@ -11,26 +11,29 @@ from pse_repro.files import write_bytes
 
 
 def write_tiny(path: Path, arrays: Mapping[str, np.ndarray]) -> None:
-    """The same arrays give the same bytes: NumPy writes no dates."""
+    """Write the arrays to an .npz file. Equal arrays give equal bytes, as NumPy writes no dates."""
     buffer = io.BytesIO()
     np.savez(buffer, allow_pickle=False, **arrays)
     write_bytes(path, buffer.getvalue())
 
 
 def read_tiny(path: Path, items: Mapping[str, tuple[int, ...]]) -> dict[str, np.ndarray]:
-    """The arrays named in `items`, each uint8 of one or more items of that shape.
+    """Read the arrays named in `items`, each uint8 with one or more items of the given shape.
 
-    NotFitError for a file that cannot be read, and for other names, types or shapes.
+    Raises:
+        NotFitError: the file cannot be read, or has other names, types or shapes.
     """
     try:
         with np.load(path, allow_pickle=False) as file:
             arrays = {name: file[name] for name in file.files}
     except Exception as error:  # NumPy raises many kinds for a damaged file
         reason = getattr(error, "strerror", None) or str(error).partition("\n")[0]
-        raise NotFitError(f"{path} cannot be read ({reason}); expected an .npz file of images, get it again") from error
+        raise NotFitError(
+            f"{path} cannot be read ({reason}); expected an .npz file of images, download it again"
+        ) from error
     if set(arrays) != set(items):
         raise NotFitError(
-            f"{path} holds {', '.join(sorted(arrays)) or 'nothing'}; expected {', '.join(items)}: it is no file of "
+            f"{path} holds {', '.join(sorted(arrays)) or 'nothing'}; expected {', '.join(items)}: it is not a file of "
             "images"
         )
     for name, array in arrays.items():
@@ -38,6 +41,6 @@ def read_tiny(path: Path, items: Mapping[str, tuple[int, ...]]) -> dict[str, np.
             shape = ", ".join(("N", *map(str, items[name])))
             raise NotFitError(
                 f"{path} holds {name} as {array.dtype} {array.shape}; expected uint8 ({shape}), N at least 1: "
-                "it is no file of images"
+                "it is not a file of images"
             )
     return arrays

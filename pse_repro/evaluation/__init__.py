@@ -1,1 +1,1 @@
-"""How a pre-trained encoder is judged: fine-tuned or frozen, over the folds, alone and as an ensemble."""
+"""Evaluations of a pre-trained encoder, over the folds, by single classifiers and their ensemble."""

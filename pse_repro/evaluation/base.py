@@ -1,4 +1,4 @@
-"""What every evaluation with folds has in common."""
+"""Base class of the evaluations with folds, their inputs and their results."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
@@ -15,12 +15,12 @@ from pse_repro.evaluation.cost import Work
 from pse_repro.machine.device import Machine
 from pse_repro.training.classifier import FitResult
 
-AfterEpoch = Callable[[int, int, float], None]  # called with the fold's number, the epoch and its loss
+AfterEpoch = Callable[[int, int, float], None]  # receives the fold's number, the epoch and its loss
 
 
 @dataclass(frozen=True)
 class Setup:
-    """What an evaluation is built from; `name` is what its random numbers are derived from."""
+    """Inputs of an evaluation; its random numbers are derived from `name`."""
 
     name: str
     encoder: str
@@ -31,9 +31,9 @@ class Setup:
 
 @dataclass(frozen=True)
 class FoldResult:
-    """One fold's classifier on the test set: probabilities (N, 10) in test_X's order, and how it was trained.
+    """One fold's classifier on the test set: probabilities (N, 10) in test_X's order, and its training history.
 
-    `seconds` that it took: its own, and its share of what folds did together.
+    `seconds` are the fold's own time and its share of the work done jointly for several folds.
     """
 
     probabilities_NK: np.ndarray
@@ -44,9 +44,10 @@ class FoldResult:
 class FoldEvaluation(ABC):
     """One evaluation of one pre-trained encoder, fold by fold.
 
-    `size` of the batches and `test_order` are switch 12's. A fold takes `max_epochs` of `images_per_epoch` at most.
-    `note` is for people: what is not as the name says, or empty. `loss` names the one that `after_epoch` is called
-    with: validation_loss, train_loss, or empty where nothing is fitted by its loss.
+    `size` (of batches) and `test_order` are those of switch 12. A fold takes at most `max_epochs` epochs of
+    `images_per_epoch` images. `note` describes, for people, any deviation from the evaluation's name, or is empty.
+    `loss` names the loss passed to `after_epoch`: "validation_loss", "train_loss", or "" if nothing is fitted by a
+    loss.
     """
 
     loss = "validation_loss"
@@ -64,12 +65,16 @@ class FoldEvaluation(ABC):
     def run(
         self, numbers: Sequence[int], new_encoder: Callable[[], nn.Module], after_epoch: AfterEpoch
     ) -> Iterator[tuple[int, FoldResult]]:
-        """Each of the folds `numbers` (from 1) when it is done; what it gives does not depend on the others.
+        """Yield each of the folds `numbers` (from 1) and its result as it completes.
 
-        They start from the pre-trained weights and buffers that `new_encoder` gives, which is on the device.
+        Results do not depend on which other folds are requested. Every fold starts from the pre-trained weights and
+        buffers of an encoder made by `new_encoder`, on the device.
         """
 
     @classmethod
     def seconds(cls, work: Work, **options: Any) -> float:
-        """Return how long all folds take at least, built with `options`: features of all images, once."""
+        """Estimate the minimum seconds for all folds, with `options` as for the constructor.
+
+        The default is the time for the features of all images, once.
+        """
         return work.features

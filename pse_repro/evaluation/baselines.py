@@ -1,8 +1,8 @@
-"""What features must beat to be worth their training: logistic regression on pixels, and on 256 principal components.
+"""Baselines that pre-trained features must beat: logistic regression on pixels, and on 256 principal components.
 
 Source: usual practice; both are published at about 36 % top-1 on STL-10's labelled images alone. Each fold trains on
-its training images and chooses the strength of regularisation on its validation images, as the study's classifiers
-choose their epoch there. No augmentation. Shapes: N images, P pixels (27,648), D components, K = 10 classes.
+its training images and selects the regularisation strength on its validation images, just as the study's classifiers
+select their epoch. No augmentation. Shapes: N images, P pixels (27,648), D components, K = 10 classes.
 """
 
 import numpy as np
@@ -28,7 +28,7 @@ class Baseline:
         self.test_NP = _pixels(data.test.stored_NCWH)
 
     def fold(self, number: int) -> Probe:
-        """Fold `number`, from 1."""
+        """Fit the classifier of fold `number`, from 1."""
         train, validation = self.folds[number - 1]
         inputs = [_pixels(self.data.train.stored_NCWH[part]) for part in (train, validation)] + [self.test_NP]
         train_ND, validation_ND, test_ND = self._features(inputs, number)
@@ -36,12 +36,12 @@ class Baseline:
         return best_classifier(train_ND, labels[train], validation_ND, labels[validation], test_ND, STRENGTHS)
 
     def _features(self, inputs: list[np.ndarray], number: int) -> list[np.ndarray]:
-        """Centred on the training images (the first of `inputs`), and on their principal components where asked."""
+        """Return `inputs` centred on the first, the training images; for "pca", projected to its components."""
         mean_P = inputs[0].mean(0)
         centred = [part - mean_P for part in inputs]
         if self.name == "pixels":
-            # Its weights lie in the span of the training images, so their coordinates there are all it needs to see:
-            # the same classifier (the penalty does not change under rotation) from N instead of P numbers an image.
+            # The classifier's weights are in the span of the training images, so coordinates in that span are enough:
+            # N instead of P numbers per image give the same classifier, as rotation does not change the penalty.
             basis_PN, _ = np.linalg.qr(centred[0].T)
             return [(part @ basis_PN).astype(np.float64) for part in centred]
         components = min(COMPONENTS, *centred[0].shape)

@@ -1,4 +1,4 @@
-"""Clusters of an encoder's features against the classes: Kernel PCA, then t-SNE to two dimensions, then k-means.
+"""Clusters of an encoder's features, compared with the classes: Kernel PCA, t-SNE to two dimensions, k-means.
 
 Source: NTU machine learning 2020, homework 9, report (Kernel PCA, t-SNE, clustering into two domains, accuracy as
 max(acc, 1 - acc), at least ten checkpoints). It leaves kernel, components and method open: here a Gaussian kernel on
@@ -22,21 +22,21 @@ from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 from pse_repro.evaluation.linear import moments
 
-MOST_POINTS = 1_000  # the kernel is N x N, and t-SNE takes seconds
-FEWEST_POINTS = 5
+MAX_POINTS = 1_000  # the kernel is N x N, and t-SNE takes seconds
+MIN_POINTS = 5
 COMPONENTS = 200
 PERPLEXITY = 30.0
 STARTS = 10  # of k-means
 VEHICLES = (0, 2, 8, 9)  # airplane, car, ship, truck; the other six of STL-10's classes are animals
-FEWEST_CHECKPOINTS = 10
+MIN_CHECKPOINTS = 10
 
 
 @dataclass(frozen=True)
 class Clustering:
-    """How well clusters match the labels, as shares of 1 (ari: at most 1, 0 for chance).
+    """Agreement of clusters and labels, from 0 to 1 (ari: at most 1, 0 for chance).
 
-    `accuracy` under the best matching of clusters to labels, a cluster to one label at most. `embedding_N2` is t-SNE's,
-    `assigned_N` the cluster of each image, from 0.
+    `accuracy` is that of the best matching of clusters to labels, at most one label per cluster. `embedding_N2` is
+    t-SNE's; `assigned_N` is the cluster of each image, from 0.
     """
 
     accuracy: float
@@ -48,8 +48,10 @@ class Clustering:
 
 @dataclass(frozen=True)
 class RankCorrelation:
-    """Spearman's rho, and the two-sided p-value of "none" for checkpoints that are independent, which an epoch and the
-    next are not: a description, no evidence."""
+    """Spearman's rho and its two-sided p-value, over a number of checkpoints.
+
+    The p-value assumes independent checkpoints. Consecutive epochs are not independent, so it is descriptive only.
+    """
 
     rho: float
     p_value: float
@@ -57,7 +59,7 @@ class RankCorrelation:
 
 
 def cluster(features_ND: np.ndarray, labels_N: np.ndarray, seed: int, clusters: int) -> Clustering:
-    """Features embedded in two dimensions, and clustered there; labels are any integers. `seed` is below 2**32.
+    """Embed the features in two dimensions and cluster them there; labels are any integers, `seed` is below 2**32.
 
     Raises:
         ValueError: fewer than 5 or more than 1,000 images, fewer images than clusters, a feature is not finite.
@@ -66,21 +68,21 @@ def cluster(features_ND: np.ndarray, labels_N: np.ndarray, seed: int, clusters: 
 
 
 def embed(features_ND: np.ndarray, seed: int) -> np.ndarray:
-    """(N, 2) in float32: t-SNE of the Kernel PCA of standardised features, the same for any number of threads.
+    """Return t-SNE of the Kernel PCA of standardised features, (N, 2) in float32, for any number of threads the same.
 
-    The kernel's width is scikit-learn's default, exp(-d^2 / D): two standardised images are about 2 D apart.
+    The kernel is exp(-d^2 / D), scikit-learn's default width: d^2 of two standardised images is about 2 D.
 
     Raises:
         ValueError: fewer than 5 or more than 1,000 images, a feature is not finite.
     """
     count = len(features_ND)
-    if not FEWEST_POINTS <= count <= MOST_POINTS:
-        raise ValueError(f"there are {count} images to cluster; expected {FEWEST_POINTS} to {MOST_POINTS}: give a part")
+    if not MIN_POINTS <= count <= MAX_POINTS:
+        raise ValueError(f"there are {count} images to cluster; expected {MIN_POINTS} to {MAX_POINTS}: give a part")
     mean_D, deviation_D = moments(features_ND)
     standardised_ND = (features_ND - mean_D) / deviation_D
     components = min(COMPONENTS, count - 1)
     reduce = KernelPCA(components, kernel="rbf", eigen_solver="dense")
-    # From a random start: from principal components t-SNE breaks down where an encoder gives all images one feature.
+    # Random start: from principal components, t-SNE fails if an encoder gives all images the same features.
     project = TSNE(2, perplexity=min(PERPLEXITY, (count - 1) / 3), init="random", random_state=seed)
     with threadpool_limits(1):  # sums over threads depend on their number
         embedding: np.ndarray = project.fit_transform(reduce.fit_transform(standardised_ND))
@@ -88,7 +90,7 @@ def embed(features_ND: np.ndarray, seed: int) -> np.ndarray:
 
 
 def cluster_embedding(embedding_N2: np.ndarray, labels_N: np.ndarray, seed: int, clusters: int) -> Clustering:
-    """k-means of an embedding: the same embedding can be held against several labellings.
+    """Cluster an embedding by k-means, so that one embedding can be compared with several labellings.
 
     Raises:
         ValueError: fewer images than clusters.
@@ -105,7 +107,7 @@ def cluster_embedding(embedding_N2: np.ndarray, labels_N: np.ndarray, seed: int,
 
 
 def matched_accuracy(assigned_N: np.ndarray, labels_N: np.ndarray) -> float:
-    """Share of the images whose cluster is matched to their label, under the matching that makes it largest.
+    """Return the share of images whose cluster is matched to their label, maximised over matchings.
 
     For two clusters and two labels this is max(acc, 1 - acc). Source: H. W. Kuhn, Naval Research Logistics 2, 1955.
     """
@@ -114,23 +116,23 @@ def matched_accuracy(assigned_N: np.ndarray, labels_N: np.ndarray) -> float:
 
 
 def two_domains(labels_N: np.ndarray) -> np.ndarray:
-    """(N,) 1 for animals and 0 for vehicles, of labels 0..9 in STL-10's order."""
+    """Return (N,) 1 for animals and 0 for vehicles, given labels 0..9 in STL-10's order."""
     return (~np.isin(labels_N, VEHICLES)).astype(np.int64)
 
 
 def error_against_accuracy(errors: ArrayLike, accuracies: ArrayLike) -> RankCorrelation:
-    """Spearman's rank correlation of reconstruction error and clustering accuracy over checkpoints (C,), C >= 10.
+    """Return Spearman's rank correlation of reconstruction error and clustering accuracy over checkpoints (C,).
 
-    -1: each gain in error is a gain in accuracy. 0 with p 1 where one of the two never changes.
+    -1 means that accuracy rises whenever the error falls. If either is constant, rho is 0 and p is 1. C is at least 10.
 
     Raises:
         ValueError: fewer than ten checkpoints, lengths that differ, a value that is not finite.
     """
     error_C, accuracy_C = np.asarray(errors, np.float64), np.asarray(accuracies, np.float64)
-    if error_C.shape != accuracy_C.shape or error_C.ndim != 1 or len(error_C) < FEWEST_CHECKPOINTS:
+    if error_C.shape != accuracy_C.shape or error_C.ndim != 1 or len(error_C) < MIN_CHECKPOINTS:
         raise ValueError(
             f"errors have shape {error_C.shape}, accuracies {accuracy_C.shape}; expected twice (checkpoints,),"
-            f" {FEWEST_CHECKPOINTS} or more"
+            f" {MIN_CHECKPOINTS} or more"
         )
     if not (np.isfinite(error_C).all() and np.isfinite(accuracy_C).all()):
         raise ValueError("an error or accuracy is not a finite number; leave that checkpoint out")

@@ -1,16 +1,16 @@
-"""How long evaluations take: the images and steps of their work, times the seconds that each costs on a machine."""
+"""Estimated duration of evaluations: numbers of images and steps, times a machine's seconds for each."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 from pse_repro.config.protocol import Protocol
 
-WHOLE_PASS = 3.0  # a training step next to a forward pass: backward costs about two of them
+WHOLE_PASS = 3.0  # cost of a training step in forward passes: backward costs about two
 
 
 @dataclass(frozen=True)
 class Costs:
-    """Seconds on a machine: of an image through one pass, or of one optimizer step."""
+    """Seconds on a machine, per image and pass, or per optimizer step."""
 
     train: float  # image: autoencoder, forward and backward
     forward: float  # image: autoencoder, without gradients
@@ -23,7 +23,7 @@ class Costs:
 
 @dataclass(frozen=True)
 class Work:
-    """One evaluation of one encoder: its protocol, its number of folds, the image count of each split, the costs."""
+    """Work of one evaluation of one encoder: protocol, number of folds, image count of each split, costs."""
 
     protocol: Protocol
     folds: int

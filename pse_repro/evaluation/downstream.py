@@ -26,11 +26,11 @@ from pse_repro.training.classifier import FitResult, fit, predict
 from pse_repro.training.folds_jointly import NoEncoder, Task, fit_together
 
 TYPICAL_EPOCHS = 160  # of a fold's classifier: the released logs' best epochs are near 110, and 50 more follow
-Tested = tuple[int, Tensor, FitResult]  # a fold's number, its probabilities on the test set, how it was trained
+Tested = tuple[int, Tensor, FitResult]  # a fold's number, its probabilities on the test set, its training history
 
 
 class Batches:
-    """Training batches, shuffled anew each epoch and augmented, and validation batches of one fold."""
+    """One fold's training batches, reshuffled each epoch and augmented, and its validation batches."""
 
     def __init__(
         self,
@@ -55,7 +55,7 @@ class Batches:
     ) -> Iterator[tuple[Tensor, Tensor]]:
         inputs, labels = examples
         positions = list(batches(len(labels), self.size, generator))
-        order = torch.cat(positions).to(labels.device)  # at once: a GPU waits for every copy
+        order = torch.cat(positions).to(labels.device)  # one copy, as the GPU waits for each
         if isinstance(inputs, Images):
             chosen = (inputs[some] for some in positions)
         else:
@@ -64,13 +64,13 @@ class Batches:
 
 
 class Downstream(FoldEvaluation):
-    """Classifiers on images; `frozen`: on features that are computed once, of an encoder that stays as it is."""
+    """Classifiers trained with the encoder on images or, if `frozen`, on its features, computed once."""
 
     def __init__(self, setup: Setup, frozen: bool) -> None:
         super().__init__(setup)
         self.frozen = frozen
         settings, switches = self.protocol.settings, self.protocol.switches
-        self.max_epochs = settings.downstream_max_epochs  # early stopping may end it before
+        self.max_epochs = settings.downstream_max_epochs  # early stopping may end training before
         self.folds = folds(self.data.train.stored_labels, settings.folds, switches.fold_order)
         self.train_labels = torch.from_numpy(self.data.train.targets).to(self.machine.device)
         self.test_images = Images(self.data.test, self.machine.device)
@@ -93,7 +93,7 @@ class Downstream(FoldEvaluation):
     def run(
         self, numbers: Sequence[int], new_encoder: Callable[[], nn.Module], after_epoch: AfterEpoch
     ) -> Iterator[tuple[int, FoldResult]]:
-        """Each of the folds `numbers`; those that share an encoder are trained together, whole encoders in turn."""
+        """Yield the folds `numbers`; folds that share an encoder are trained jointly, whole encoders one by one."""
         train = self._frozen if self.frozen else self._statistics_only
         groups = [list(numbers)]
         if not self.frozen and self.protocol.switches.finetuning == "whole-encoder":
@@ -108,7 +108,7 @@ class Downstream(FoldEvaluation):
 
     def _frozen(self, numbers: Sequence[int], encoder: nn.Module, after_epoch: AfterEpoch) -> Iterator[Tested]:
         encoder.eval()
-        # One draw of the augmentation, without its crop, for a fold's training images; none for validation (switch 8).
+        # Training images of a fold are augmented once, without the crop, validation images not at all (switch 8).
         augment = downstream_augmentation(self.protocol.switches.downstream_augmentation, crop=False)
         tasks = []
         with assert_unchanged(self.name, encoder):
@@ -163,7 +163,7 @@ class Downstream(FoldEvaluation):
 
     @torch.no_grad()
     def features(self, encoder: nn.Module, images: Images, augment: Augmentation | None = None) -> Tensor:
-        """Latents (N, D) in float32 on the device, in the images' order; normalised as switch 8 says."""
+        """Return latents (N, D) in float32 on the device, in the images' order, normalised by switch 8."""
         per_image = self.protocol.switches.frozen_normalisation == "per-image"
         latents = []
         with per_image_normalisation(encoder) if per_image else nullcontext(), self.machine.autocast():

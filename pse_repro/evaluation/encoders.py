@@ -1,4 +1,4 @@
-"""Encoders held still: the guard that they did not change, and per-image normalisation (switch 8)."""
+"""Frozen encoders: a check that they do not change, and per-image normalisation (switch 8)."""
 
 import hashlib
 from collections.abc import Callable, Iterator
@@ -11,7 +11,7 @@ from pse_repro.errors import CellError
 
 
 def fingerprint(encoder: nn.Module, buffers: bool = True) -> str:
-    """SHA-256 over names and bytes of all weights, and of all buffers (running statistics) where asked."""
+    """Return the SHA-256 of names and bytes of all weights and, if requested, all buffers (running statistics)."""
     digest = hashlib.sha256()
     tensors = [*encoder.named_parameters(), *(encoder.named_buffers() if buffers else ())]
     for name, tensor in tensors:
@@ -22,9 +22,9 @@ def fingerprint(encoder: nn.Module, buffers: bool = True) -> str:
 
 @contextmanager
 def assert_unchanged(name: str, encoder: nn.Module, buffers: bool = True) -> Iterator[Callable[[], None]]:
-    """CellError if the encoder's weights (and buffers, where asked) are not the same after the block as before it.
+    """Raise CellError if the block changes the encoder's weights or, if requested, its buffers.
 
-    The block can ask in between, by calling what it is given.
+    Yields a function that makes the same check within the block.
     """
     before = fingerprint(encoder, buffers)
 
@@ -32,7 +32,7 @@ def assert_unchanged(name: str, encoder: nn.Module, buffers: bool = True) -> Ite
         if fingerprint(encoder, buffers) != before:
             what = "weights or buffers" if buffers else "weights"
             raise CellError(
-                f"{name}: the encoder's {what} changed in an evaluation that holds them still; this cell stops"
+                f"{name}: the encoder's {what} changed in an evaluation that keeps them fixed; this cell stops"
             )
 
     yield check
@@ -47,7 +47,7 @@ def batch_norms(encoder: nn.Module) -> list[nn.BatchNorm2d]:
 def override_batchnorm(
     encoder: nn.Module, forward_of: Callable[[nn.BatchNorm2d], Callable[[Tensor], Tensor]]
 ) -> Iterator[None]:
-    """Inside the block each BatchNorm layer does what `forward_of` makes of it, asked in the layers' order."""
+    """Replace, within the block, each BatchNorm layer's forward by `forward_of(layer)`, called in the layers' order."""
     layers = batch_norms(encoder)
     for layer in layers:
         layer.forward = forward_of(layer)  # type: ignore[method-assign, assignment]
@@ -59,9 +59,10 @@ def override_batchnorm(
 
 
 def per_image_normalisation(encoder: nn.Module) -> AbstractContextManager[None]:
-    """Each BatchNorm layer normalises every image by that image's own statistics, with its own weight and bias.
+    """Make each BatchNorm layer, within the block, normalise every image by its own statistics.
 
-    The same as the released code's way (one image at a time, BatchNorm in training mode; switch 8) for whole batches.
+    The layer's weight and bias are kept. For whole batches, this equals the released code, which encodes one image at
+    a time with BatchNorm in training mode (switch 8).
     """
     return override_batchnorm(encoder, _instance_norm)
 

@@ -1,7 +1,7 @@
-"""One encoder for several folds, each of which has running BatchNorm statistics of its own (switch 7).
+"""One encoder shared by several folds, each with its own running BatchNorm statistics (switch 7).
 
 As released, fine-tuning runs the encoder without gradients in training mode: the folds share its weights, and only
-their statistics drift apart. Shapes: F folds, B images of a fold's batch, N images of all folds' batches, C channels of
+their statistics diverge. Shapes: F folds, B images of a fold's batch, N images of all folds' batches, C channels of
 a layer, S running means and variances of an encoder, layer by layer.
 """
 
@@ -16,7 +16,7 @@ from pse_repro.evaluation.encoders import batch_norms, override_batchnorm
 
 
 class FoldStatistics:
-    """An encoder for several folds; `rows_FS` are their running statistics. The encoder itself stays as it is."""
+    """An encoder for several folds; `rows_FS` holds their running statistics. The encoder itself is not changed."""
 
     def __init__(self, encoder: nn.Module, count: int) -> None:
         self.encoder = encoder
@@ -27,39 +27,42 @@ class FoldStatistics:
 
     @torch.no_grad()
     def __call__(self, inputs: Sequence[Tensor], training: bool) -> Sequence[Tensor]:
-        """Latents (B, D) of each fold's images (B, 3, 96, 96); B may be 0.
+        """Return the latents (B, D) of each fold's images (B, 3, 96, 96); B may be 0.
 
-        `training`: normalised by the fold's own batch, towards which its running statistics move; else by these.
+        In training, each fold is normalised by its own batch, which also updates its running statistics; otherwise by
+        its running statistics.
         """
         self.encoder.train(training)
         if inputs[0].device.type == "cuda":
             return self._encode(self.rows_FS, inputs)
-        # On a CPU all folds at once take almost twice as long: so many activations leave its caches.
+        # On a CPU all folds at once take almost twice as long, as their activations do not fit its caches.
         return [self._encode(self.rows_FS[row, None], [images])[0] for row, images in enumerate(inputs)]
 
     def _encode(self, rows_FS: Tensor, inputs: Sequence[Tensor]) -> Sequence[Tensor]:
-        """The folds' batches in one pass; `rows_FS` are their statistics and move in place."""
+        """Encode the folds' batches in one pass; their statistics `rows_FS` are updated in place."""
         sizes = [len(images) for images in inputs]
         of_layers = iter(rows_FS.split(self.widths, 1))
 
         def forward_of(layer: nn.BatchNorm2d) -> Callable[[Tensor], Tensor]:
-            return _each_by_its_own(layer, next(of_layers), sizes)
+            return _batch_norm_by_fold(layer, next(of_layers), sizes)
 
         with override_batchnorm(self.encoder, forward_of):
             return self.encoder(_joined(inputs)).split(sizes)  # type: ignore[no-any-return]
 
     def encoder_with(self, statistics_S: Tensor) -> nn.Module:
-        """A copy of the encoder whose running statistics are these, a row of `rows_FS`."""
+        """Return a copy of the encoder with these running statistics, a row of `rows_FS`."""
         encoder = copy.deepcopy(self.encoder)
         for layer, statistics in zip(batch_norms(encoder), statistics_S.split(self.widths), strict=True):
             layer.running_mean, layer.running_var = statistics.clone().chunk(2)
         return encoder
 
 
-def _each_by_its_own(layer: nn.BatchNorm2d, statistics_FS: Tensor, sizes: Sequence[int]) -> Callable[[Tensor], Tensor]:
-    """`layer` for the folds' batches, one after another along N; each row has a fold's means and variances (2 C)."""
+def _batch_norm_by_fold(
+    layer: nn.BatchNorm2d, statistics_FS: Tensor, sizes: Sequence[int]
+) -> Callable[[Tensor], Tensor]:
+    """Return `layer`'s forward for the folds' batches, concatenated along N; each row is a fold's statistics (2 C)."""
     momentum = layer.momentum
-    assert momentum is not None  # None: a cumulative average
+    assert momentum is not None  # None would mean a cumulative average
 
     def forward(features_NCHW: Tensor) -> Tensor:
         parts = []

@@ -1,4 +1,4 @@
-"""Weighted nearest neighbours on frozen features: what an encoder's distances say, without any training.
+"""Weighted nearest neighbours on frozen features, without any training.
 
 Source: Z. Wu, Y. Xiong, S. X. Yu & D. Lin, "Unsupervised feature learning via non-parametric instance discrimination",
 CVPR 2018 (its weights and temperature, 200 neighbours among a million images; here 20 among some thousand).
@@ -9,7 +9,7 @@ import numpy as np
 
 from pse_repro.data.stl10 import CLASSES
 
-BATCH = 1024  # test images at a time: similarities to 5,000 training images take 20 MB
+BATCH = 1024  # test images per block: similarities to 5,000 training images take 20 MB
 
 
 def nearest_neighbours(
@@ -19,10 +19,10 @@ def nearest_neighbours(
     neighbours: int = 20,
     temperature: float = 0.07,
 ) -> np.ndarray:
-    """Probabilities (N, K) in float64: each class's share of the nearest images' weights exp(s / temperature).
+    """Return probabilities (N, K) in float64: each class's share of the nearest images' weights exp(s / temperature).
 
-    s is the cosine similarity (0 with a feature vector of zeros); among equally similar images the first ones count.
-    With fewer training images than `neighbours` all count.
+    s is the cosine similarity (0 for a feature vector of zeros). Ties go to the first images. If there are fewer
+    training images than `neighbours`, all are used.
 
     Raises:
         ValueError: neighbours is below 1, or temperature is not above 0.
@@ -42,7 +42,7 @@ def nearest_neighbours(
 
 
 def _unit(features_ND: np.ndarray) -> np.ndarray:
-    """Rows of length 1 in float32; rows of zeros stay."""
+    """Return the rows scaled to length 1, in float32; rows of zeros are kept."""
     features_ND = np.asarray(features_ND, np.float32)
     length = np.linalg.norm(features_ND, axis=1, keepdims=True)
     return features_ND / np.where(length > 0, length, 1)

@@ -21,7 +21,7 @@ ITERATIONS = 200
 
 @dataclass(frozen=True)
 class Probe:
-    """A classifier on the test images: probabilities (N, K), the C that was chosen, its validation cross-entropy."""
+    """A classifier on the test images: probabilities (N, K), the selected C, its validation cross-entropy."""
 
     probabilities_NK: np.ndarray
     strength: float
@@ -35,9 +35,9 @@ def linear_probe(
     validation_labels: np.ndarray,
     test_ND: np.ndarray,
 ) -> Probe:
-    """Multinomial logistic regression on features standardised by the training part; C chosen on the validation part.
+    """Fit multinomial logistic regression on standardised features; C is selected on the validation part.
 
-    A class that the training part lacks has probability 0.
+    The training part gives mean and standard deviation. A class that it lacks has probability 0.
 
     Raises:
         ValueError: a feature is not finite, or the training part has fewer than two classes.
@@ -48,7 +48,7 @@ def linear_probe(
 
 
 def moments(features_ND: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Mean and standard deviation (D,) in float64; of a feature that never changes the deviation counts as 1."""
+    """Return mean and standard deviation (D,) in float64; a constant feature gets deviation 1."""
     features_ND = np.asarray(features_ND, np.float64)
     mean_D, deviation_D = features_ND.mean(0), features_ND.std(0)
     return mean_D, np.where(deviation_D > 1e-7 * np.maximum(1, np.abs(mean_D)), deviation_D, 1)
@@ -62,22 +62,25 @@ def best_classifier(
     test_ND: np.ndarray,
     strengths: Sequence[float],
 ) -> Probe:
-    """The logistic regression of the C in `strengths` with the lowest validation cross-entropy; features as given."""
+    """Fit with each C in `strengths` and return the probe with the lowest validation cross-entropy.
+
+    Features are used as given. `strengths` must not be empty.
+    """
     best: Probe | None = None
     for strength in strengths:
         model = LogisticRegression(C=strength, max_iter=ITERATIONS)
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore", ConvergenceWarning)  # stopping early regularises, too
+            warnings.simplefilter("ignore", ConvergenceWarning)  # stopping early regularises as well
             model.fit(train_ND, train_labels)
         loss = float(cross_entropies(_all_classes(model, validation_ND), validation_labels).mean())
         if best is None or loss < best.validation_loss:
             best = Probe(_all_classes(model, test_ND), strength, loss)
-    assert best is not None  # there are strengths
+    assert best is not None
     return best
 
 
 def _all_classes(model: LogisticRegression, features_ND: np.ndarray) -> np.ndarray:
-    """Probabilities (N, K) in float64; 0 for a class that the training images lack."""
+    """Return probabilities (N, K) in float64; 0 for a class that the training images lack."""
     probabilities = np.zeros((len(features_ND), CLASSES))
     probabilities[:, model.classes_] = model.predict_proba(features_ND)
     return probabilities

@@ -1,13 +1,13 @@
 """Few labels: the whole encoder fine-tuned with 1 %, 10 % or 100 % of the labelled images.
 
 Source: T. Chen et al., *A Simple Framework for Contrastive Learning of Visual Representations*, 2020, table 7 and
-appendix B.5; there 60 epochs of 1 %, 30 of 10 %. Subsets are class-balanced, fixed by their number, and 1 % lies within
-10 %. A classifier is one linear layer, the encoder is trained with it whatever switch 7 says, images are augmented as
-switch 10 says, gradients clipped as switch 5 says.
+appendix B.5; there 60 epochs of 1 %, 30 of 10 %. Subsets are class-balanced and determined by their number; 1 % is
+contained in 10 %. The classifier is one linear layer, trained with the encoder regardless of switch 7. Augmentation
+follows switch 10, gradient clipping switch 5.
 
-With few labels there are none left to stop early by, so every classifier gets the same number of optimiser steps: 1,000
-(as many as 26 epochs of STL-10's 5,000 images), with Adam at the protocol's learning rate, brought to zero by half a
-cosine; the last weights are tested. A batch holds no image twice, so that 1 % costs less than 10 %, not more.
+Too few labels remain for early stopping, so every classifier gets the same number of optimiser steps: 1,000 (as many as
+26 epochs of STL-10's 5,000 images), with Adam at the protocol's learning rate, annealed to zero by half a cosine. The
+last weights are tested. A batch holds no image twice, so 1 % costs less than 10 %.
 Shapes: N test images, labels 0..9 (the files' 1..10 less one).
 """
 
@@ -33,15 +33,15 @@ from pse_repro.models import ENCODERS
 from pse_repro.seeding import generator, seeded
 from pse_repro.training.classifier import FitResult, predict, train_epoch
 
-EPOCHS = 100  # what is called an epoch here, whatever the number of labels, is
-EPOCH_STEPS = 10
+EPOCHS = 100
+EPOCH_STEPS = 10  # per epoch, regardless of the number of labels
 
 
 class LowLabel(FoldEvaluation):
     """Classifiers on independent subsets of the labels, each from the same pre-trained encoder.
 
-    There are `max_epochs` of ten steps: 100, or the protocol's longest downstream training where that is shorter.
-    `note` is for people: empty, or that the subset is larger than its `fraction` says.
+    There are `max_epochs` of ten steps: 100, or the protocol's maximum for downstream training if that is smaller.
+    `note` is empty unless the subset is larger than its `fraction`.
     """
 
     loss = "train_loss"  # there are no validation images
@@ -61,13 +61,13 @@ class LowLabel(FoldEvaluation):
         return work.folds * (trained * (work.augment + WHOLE_PASS * encode) + work.images["test"] * encode)
 
     def subset(self, number: int) -> np.ndarray:
-        """Indices of the training images whose labels the subset of that number has."""
+        """Return the indices of the labelled images in subset `number`."""
         return balanced_subset(self.labels, self.fraction, number)
 
     def run(
         self, numbers: Sequence[int], new_encoder: Callable[[], nn.Module], after_epoch: AfterEpoch
     ) -> Iterator[tuple[int, FoldResult]]:
-        """Each of the subsets `numbers`. CellError for a loss that is not finite."""
+        """Yield each of the subsets `numbers`; CellError for a loss that is not finite."""
         for number in numbers:
             since = time.monotonic()
             with seeded(self._names(number), "initialisation"):
@@ -78,7 +78,7 @@ class LowLabel(FoldEvaluation):
             yield number, FoldResult(probabilities_NK, FitResult(len(losses) - 1, losses, []), time.monotonic() - since)
 
     def _train(self, number: int, model: nn.Module, after_epoch: AfterEpoch) -> list[float]:
-        """Train the model to the end; its mean training loss in each epoch."""
+        """Train the model; return its mean training loss in each epoch."""
         settings = self.protocol.settings
         fused = self.machine.device.type == "cuda"
         optimizer = torch.optim.Adam(model.parameters(), settings.learning_rate, fused=fused)
@@ -97,7 +97,7 @@ class LowLabel(FoldEvaluation):
         return losses
 
     def _batches(self, number: int) -> Iterator[tuple[Tensor, Tensor]]:
-        """Augmented images and labels, pass after pass over the subset, each shuffled anew; without partial batches."""
+        """Yield batches of augmented images and labels without end, reshuffled each pass, without partial batches."""
         subset, device = self.subset(number), self.machine.device
         images = Images(self.data.train, device, subset)
         labels = torch.from_numpy(self.data.train.targets[subset]).to(device)
@@ -121,6 +121,6 @@ def _too_few(count: int, fraction: float) -> str:
         return ""
     per_class = images_per_class(count, fraction)
     return (
-        f"{100 * fraction:g} % of {count:,} labelled images is less than one a class; "
-        f"{per_class} of each class is taken, {per_class * CLASSES} in all"
+        f"{100 * fraction:g} % of {count:,} labelled images is less than one per class; "
+        f"{per_class} of each class is used, {per_class * CLASSES} in all"
     )

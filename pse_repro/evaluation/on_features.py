@@ -1,6 +1,6 @@
-"""Evaluations on the features of an encoder that is never changed: `linear` and `knn`.
+"""Evaluations on the features of a frozen encoder: `linear` and `knn`.
 
-Features are the latents of the images as they are, without augmentation, by the encoder in evaluation mode.
+Features are the latents of the images without augmentation, with the encoder in evaluation mode.
 Shapes: N images, D latent values, K = 10 classes; labels 0..9.
 """
 
@@ -26,7 +26,7 @@ FEATURE_BATCH = 128
 
 
 class OnFeatures(FoldEvaluation):
-    """`linear` chooses its regularisation on a fold's validation images, which `knn` does not look at."""
+    """Linear probe or kNN on the folds. `linear` selects C on the validation images, which `knn` does not use."""
 
     def __init__(self, setup: Setup, classifier: Literal["linear", "knn"]) -> None:
         super().__init__(setup)
@@ -39,7 +39,7 @@ class OnFeatures(FoldEvaluation):
     def run(
         self, numbers: Sequence[int], new_encoder: Callable[[], nn.Module], after_epoch: AfterEpoch
     ) -> Iterator[tuple[int, FoldResult]]:
-        """Each of the folds `numbers`; the seconds for the features are shared between them."""
+        """Yield each of the folds `numbers`; the seconds for the features are divided among them."""
         since, encoder = time.monotonic(), new_encoder()
         with assert_unchanged(self.name, encoder):
             train_ND, test_ND = (features(encoder, split, self.machine) for split in (self.data.train, self.data.test))
@@ -60,7 +60,7 @@ class OnFeatures(FoldEvaluation):
 
 @torch.no_grad()
 def features(encoder: nn.Module, split: Split, machine: Machine) -> np.ndarray:
-    """Latents (N, D) in float32, in the images' order, by the encoder in evaluation mode."""
+    """Return latents (N, D) in float32, in the images' order, with the encoder in evaluation mode."""
     encoder.eval()
     images = Images(split, machine.device)
     with machine.autocast():

@@ -1,7 +1,7 @@
-"""What an encoder is judged by: one evaluation, one file; a new one is its file, its test and a row here.
+"""Registry of evaluations. A new one needs its file, its test and a row here.
 
-The kit asks its rows for everything that differs between evaluations. Reading a run takes no training code, so that a
-row names its implementation, which is imported when something is trained or estimated.
+A row holds everything that differs between evaluations. It names its implementation, which is imported only to train or
+estimate something, because reading a run must not import training code.
 """
 
 from collections.abc import Mapping
@@ -13,12 +13,12 @@ if TYPE_CHECKING:
     from pse_repro.evaluation.base import FoldEvaluation, Setup
     from pse_repro.evaluation.cost import Work
 
-PRETRAIN = "pretrain"  # the name under which results have the metrics of a pre-training; no evaluation
+PRETRAIN = "pretrain"  # name of the pre-training's metrics in results; not an evaluation
 
 
 @dataclass(frozen=True)
 class Column:
-    """A column of the report's table of peers: values of `metric`, which become percent by `scale`."""
+    """A column of the report's table of peers: values of `metric`, converted to percent by `scale`."""
 
     metric: str
     heading: str
@@ -29,18 +29,18 @@ class Column:
 class Evaluation:
     """A row of EVALUATIONS.
 
-    `implementation` is a `FoldEvaluation`, "module:class", that is built with `options`; without one the evaluation has
-    no folds, and run/cluster.py measures its `metrics`. Folds are numbered classifiers of one encoder.
+    `implementation` names a `FoldEvaluation`, "module:class", built with `options`. Without one, the evaluation has no
+    folds, and run/cluster.py measures its `metrics`. Folds are numbered classifiers of one encoder.
     """
 
     title: str  # in tables and figures
-    switches: tuple[str, ...]  # that shape its numbers; folder names hash them, so that their order stays
+    switches: tuple[str, ...]  # that affect its numbers; folder names hash them, so their order must not change
     implementation: str = ""
     options: Mapping[str, Any] = field(default_factory=dict)
-    metrics: tuple[str, ...] = ()  # of one without folds; folds have scores and their best epoch
-    on_slides: bool = False  # the study's own: it has tables, curves and confusion matrices in every report
+    metrics: tuple[str, ...] = ()  # of an evaluation without folds; folds have scores and their best epoch
+    on_slides: bool = False  # one of the study's: every report has its tables, curves and confusion matrices
     columns: tuple[Column, ...] = ()  # in the table of peers
-    splits_labels: bool = True  # folds are parts of the labelled images, so that each needs one
+    splits_labels: bool = True  # folds are parts of the labelled images, so each needs at least one image
     classes_a_fold: bool = False  # needs two classes among the training images of each fold
     clusters: bool = False  # needs as many test images as classes, and features after every epoch of an autoencoder
 
@@ -49,12 +49,12 @@ class Evaluation:
         return bool(self.implementation)
 
     def build(self, setup: "Setup") -> "FoldEvaluation":
-        """Return the evaluation of one encoder; only of one with folds."""
+        """Return the evaluation of one encoder; the row must have folds."""
         built: FoldEvaluation = resolve_name(self.implementation)(setup, **self.options)
         return built
 
     def seconds(self, work: "Work") -> float:
-        """Return how long that takes at least."""
+        """Return the estimated minimum duration in seconds."""
         if not self.has_folds:
             return work.features
         seconds: float = resolve_name(self.implementation).seconds(work, **self.options)
@@ -125,10 +125,10 @@ EVALUATIONS: dict[str, Evaluation] = {
 
 
 def has_folds(evaluation: str) -> bool:
-    """Return whether results of that name have folds; those of a pre-training have none."""
+    """Return whether results of that name have folds; a pre-training's have none."""
     return evaluation != PRETRAIN and EVALUATIONS[evaluation].has_folds
 
 
 def title_of(evaluation: str) -> str:
-    """Return an evaluation's title, or the name itself of something else."""
+    """Return an evaluation's title; any other name is returned unchanged."""
     return EVALUATIONS[evaluation].title if evaluation in EVALUATIONS else evaluation

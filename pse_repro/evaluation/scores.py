@@ -10,13 +10,13 @@ METRICS = (*(f"top{k}" for k in TOP_K), "loss")
 
 
 def hits(probabilities_NK: np.ndarray, labels: np.ndarray, k: int) -> np.ndarray:
-    """(N,) 1.0 where the label is among the k most probable classes; among equals, the first class wins."""
+    """Return (N,) 1.0 if the label is among the k most probable classes, else 0.0; ties go to the first class."""
     top = np.argsort(-probabilities_NK, axis=1, kind="stable")[:, :k]
     return (top == labels[:, None]).any(axis=1).astype(np.float64)
 
 
 def cross_entropies(probabilities_NK: np.ndarray, labels: np.ndarray) -> np.ndarray:
-    """(N,) minus the log probability of each label."""
+    """Return (N,) the negative log probability of each label."""
     likelihood = probabilities_NK[np.arange(len(labels)), labels]
     return -np.log(np.maximum(likelihood, np.finfo(np.float64).tiny))
 
@@ -24,10 +24,10 @@ def cross_entropies(probabilities_NK: np.ndarray, labels: np.ndarray) -> np.ndar
 def scores(
     probabilities_NK: np.ndarray, labels: np.ndarray, batch_order: np.ndarray | None = None, batch_size: int = 128
 ) -> dict[str, float]:
-    """METRICS, top1, top2, top4 in percent and loss, over all images, or over batches of `batch_order` (switch 12).
+    """Return METRICS: top1, top2, top4 in percent and loss, over all images or batches of `batch_order` (switch 12).
 
-    The released code averages the means of consecutive batches of the test set in its own order, so that the images of
-    a smaller last batch count for more.
+    The released code averages the means of consecutive batches of the test set in its own order, so images of a smaller
+    last batch have more weight.
     """
     shares = (100 * hits(probabilities_NK, labels, k) for k in TOP_K)
     values = dict(zip(METRICS, (*shares, cross_entropies(probabilities_NK, labels)), strict=True))
@@ -41,5 +41,5 @@ def scores(
 
 
 def ensemble(fold_probabilities: list[np.ndarray]) -> np.ndarray:
-    """(N, 10): the mean of the folds' softmax outputs."""
+    """Return the mean (N, 10) of the folds' softmax outputs."""
     return np.mean(fold_probabilities, axis=0)

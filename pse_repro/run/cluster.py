@@ -13,7 +13,7 @@ import pandas as pd
 from pse_repro.data.classes import names_of
 from pse_repro.data.stl10 import CLASS_NAMES, CLASSES
 from pse_repro.evaluation.clustering import (
-    FEWEST_CHECKPOINTS,
+    MIN_CHECKPOINTS,
     cluster_embedding,
     embed,
     error_against_accuracy,
@@ -69,7 +69,7 @@ class ClusterRun:
             domains = cluster_embedding(embedding_N2, two_domains(labels_N), self.seed, DOMAINS)
             metrics["two_domains_accuracy"] = domains.accuracy
         curve = self._curve()
-        if len(curve) >= FEWEST_CHECKPOINTS:
+        if len(curve) >= MIN_CHECKPOINTS:
             metrics["error_rank_correlation"] = error_against_accuracy(curve["error"], curve["accuracy"]).rho
         if len(curve):
             write_bytes(self.files.cluster_curve, curve.to_csv(index=False).encode())

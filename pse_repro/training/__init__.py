@@ -1,1 +1,1 @@
-"""The two loops: pre-training an autoencoder, training a classifier."""
+"""Training loops: pre-training of an encoder, training of classifiers."""

@@ -1,7 +1,7 @@
-"""Training a classifier on one fold: early stopping, learning rate on plateau, best checkpoint.
+"""Training of a classifier on one fold: early stopping, learning rate on plateau, best checkpoint.
 
-Source: slides "Downstream" and the released code: cross-entropy, Adam given all parameters, clipping by norm (switch
-5), the partial last batch kept, validation loss the mean of batch means, strict improvements counted.
+Source: slides "Downstream" and the released code: cross-entropy, Adam on all parameters, clipping by norm (switch 5),
+partial last batches kept, validation loss as the mean of batch means, only strict improvements counted.
 """
 
 import math
@@ -20,7 +20,7 @@ from pse_repro.seeding import seeded
 
 
 class FoldData(Interface):
-    """What a classifier is trained on: batches of (inputs, labels 0..9), inputs being images or features."""
+    """Training and validation data of a classifier: batches of (inputs, labels 0..9); inputs are images or features."""
 
     def train(self, epoch: int) -> Iterable[tuple[Tensor, Tensor]]: ...
 
@@ -29,15 +29,15 @@ class FoldData(Interface):
 
 @dataclass(frozen=True)
 class FitResult:
-    """How training on a fold went: losses by epoch, and the epoch (from 0) whose weights were kept."""
+    """Training history of a fold: losses by epoch, and the epoch (from 0) whose weights were kept."""
 
     best_epoch: int
     train_losses: list[float]
     validation_losses: list[float]
 
 
-class Course:
-    """How training on a fold goes: its losses by epoch, and the best epoch (from 0) so far."""
+class TrainingHistory:
+    """Losses of a fold's training by epoch, the best epoch (from 0) so far, and early stopping."""
 
     def __init__(self, name: str, patience: int) -> None:
         self.name, self.patience = name, patience
@@ -45,8 +45,8 @@ class Course:
         self.train_losses: list[float] = []
         self.validation_losses: list[float] = []
 
-    def note(self, train_loss: float, validation_loss: float) -> bool:
-        """After an epoch: whether it is the best so far. CellError for a loss that is not finite."""
+    def record(self, train_loss: float, validation_loss: float) -> bool:
+        """Record an epoch's losses; return whether it is the best so far. CellError for a loss that is not finite."""
         epoch = len(self.validation_losses)
         if not (math.isfinite(validation_loss) and math.isfinite(train_loss)):
             raise CellError(
@@ -61,7 +61,7 @@ class Course:
 
     @property
     def is_over(self) -> bool:
-        """Early stopping: no better epoch for as long as the patience lasts."""
+        """True if there was no better epoch for `patience` epochs (early stopping)."""
         return len(self.validation_losses) - 1 - self.best_epoch >= self.patience
 
     def fitted(self) -> FitResult:
@@ -69,7 +69,7 @@ class Course:
 
 
 def reduced_on_plateau(optimizer: torch.optim.Optimizer, settings: Settings) -> ReduceLROnPlateau:
-    """The schedule of the optimizer's learning rate, to be stepped with each epoch's validation loss."""
+    """Return the schedule of the optimizer's learning rate, to be stepped with each epoch's validation loss."""
     return ReduceLROnPlateau(optimizer, factor=settings.plateau_factor, patience=settings.plateau_patience)
 
 
@@ -81,9 +81,9 @@ def fit(
     machine: Machine,
     after_epoch: Callable[[int, float], None],
 ) -> FitResult:
-    """Train `model` and leave it with the weights and buffers of its best epoch.
+    """Train `model` and load the weights and buffers of its best epoch.
 
-    `after_epoch` is told the epoch and its validation loss. CellError for a loss that is not finite.
+    `after_epoch` receives the epoch and its validation loss. CellError for a loss that is not finite.
     """
     settings = protocol.settings
     fused = machine.device.type == "cuda"
@@ -91,19 +91,19 @@ def fit(
     plateau = reduced_on_plateau(optimizer, settings)
     clip_norm = settings.downstream_clip_norm if protocol.switches.gradient_clipping else None
     best: dict[str, Tensor] = {}
-    course = Course(name, settings.stopping_patience)
+    history = TrainingHistory(name, settings.stopping_patience)
     for epoch in range(settings.downstream_max_epochs):
         with seeded(name, "epoch", epoch):
             train_loss = train_epoch(model, data.train(epoch), optimizer, clip_norm, machine)
         loss = mean_batch_loss(model, data.validation(), machine)
-        if course.note(train_loss, loss):
+        if history.record(train_loss, loss):
             best = {key: value.detach().clone() for key, value in model.state_dict().items()}
         plateau.step(loss)
         after_epoch(epoch, loss)
-        if course.is_over:
+        if history.is_over:
             break
     model.load_state_dict(best)
-    return course.fitted()
+    return history.fitted()
 
 
 def train_epoch(
@@ -113,6 +113,7 @@ def train_epoch(
     clip_norm: float | None,
     machine: Machine,
 ) -> float:
+    """Train for one epoch, clipping gradients unless `clip_norm` is None; return the mean of the batch losses."""
     model.train()
     losses = []
     for inputs, labels in batches:
@@ -130,7 +131,7 @@ def train_epoch(
 
 @torch.no_grad()
 def mean_batch_loss(model: nn.Module, batches: Iterable[tuple[Tensor, Tensor]], machine: Machine) -> float:
-    """The mean of the batches' mean cross-entropies, the last and smaller batch counting like the others."""
+    """Return the mean of the batches' mean cross-entropies; a smaller last batch has the same weight."""
     model.eval()
     losses = []
     for inputs, labels in batches:
@@ -142,7 +143,7 @@ def mean_batch_loss(model: nn.Module, batches: Iterable[tuple[Tensor, Tensor]], 
 
 @torch.no_grad()
 def predict(model: nn.Module, batches: Iterable[Tensor], machine: Machine) -> Tensor:
-    """Class probabilities (N, 10) in float64 on the CPU, in the batches' order."""
+    """Return class probabilities (N, 10) in float64 on the CPU, in the batches' order."""
     model.eval()
     probabilities = []
     for inputs in batches:

@@ -1,8 +1,8 @@
-"""Classifiers of several folds trained together, their weights stacked in one matrix (`pse_repro.training.heads`).
+"""Joint training of the classifiers of several folds, with their weights stacked in one matrix (`heads`).
 
-Each fold draws its own random numbers, takes its own steps and stops on its own, as if it were trained alone with
-`pse_repro.training.classifier.fit`, whose results these are: to rounding, and whoever else is in the group to the last
-bit on a CPU, where the folds' batches are of the same sizes and of two images or more.
+Each fold has its own random numbers, steps and early stopping, as in `pse_repro.training.classifier.fit`, whose results
+are reproduced up to rounding. On a CPU, a fold's results do not depend on the other folds in the group, to the last
+bit, if the folds' batches have the same sizes and at least two images.
 Shapes: F folds that still train (rows), T steps, B images of the longest batch, H activations of a layer, K = 10
 classes, P weights of a classifier, S statistics of an encoder.
 """
@@ -22,26 +22,26 @@ from torch.optim.lr_scheduler import ReduceLROnPlateau
 from pse_repro.config.protocol import Protocol
 from pse_repro.machine.device import Machine
 from pse_repro.seeding import seeded
-from pse_repro.training.classifier import Course, FitResult, FoldData, reduced_on_plateau
+from pse_repro.training.classifier import FitResult, FoldData, TrainingHistory, reduced_on_plateau
 from pse_repro.training.heads import Adam, Heads, Mask, clipped
 
-NO_LABEL = -100  # of what fills shorter batches up: cross_entropy's ignore_index
+NO_LABEL = -100  # of padding in shorter batches: cross_entropy's ignore_index
 Batch = tuple[Tensor, Tensor]  # inputs and labels
 
 
 @dataclass(frozen=True)
 class Task:
-    """What training on one fold starts from: its name (for its randomness), a fresh classifier, its batches."""
+    """Inputs of training on one fold: its name (for its random numbers), a fresh classifier, its batches."""
 
     name: str
     classifier: nn.Module
     data: FoldData
-    after_epoch: Callable[[int, float], None]  # told the epoch and its validation loss
+    after_epoch: Callable[[int, float], None]  # receives the epoch and its validation loss
 
 
 @dataclass(frozen=True)
 class Trained:
-    """A fold that is done: its position among the tasks; the encoder's statistics (S,) of its best epoch."""
+    """A completed fold: its position among the tasks, and the encoder's statistics (S,) of its best epoch."""
 
     position: int
     fitted: FitResult
@@ -49,7 +49,7 @@ class Trained:
 
 
 class SharedEncoder(Interface):
-    """Features for the heads: one encoder for all rows, of which each row has statistics of its own."""
+    """Encoder shared by all rows, each with its own running statistics; computes the heads' features."""
 
     rows_FS: Tensor
 
@@ -57,7 +57,7 @@ class SharedEncoder(Interface):
 
 
 class NoEncoder:
-    """The inputs are features."""
+    """Stand-in for the encoder if the inputs are features already."""
 
     def __init__(self, count: int) -> None:
         self.rows_FS = torch.empty(count, 0)
@@ -67,7 +67,7 @@ class NoEncoder:
 
 
 class Stream:
-    """Random numbers of one fold: inside `drawing`, PyTorch's global generators go on where this stream stopped."""
+    """Random numbers of one fold: within `drawing`, PyTorch's global generators resume where this stream stopped."""
 
     def __init__(self, *names: object) -> None:
         with seeded(*names):
@@ -88,7 +88,7 @@ class Stream:
 def fit_together(
     tasks: Sequence[Task], encoder: SharedEncoder, protocol: Protocol, machine: Machine
 ) -> Iterator[Trained]:
-    """Train the tasks' classifiers; each is left with its best epoch's weights when it comes.
+    """Train the tasks' classifiers; yield each as it completes, with its best epoch's weights loaded.
 
     CellError for a loss that is not finite.
     """
@@ -96,28 +96,28 @@ def fit_together(
     last = protocol.settings.downstream_max_epochs - 1
     for epoch in range(last + 1):
         losses = torch.stack([group.train(epoch), group.validate()]).tolist()  # an epoch's only transfer to the CPU
-        group.note(epoch, *losses)
-        over = [row for row, fold in enumerate(group.folds) if epoch == last or fold.course.is_over]
+        group.record(epoch, *losses)
+        over = [row for row, fold in enumerate(group.folds) if epoch == last or fold.history.is_over]
         yield from map(group.trained, over)
-        group.leave(over)
+        group.remove(over)
         if not group.folds:
             return
 
 
 @dataclass
 class _Fold:
-    """What a row needs beside its weights."""
+    """A row's state besides its weights."""
 
     position: int
     task: Task
-    course: Course
+    history: TrainingHistory
     plateau: ReduceLROnPlateau
     best_P: Tensor
     best_S: Tensor
 
 
 class _Group:
-    """The folds that still train, row by row."""
+    """The folds still in training, one per row."""
 
     def __init__(self, tasks: Sequence[Task], encoder: SharedEncoder, protocol: Protocol, machine: Machine) -> None:
         settings = protocol.settings
@@ -127,13 +127,13 @@ class _Group:
         self.adam = Adam(self.heads.weights_FP)
         self.folds = []
         for position, task in enumerate(tasks):
-            course = Course(task.name, settings.stopping_patience)
-            rate = torch.optim.SGD([torch.zeros(1)], settings.learning_rate)  # never steps: the plateau needs a holder
+            history = TrainingHistory(task.name, settings.stopping_patience)
+            rate = torch.optim.SGD([torch.zeros(1)], settings.learning_rate)  # only holds the plateau's learning rate
             plateau = reduced_on_plateau(rate, settings)
-            self.folds.append(_Fold(position, task, course, plateau, *self._row(position)))
+            self.folds.append(_Fold(position, task, history, plateau, *self._row(position)))
 
     def train(self, epoch: int) -> Tensor:
-        """One epoch; the folds' means of batch means (F,), on the device."""
+        """Train one epoch; return the folds' means of batch means (F,), on the device."""
         rates = [fold.plateau.optimizer.param_groups[0]["lr"] for fold in self.folds]
         rates_F1 = torch.tensor(rates, dtype=torch.float64, device=self.machine.device)[:, None]
         streams = [Stream(fold.task.name, "epoch", epoch) for fold in self.folds]
@@ -149,12 +149,12 @@ class _Group:
 
     @torch.no_grad()
     def validate(self) -> Tensor:
-        """The folds' means of batch means (F,) on their validation images, on the device."""
+        """Return the folds' means of batch means (F,) on their validation images, on the device."""
         steps = _side_by_side([fold.task.data.validation() for fold in self.folds])
         return _means([self._losses(batches, None) for batches in steps])
 
     def _losses(self, batches: Sequence[Batch], mask: Mask | None) -> tuple[Tensor, Tensor]:
-        """(F,) the batches' mean cross-entropies, 0 for an empty one; (F,) whether there are images in them."""
+        """Return the batches' mean cross-entropies (F,), 0 for an empty batch, and which are not empty (F,)."""
         inputs, labels = zip(*batches, strict=True)
         with self.machine.autocast():
             features = self.encoder(inputs, training=mask is not None)
@@ -164,10 +164,10 @@ class _Group:
         counts_F = (labels_FB != NO_LABEL).sum(1)
         return losses.view_as(labels_FB).sum(1) / counts_F.clamp(min=1), counts_F > 0
 
-    def note(self, epoch: int, train_losses: list[float], validation_losses: list[float]) -> None:
-        """After an epoch: losses, rates, the best weights and statistics, and whoever wants to be told."""
+    def record(self, epoch: int, train_losses: list[float], validation_losses: list[float]) -> None:
+        """Update losses, learning rates, best weights and statistics after an epoch, and call `after_epoch`."""
         for row, (fold, train_loss, loss) in enumerate(zip(self.folds, train_losses, validation_losses, strict=True)):
-            if fold.course.note(train_loss, loss):
+            if fold.history.record(train_loss, loss):
                 fold.best_P, fold.best_S = self._row(row)
             fold.plateau.step(loss)
             fold.task.after_epoch(epoch, loss)
@@ -178,10 +178,10 @@ class _Group:
     def trained(self, row: int) -> Trained:
         fold = self.folds[row]
         vector_to_parameters(fold.best_P, fold.task.classifier.parameters())
-        return Trained(fold.position, fold.course.fitted(), fold.best_S)
+        return Trained(fold.position, fold.history.fitted(), fold.best_S)
 
-    def leave(self, over: list[int]) -> None:
-        """Go on without the rows that are over."""
+    def remove(self, over: list[int]) -> None:
+        """Remove the completed rows."""
         kept = [row for row in range(len(self.folds)) if row not in over]
         if over:
             self.folds = [self.folds[row] for row in kept]
@@ -191,7 +191,7 @@ class _Group:
 
 
 def _side_by_side(sources: Sequence[Iterable[Batch]], streams: Sequence[Stream] | None = None) -> Iterator[list[Batch]]:
-    """A batch of each source, step by step, drawn from its stream; an empty one where a source has no more."""
+    """Yield, for each step, one batch per source, drawn from its stream; an empty one if a source is exhausted."""
     iterators = [iter(source) for source in sources]
     while True:
         found: list[Batch | None] = []
@@ -205,7 +205,7 @@ def _side_by_side(sources: Sequence[Iterable[Batch]], streams: Sequence[Stream] 
 
 
 def _mask(streams: Sequence[Stream], counts: Sequence[int]) -> Mask:
-    """Dropout's masks (F, B, H), each fold's drawn from its own stream for as many images as it has."""
+    """Return a function for dropout masks (F, B, H); each fold's is drawn from its stream, for its own images."""
 
     def draw(hidden_FBH: Tensor, share: float) -> Tensor:
         masks = []
@@ -218,6 +218,6 @@ def _mask(streams: Sequence[Stream], counts: Sequence[int]) -> Mask:
 
 
 def _means(losses: Sequence[tuple[Tensor, Tensor]]) -> Tensor:
-    """(F,) the mean over the steps in which a fold had images."""
+    """Return each fold's mean (F,) over the steps in which it had images."""
     losses_FT, present_FT = (torch.stack(of_steps, 1) for of_steps in zip(*losses, strict=True))
     return losses_FT.sum(1) / present_FT.sum(1)

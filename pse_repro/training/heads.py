@@ -1,4 +1,4 @@
-"""Several classifiers as one: their weights in the rows of a matrix, each layer one batched matrix product.
+"""Several classifiers stacked: their weights are rows of a matrix, each layer is one batched matrix product.
 
 Shapes: F classifiers, B images of a batch, D latent values, H activations of a layer, I inputs and O outputs of a
 linear layer, K = 10 classes, P weights of a classifier.
@@ -10,14 +10,14 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils import parameters_to_vector
 
-Mask = Callable[[Tensor, float], Tensor]  # of dropout, for activations (F, B, H) and the share that falls out
+Mask = Callable[[Tensor, float], Tensor]  # dropout mask for activations (F, B, H) and the share to drop
 
 
 class Heads:
-    """Classifiers of one form (linear layers with bias, activations, dropout); each row of `weights_FP` is one.
+    """Classifiers of one architecture (linear layers with bias, activations, dropout), one per row of `weights_FP`.
 
-    What a row gets does not depend on the others, to the last bit; but for bf16 on a processor that knows it, where
-    PyTorch takes another product below 4,096 multiplications: there with batches of 4 images or more.
+    A row's result does not depend on the others, to the last bit. With bf16 on a processor that supports it, this holds
+    for batches of 4 images or more, as PyTorch uses another algorithm below 4,096 multiplications.
     """
 
     def __init__(self, classifiers: Sequence[nn.Module]) -> None:
@@ -27,7 +27,7 @@ class Heads:
         self.weights_FP = torch.stack(rows).detach().requires_grad_()
 
     def __call__(self, features_FBD: Tensor, mask: Mask | None) -> Tensor:
-        """Logits (F, B, K); without dropout where `mask` is None."""
+        """Return logits (F, B, K), without dropout if `mask` is None."""
         hidden_FBH = features_FBD
         parameters = iter(self.weights_FP.split(self.sizes, 1))
         for layer in self.layers:
@@ -45,7 +45,7 @@ class Heads:
 
 
 class Adam:
-    """torch.optim.Adam for rows that have their own learning rates and numbers of steps."""
+    """torch.optim.Adam for rows with their own learning rates and numbers of steps."""
 
     MEAN_DECAY, SQUARE_DECAY, EPSILON = 0.9, 0.999, 1e-8
 
@@ -55,7 +55,7 @@ class Adam:
 
     @torch.no_grad()
     def step(self, weights_FP: Tensor, gradient_FP: Tensor, rates_F1: Tensor, moves_F1: Tensor) -> None:
-        """Rows where `moves_F1` is False stay as they are, moments and all; their gradient must be 0."""
+        """Update the rows with `moves_F1` True; the others keep weights and moments, and must have gradient 0."""
         self.steps_F1 += moves_F1
         moves_F1 = moves_F1.to(weights_FP.dtype)
         self.mean_FP.lerp_(gradient_FP, (1 - self.MEAN_DECAY) * moves_F1)
@@ -70,7 +70,7 @@ class Adam:
 
 
 def clipped(gradient_FP: Tensor, sizes: Sequence[int], norm: float) -> Tensor:
-    """Each row as clip_grad_norm_ leaves it; `sizes` are the parameters', whose norms it sums up."""
+    """Clip each row as clip_grad_norm_ does; `sizes` are those of the parameters, whose norms it combines."""
     norms = [part.norm(dim=1, keepdim=True) for part in gradient_FP.split(sizes, 1)]
     norm_F1 = torch.cat(norms, 1).norm(dim=1, keepdim=True)
     return gradient_FP * (norm / (norm_F1 + 1e-6)).clamp(max=1)

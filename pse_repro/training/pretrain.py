@@ -1,7 +1,7 @@
-"""Pre-training: an encoder on unlabelled images by an objective, the checkpoint of the lowest validation loss kept.
+"""Pre-training of an encoder on unlabelled images by an objective; the checkpoint of lowest validation loss is kept.
 
-Source: slides "Unsupervised Pre-Training" and the released code (switches 4, 5, 6 and 14): Adam, shuffled batches, the
-last partial batch dropped in training and in validation, gradients clipped by norm over all parameters.
+Source: slides "Unsupervised Pre-Training" and the released code (switches 4, 5, 6 and 14): Adam, shuffled batches,
+partial last batches dropped in training and validation, gradients clipped by norm over all parameters.
 """
 
 import itertools
@@ -26,13 +26,13 @@ from pse_repro.seeding import generator, seeded
 
 @dataclass
 class State:
-    """Everything an interrupted pre-training needs to go on: written and read by the run store."""
+    """Everything needed to resume an interrupted pre-training; the run store writes and reads it."""
 
     network: nn.Module
     optimizer: torch.optim.Optimizer
-    best: dict[str, Tensor] = field(default_factory=dict)  # the state dict of the epoch that is kept
+    best: dict[str, Tensor] = field(default_factory=dict)  # state dict of the kept epoch
     best_epoch: int = -1
-    curves: list[dict[str, float]] = field(default_factory=list)  # one row an epoch
+    curves: list[dict[str, float]] = field(default_factory=list)  # one row per epoch
 
     @property
     def epoch(self) -> int:
@@ -40,7 +40,7 @@ class State:
 
 
 class Pretraining:
-    """The pre-training of one model; `run` goes through its epochs, from wherever `state` stands."""
+    """The pre-training of one model; `run` trains its remaining epochs from `state`."""
 
     def __init__(self, recipe: Recipe, data: Dataset, machine: Machine) -> None:
         self.name, self.length, self.machine = recipe.name, recipe.length, machine
@@ -53,7 +53,7 @@ class Pretraining:
         self.state = self._fresh_state()
 
     def _split(self, count: int, seed: int) -> tuple[Tensor, Tensor]:
-        """85 % and 15 %, at random; the same for all models of a seed, so that they can be compared in pairs."""
+        """Split into 85 % and 15 % at random; all models of a seed share the split, for paired comparisons."""
         order = torch.randperm(count, generator=generator("pretrain split", seed))
         check_split(count, self.settings.validation_fraction, self.length.batch_size)
         held_out = held_out_images(count, self.settings.validation_fraction)
@@ -69,15 +69,15 @@ class Pretraining:
 
     @property
     def images_per_epoch(self) -> int:
-        """Images that are drawn in one epoch, validation included; under a budget of seconds those of validation."""
+        """Images drawn in one epoch, including validation; with a budget of seconds, only those of validation."""
         size = self.length.batch_size
         steps = len(self.train) // size if self.length.steps is None else self.length.steps
         return (0 if self.length.seconds else steps * size) + len(self.validation) // size * size
 
     def run(self, after_epoch: Callable[[State], None], after_batch: Callable[[int], None]) -> None:
-        """Train to the end; `after_epoch` may save the state, `after_batch` is told how many images were drawn.
+        """Train the remaining epochs; `after_epoch` may save the state, `after_batch` receives the batch's image count.
 
-        CellError when a loss is not finite.
+        CellError for a loss that is not finite.
         """
         state = self.state
         while state.epoch < self.length.epochs:
@@ -101,7 +101,7 @@ class Pretraining:
             after_epoch(state)
 
     def train_epoch(self, epoch: int, after_batch: Callable[[int], None]) -> dict[str, float]:
-        """One epoch from wherever the weights stand; its mean training loss and the number of its steps."""
+        """Train one epoch from the current weights; return its mean "loss" and its number of "steps"."""
         network, optimizer = self.state.network.train(), self.state.optimizer
         total = torch.zeros((), device=self.machine.device)
         steps = 0
@@ -126,7 +126,7 @@ class Pretraining:
         return {"loss": float(total) / steps, "steps": steps}
 
     def _positions(self, epoch: int) -> Iterator[Tensor]:
-        """The training batches of one epoch: a pass over the images, or passes until its budget is spent."""
+        """Yield the training batches of one epoch: one pass over the images, or passes until the budget is spent."""
         shuffle, size = generator(self.name, "shuffle", epoch), self.length.batch_size
         passes = (batches(len(self.train), size, shuffle, drop_last=True) for _ in itertools.count())
         if self.length.steps is not None:
@@ -136,14 +136,14 @@ class Pretraining:
         return next(passes)
 
     def _progress(self, epoch: int, step: int) -> float:
-        """The share of the pre-training that is done; under a budget of seconds it is counted in whole epochs."""
+        """Return the completed share of the pre-training; with a budget of seconds, in whole epochs."""
         steps = self.length.steps or len(self.train) // self.length.batch_size
         within = 0.0 if self.length.seconds else step / steps
         return (epoch + within) / self.length.epochs
 
     @torch.no_grad()
     def _validate(self, epoch: int, after_batch: Callable[[int], None]) -> dict[str, float]:
-        """The means over the validation batches; what an objective draws for them is the same in every epoch."""
+        """Return means over the validation batches; the objective's random numbers are the same in every epoch."""
         network = self.state.network.eval()
         found: list[dict[str, Tensor]] = []
         with seeded(self.name, "validation"):
@@ -157,7 +157,7 @@ class Pretraining:
 
 
 def _until(end: float, positions: Iterator[Tensor]) -> Iterator[Tensor]:
-    """One of them at least, and the next as long as `end` has not come."""
+    """Yield at least one batch, and further ones until the monotonic time `end`."""
     for some in positions:
         yield some
         if time.monotonic() >= end:
@@ -165,12 +165,12 @@ def _until(end: float, positions: Iterator[Tensor]) -> Iterator[Tensor]:
 
 
 def held_out_images(count: int, fraction: float) -> int:
-    """Of `count` unlabelled images, those for validation."""
+    """Return the number of `count` unlabelled images held out for validation."""
     return round(count * fraction)
 
 
 def check_split(count: int, fraction: float, batch_size: int) -> None:
-    """NotFitError where `count` unlabelled images have no batch to train on, or none for validation."""
+    """Raise NotFitError unless `count` unlabelled images give at least one batch each to train and to validate."""
     held_out = held_out_images(count, fraction)
     if min(held_out, count - held_out) < batch_size:
         raise NotFitError(
@@ -180,9 +180,11 @@ def check_split(count: int, fraction: float, batch_size: int) -> None:
 
 
 def build_objective(recipe: Recipe, data: Dataset, device: torch.device) -> Objective[Any]:
-    """The model's objective under the protocol.
+    """Build the model's objective under the protocol.
 
-    ValueError for a sigma that the protocol's switches cannot have, NotFitError for too few images.
+    Raises:
+        ValueError: the protocol's switches do not allow the sigma.
+        NotFitError: too few images.
     """
     count, protocol = len(data.unlabeled), recipe.protocol
     setup = Setup(
@@ -199,16 +201,16 @@ def build_objective(recipe: Recipe, data: Dataset, device: torch.device) -> Obje
 
 
 def optimizer_tensors(optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
-    """Adam's moments and step counts by name, for safetensors."""
+    """Return Adam's moments and step counts by name, for safetensors."""
     states = optimizer.state_dict()["state"]
     return {f"{index}.{key}": value for index, state in states.items() for key, value in state.items()}
 
 
 def restore_optimizer(optimizer: torch.optim.Optimizer, tensors: dict[str, Tensor]) -> None:
-    """The inverse of `optimizer_tensors`, into a fresh optimizer.
+    """Load the output of `optimizer_tensors` into a fresh optimizer.
 
-    Files hold tensors row by row; moments are laid out as their weights, which may be channels last: a fused Adam walks
-    through both in the order of memory, and on a GPU refuses strides that differ.
+    Files store tensors contiguously, so the moments are copied to the memory layout of their weights, which may be
+    channels last. A fused Adam reads both in memory order, and on a GPU rejects differing strides.
     """
     states: dict[int, dict[str, Tensor]] = {}
     for name, value in tensors.items():

@@ -49,7 +49,7 @@ def test_full_fetches_by_itself_and_says_what_to_do_when_it_cannot(run: Run, tmp
     for words in ((), ("--data", "empty"), ("--data", "absent")):
         status, _, err = run("full", "--device", "cpu", *words)
         assert status == 3
-        assert "fetching STL-10 into it" in err
+        assert "downloading STL-10 there" in err
         last = err.strip().splitlines()[-1]
         assert last.startswith("pse-repro: ")
         assert "127.0.0.1" in last

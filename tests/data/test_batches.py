@@ -1,4 +1,4 @@
-"""Batches cover what they should, in the order they should, as floats in [0, 1] the right way up."""
+"""Batches cover the right images in the right order, as upright floats in [0, 1]."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""Which images a run takes."""
+"""The choice of a run's images."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -15,7 +15,7 @@ from tests.support.tiny import write_images
 
 @pytest.fixture(autouse=True)
 def _small_sample(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Instead of the embedded sample, which takes seconds to draw."""
+    """Replace the embedded sample, which takes seconds to draw."""
     monkeypatch.setattr("pse_repro.data.choose.embedded_sample", lambda: write_images(tmp_path / "sample"))
 
 
@@ -48,8 +48,8 @@ def test_an_empty_folder_that_was_named_is_told_even_where_the_rest_is_quiet(
     [
         (["stl10_binary.tar.gz"], "d s holds stl10_binary.tar.gz, not unpacked: {command} --from '{archive}'"),
         (["stl10_binary.tar.gz", "notes.txt"], "not unpacked: {command} --from '{archive}'"),
-        (["stl10_binary.tar.gz.part", "stl10_binary.tar.gz.part.json", ".stl10_binary.lock"], ".part, which is not all "
-         "of the archive: {command}"),
+        (["stl10_binary.tar.gz.part", "stl10_binary.tar.gz.part.json", ".stl10_binary.lock"],
+         ".part, an incomplete download: {command}"),
     ],
 )  # fmt: skip
 def test_an_archive_that_is_not_unpacked_is_no_empty_folder(tmp_path: Path, names: list[str], said: str) -> None:
@@ -65,7 +65,7 @@ def test_an_archive_that_is_not_unpacked_is_no_empty_folder(tmp_path: Path, name
 
 @pytest.mark.parametrize("name", ["stl10_binary.tar.gz.1", "stl10_binary.tar.gz.part.json", "notes.txt"])
 def test_a_folder_of_anything_else_is_no_empty_folder(tmp_path: Path, name: str) -> None:
-    (tmp_path / name).touch()  # the first is what wget calls a second one
+    (tmp_path / name).touch()  # the first is wget's name for a second download
     with pytest.raises(NotFitError, match="no images in"):
         find_data(tmp_path, True, Progress(quiet=True))
 
@@ -96,4 +96,4 @@ def test_a_fetch_into_what_goes_with_a_container_is_announced(
     with pytest.raises(NotFitError):
         find_data(tmp_path / "data", False, Progress())
     said = capsys.readouterr().err
-    assert said.index("warning: data is lost") < said.index("fetching STL-10 into it")
+    assert said.index("warning: data is lost") < said.index("downloading STL-10 there")

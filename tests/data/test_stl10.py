@@ -1,4 +1,4 @@
-"""STL-10's binary layout is read the right way up, recognised, and refused in one line where it is broken."""
+"""STL-10's binary layout is read upright and identified; broken files give a one-line error."""
 
 import hashlib
 from collections.abc import Callable
@@ -42,7 +42,7 @@ def folder(tmp_path: Path) -> Path:
 
 
 def refused(directory: Path) -> str:
-    """Return the one line with which a data set is refused."""
+    """Return the one-line error for a data set."""
     with pytest.raises(NotFitError) as caught:
         open_dataset(directory)
     assert caught.value.exit_status == 3
@@ -148,7 +148,7 @@ def labels(*values: int) -> Callable[[Path], object]:
     [
         ("train_X.bin", cut, f"holds {20 * IMAGE_BYTES - 1:,} bytes; expected a multiple of 27,648"),
         ("test_X.bin", empty, "holds 0 bytes; expected a multiple of 27,648 (one image), at least one"),
-        ("unlabeled_X.bin", cut, "it is empty or truncated, get it again"),
+        ("unlabeled_X.bin", cut, "it is empty or truncated, download it again"),
         ("unlabeled_X.bin", remove, "cannot be read: No such file"),
         ("train_y.bin", remove, "cannot be read: No such file"),
         ("test_X.bin", folder_instead, "test_X.bin"),

@@ -1,4 +1,4 @@
-"""Balanced subsets of the labels: balanced, nested, fixed by their number."""
+"""Balanced subsets of the labels: balanced, nested, determined by their number."""
 
 import numpy as np
 import pytest

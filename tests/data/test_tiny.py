@@ -1,4 +1,4 @@
-"""The small file of a few images opens as a data set, and whatever is no such file is refused in one line."""
+"""The small file of a few images opens as a data set; other files give a one-line error."""
 
 import hashlib
 from pathlib import Path
@@ -15,7 +15,7 @@ FILES = binaries({"train": 3, "test": 3, "unlabeled": 3})
 
 
 def arrays(**changed: np.ndarray) -> dict[str, np.ndarray]:
-    """The files' content as arrays."""
+    """Return the files' content as arrays."""
     plain = {name.removesuffix(".bin"): np.frombuffer(FILES[name], np.uint8) for name in OFFICIAL_MD5}
     shaped = {name: array.reshape(-1, 3, 96, 96) if name.endswith("X") else array for name, array in plain.items()}
     return shaped | changed

@@ -1,4 +1,4 @@
-"""The baselines: against scikit-learn used plainly, on drawn and on real images."""
+"""The baselines, against plain scikit-learn, on drawn and on real images."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -23,7 +23,7 @@ def _until_converged(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def small(data: Dataset) -> Dataset:
-    """Every fourth pixel: there are still more of them than images, and the plain fit takes no seconds."""
+    """Keep every fourth pixel: still more pixels than images, and the plain fit is fast."""
     splits = {name: getattr(data, name) for name in ("unlabeled", "train", "test")}
     return replace(data, **{name: Split(of.stored_NCWH[..., ::4, ::4], of.labels) for name, of in splits.items()})
 

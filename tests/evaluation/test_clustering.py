@@ -1,4 +1,4 @@
-"""Clusters against classes: the matching against all matchings, the pipeline on features whose groups are known."""
+"""Clusters and classes: the matching against all matchings, the pipeline on features with known groups."""
 
 from itertools import permutations
 
@@ -12,7 +12,7 @@ from threadpoolctl import threadpool_limits
 
 from pse_repro.data.stl10 import CLASS_NAMES
 from pse_repro.evaluation.clustering import (
-    MOST_POINTS,
+    MAX_POINTS,
     VEHICLES,
     Clustering,
     cluster,
@@ -29,7 +29,7 @@ ASSIGNED = st.integers(1, 60).flatmap(
 
 
 def slowly(assigned: list[int], labels: list[int], size: int = 4) -> float:
-    """The best of all ways to name `size` clusters by `size` labels."""
+    """Return the best accuracy over all assignments of `size` labels to `size` clusters."""
     return max(
         sum(naming[cluster] == label for cluster, label in zip(assigned, labels, strict=True)) / len(labels)
         for naming in permutations(range(size))
@@ -37,7 +37,7 @@ def slowly(assigned: list[int], labels: list[int], size: int = 4) -> float:
 
 
 def camps(count: int, distance: float = 12.0, groups: int = 3) -> tuple[np.ndarray, np.ndarray]:
-    """Features (N, 30) in groups that far apart in each feature, in their deviations; and the groups."""
+    """Return features (N, 30) in groups that many standard deviations apart in each feature, and the groups."""
     rng = np.random.default_rng(0)
     labels = np.arange(count) % groups
     return distance * rng.normal(size=(groups, 30))[labels] + rng.normal(size=(count, 30)), labels
@@ -95,7 +95,7 @@ def test_it_is_the_same_again_with_other_threads_and_units(found: Clustering) ->
         again = cluster(features, labels, seed=3, clusters=3)
     np.testing.assert_array_equal(again.embedding_N2, found.embedding_N2)
     np.testing.assert_array_equal(again.assigned_N, found.assigned_N)
-    scaled = cluster(1024 * features, labels, seed=3, clusters=3)  # a power of two: nothing is rounded
+    scaled = cluster(1024 * features, labels, seed=3, clusters=3)  # a power of two causes no rounding
     np.testing.assert_array_equal(scaled.embedding_N2, found.embedding_N2)
 
 
@@ -121,7 +121,7 @@ def test_features_that_are_all_alike_break_nothing() -> None:
     assert 0.25 <= alike.accuracy <= 1
 
 
-@pytest.mark.parametrize("count", [4, MOST_POINTS + 1])
+@pytest.mark.parametrize("count", [4, MAX_POINTS + 1])
 def test_too_few_and_too_many_are_refused(count: int) -> None:
     with pytest.raises(ValueError, match=f"there are {count} images to cluster; expected 5 to 1000"):
         embed(np.zeros((count, 3)), 0)

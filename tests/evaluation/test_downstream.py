@@ -1,4 +1,4 @@
-"""The two evaluations: what stays as it was, what changes, and which images are augmented (switches 7 to 10)."""
+"""The two evaluations: which weights change, and which images are augmented (switches 7 to 10)."""
 
 import time
 from collections.abc import Callable
@@ -30,7 +30,7 @@ def build(evaluation: str, under: Protocol) -> Downstream:
 
 
 def judged(evaluation: str, under: Protocol) -> tuple[nn.Module, nn.Module, FoldResult]:
-    """The encoder before, the encoder after one fold, and the fold's result."""
+    """Return the encoder before and after one fold, and the fold's result."""
     before, after = pretrained(), pretrained()
     ((_, result),) = build(evaluation, under).run([1], lambda: after, nobody)
     return before, after, result
@@ -46,7 +46,7 @@ def nobody(number: int, epoch: int, loss: float) -> None:
 
 
 class StatisticsOnly(nn.Module):
-    """Switch 7 as released, for one fold: an encoder of its own that is run without gradients."""
+    """Train one fold by switch 7 as released: with its own encoder, run without gradients."""
 
     def __init__(self, encoder: nn.Module, classifier: nn.Module) -> None:
         super().__init__()
@@ -141,7 +141,7 @@ def test_a_fold_gives_probabilities_for_every_test_image_and_repeats_exactly(eva
 
 
 def counted(monkeypatch: pytest.MonkeyPatch, evaluation: str) -> list[tuple[int, bool]]:
-    """(images, crop) of every call of the augmentation while one fold is judged, over 3 epochs."""
+    """Return (images, crop) of every call of the augmentation during the evaluation of one fold, over 3 epochs."""
     calls: list[tuple[int, bool]] = []
 
     def fake(kind: str, crop: bool = True) -> Callable[[Tensor], Tensor]:

@@ -1,4 +1,4 @@
-"""The guard, and switch 8: per-image normalisation against the released way, one image at a time."""
+"""The check for unchanged encoders, and switch 8: per-image normalisation against the released code's."""
 
 import pytest
 import torch
@@ -21,7 +21,7 @@ def test_per_image_normalisation_equals_one_image_at_a_time_in_training_mode(nam
         again = encoder(images)
         one_by_one = torch.cat([encoder.train()(image[None]) for image in images])
     torch.testing.assert_close(batched, one_by_one, rtol=1e-4, atol=2e-5)
-    torch.testing.assert_close(before, again, rtol=0, atol=0)  # the layers are themselves again
+    torch.testing.assert_close(before, again, rtol=0, atol=0)  # the layers are restored
     assert (before - batched).abs().max() > 0.01
 
 

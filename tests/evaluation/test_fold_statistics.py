@@ -1,4 +1,4 @@
-"""One encoder for several folds: against a copy of it for each."""
+"""One encoder for several folds, against one copy of it per fold."""
 
 import copy
 from collections.abc import Callable, Sequence
@@ -19,7 +19,7 @@ Encode = Callable[[FoldStatistics, Sequence[Tensor]], Sequence[Tensor]]
 
 
 def as_on_a_gpu(statistics: FoldStatistics, inputs: Sequence[Tensor]) -> Sequence[Tensor]:
-    """All folds in one pass, the encoder's mode being as it was."""
+    """Encode all folds in one pass, without changing the encoder's mode."""
     with torch.no_grad():
         return statistics._encode(statistics.rows_FS, inputs)
 
@@ -29,7 +29,7 @@ def as_on_a_cpu(statistics: FoldStatistics, inputs: Sequence[Tensor]) -> Sequenc
 
 
 def check(encoder: nn.Module, steps: Sequence[Sequence[int]], encode: Encode, reduced: bool = False) -> None:
-    """`steps`: the folds' batch sizes, step by step; then all are encoded in evaluation mode."""
+    """Compare training steps with the folds' batch sizes in `steps`, then encoding in evaluation mode."""
     count, before = len(steps[0]), fingerprint(encoder)
     statistics, twins = FoldStatistics(encoder, count), [copy.deepcopy(encoder) for _ in range(count)]
     drawn = torch.Generator().manual_seed(0)

@@ -1,4 +1,4 @@
-"""Nearest neighbours: by the batch against one test image at a time."""
+"""Nearest neighbours in batches, against one test image at a time."""
 
 import math
 
@@ -14,7 +14,7 @@ from pse_repro.evaluation.knn import nearest_neighbours
 def slowly(
     train: np.ndarray, labels: np.ndarray, test: np.ndarray, neighbours: int, temperature: float
 ) -> list[list[float]]:
-    """One image after the other, similarity by similarity."""
+    """Compute the probabilities image by image, similarity by similarity."""
 
     def cosine(a: np.ndarray, b: np.ndarray) -> float:
         lengths = math.hypot(*a) * math.hypot(*b)

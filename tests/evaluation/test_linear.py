@@ -1,4 +1,4 @@
-"""Linear evaluation: against scikit-learn used plainly, and on features in which the answer is known."""
+"""Linear evaluation, against plain scikit-learn and on features with a known answer."""
 
 import numpy as np
 import pytest
@@ -16,7 +16,7 @@ Part = tuple[np.ndarray, np.ndarray]
 
 
 def drawn(count: int, seed: int, classes: int = 10, scale: float = 1.0, separation: float = 1.0) -> Part:
-    """Features (N, 20) around a centre for each class, and labels 0..9; the same centres for every seed."""
+    """Return features (N, 20) around one centre per class, and labels 0..9; centres do not depend on the seed."""
     centres = separation * np.random.default_rng(7).normal(size=(10, 20))
     rng = np.random.default_rng(seed)
     labels = np.arange(count) % classes
@@ -75,7 +75,7 @@ def test_a_class_that_is_not_trained_on_has_probability_zero() -> None:
 
 
 def test_features_that_never_change_say_nothing() -> None:
-    """An encoder that has collapsed: the classes' shares of the training part are all there is to tell."""
+    """With a collapsed encoder, the probabilities are the class shares of the training part."""
     labels = np.arange(100) % 10
     alike = np.full((100, 8), 0.1, np.float32)
     found = linear_probe(alike, labels, alike, labels, alike[:5])

@@ -1,4 +1,4 @@
-"""Few labels: which images they are, how long a classifier is trained, and that more labels help."""
+"""Few labels: the choice of images, the length of training, and the benefit of more labels."""
 
 import math
 from collections.abc import Callable
@@ -52,7 +52,7 @@ def test_subsets_are_nested_and_their_numbers_tell_them_apart() -> None:
 
 def test_labels_too_few_for_one_a_class_are_told() -> None:
     assert evaluation("low-label-1").note == (
-        "1 % of 200 labelled images is less than one a class; 1 of each class is taken, 10 in all"
+        "1 % of 200 labelled images is less than one per class; 1 of each class is used, 10 in all"
     )
     assert evaluation("low-label-10").note == evaluation("low-label-100").note == ""
 

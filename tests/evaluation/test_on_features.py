@@ -1,4 +1,4 @@
-"""Evaluations on fixed features: the encoder is in evaluation mode, and folds do not need each other."""
+"""Evaluations on fixed features: the encoder is in evaluation mode, and folds are independent."""
 
 from typing import Literal
 

@@ -1,4 +1,4 @@
-"""Every row of EVALUATIONS says what the kit asks of it."""
+"""Every row of EVALUATIONS is complete."""
 
 from dataclasses import fields
 from pkgutil import resolve_name
@@ -40,7 +40,7 @@ def test_its_implementation_is_built_and_estimated_with_its_options(name: str) -
     built = row.build(Setup(f"cell/{name}", "cnn", under, dataset(), CPU))
     assert type(built) is kind
     assert all(getattr(built, option) == value for option, value in row.options.items())
-    assert row.seconds(Work(under, 2, IMAGES, COSTS)) >= 40  # the test images are read at least
+    assert row.seconds(Work(under, 2, IMAGES, COSTS)) >= 40  # at least the time to encode the test images
 
 
 def test_without_folds_the_labelled_images_are_read_once() -> None:

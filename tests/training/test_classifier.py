@@ -1,4 +1,4 @@
-"""The classifier's loop: early stopping, plateau, best epoch, clipping; on a scripted validation loss."""
+"""The classifier's training loop on a scripted validation loss: early stopping, plateau, best epoch, clipping."""
 
 from collections.abc import Iterator
 
@@ -13,7 +13,7 @@ from tests.support.tiny import CPU, protocol
 
 
 class Points:
-    """Ten classes of points, easy to tell apart; 40 for training in batches of 8, 13 for validation."""
+    """Ten easily separable classes of points; 40 for training in batches of 8, 13 for validation."""
 
     def __init__(self) -> None:
         generator = torch.Generator().manual_seed(0)
@@ -28,7 +28,7 @@ class Points:
 
 
 def scripted(monkeypatch: pytest.MonkeyPatch, losses: list[float]) -> None:
-    """The validation loss of each epoch, the last one going on for ever."""
+    """Replace the validation losses by the given ones; the last is repeated."""
     script = iter(losses)
     monkeypatch.setattr(classifier, "mean_batch_loss", lambda *_: next(script, losses[-1]))
 

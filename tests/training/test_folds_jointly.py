@@ -1,4 +1,4 @@
-"""Classifiers trained together: against one at a time, by plain modules, torch's Adam, its plateau and its clipping."""
+"""Classifiers trained jointly, against single plain modules with PyTorch's Adam, plateau schedule and clipping."""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
@@ -24,7 +24,7 @@ KINDS = ["two-hidden", "one-hidden", "one-hidden-relu"]
 
 
 class Points:
-    """Points of ten classes; training ones are shuffled, and moved by noise from the global generator."""
+    """Points of ten classes; training points are shuffled and perturbed by noise from the global generator."""
 
     def __init__(self, name: str, train: int, validation: int, noise: float = 1.0) -> None:
         self.name, self.count, self.noise = name, train, noise
@@ -86,7 +86,7 @@ EAGER = {"downstream_max_epochs": 25, "learning_rate": 0.02, "stopping_patience"
 
 
 def eager(clipping: bool = True, **others: object) -> Protocol:
-    """Quick to learn, to lower its rate and to stop."""
+    """Return a protocol with fast learning, short plateau and early stopping."""
     return protocol(switches={"gradient_clipping": clipping}, **(EAGER | others))
 
 
@@ -115,8 +115,8 @@ def test_folds_of_any_sizes_together_equal_one_at_a_time(sizes: list[tuple[int, 
 
 @pytest.mark.parametrize("precision", ["fp32", "bf16"])
 def test_folds_of_one_size_are_the_same_to_the_last_bit_whoever_is_with_them(precision: str) -> None:
-    # The last batches have 4 images: where the processor knows bf16, PyTorch multiplies fewer than 4,096 pairs another
-    # way, so that with 3 images or fewer one fold's product by itself is not that of four.
+    # The last batches have 4 images. On processors with bf16, PyTorch uses another algorithm for products of fewer than
+    # 4,096 multiplications, so with 3 images or fewer one fold's product differs from that of four folds.
     machine, sizes = replace(CPU, precision=precision), [(36, 20)] * 4
     all_of_them = tasks("two-hidden", sizes, NOISES)
     found = together(all_of_them, eager(), machine)

@@ -1,4 +1,4 @@
-"""Stacked classifiers, their optimizer and their clipping: against plain modules and torch's own, one at a time."""
+"""Stacked classifiers, their optimizer and their clipping, against single plain modules and PyTorch's own."""
 
 from contextlib import AbstractContextManager
 
@@ -59,7 +59,7 @@ def test_masks_fall_where_the_dropout_layers_are() -> None:
 
 @given(st.lists(st.tuples(st.floats(1e-5, 1.0), st.sets(st.integers(1, 9))), min_size=1, max_size=4))
 def test_adam_is_torch_s_for_each_row(rows: list[tuple[float, set[int]]]) -> None:
-    """`rows`: each row's learning rate, and the steps that it sits out (never the first)."""
+    """Compare rows with their learning rates and the steps that they skip (never the first)."""
     drawn = torch.Generator().manual_seed(0)
     weights_FP = torch.randn(len(rows), 6, generator=drawn, dtype=torch.float64)
     twins = [nn.Parameter(row.clone()) for row in weights_FP]

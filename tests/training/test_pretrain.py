@@ -35,7 +35,7 @@ def weights(state: State) -> list[torch.Tensor]:
 
 
 def positions(part: Images) -> list[int]:
-    """Which of the unlabelled images they are."""
+    """Return the indices of the images in the unlabelled split."""
     assert part.indices is not None
     return part.indices.tolist()  # type: ignore[no-any-return]
 
@@ -105,8 +105,8 @@ def test_curves_hold_both_losses_on_the_validation_images() -> None:
 def test_a_run_taken_up_after_any_epoch_ends_with_the_same_weights(
     fused: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Also on files, which hold the weights of convolutions row by row: in memory they are channels last."""
-    adam = torch.optim.Adam  # fused on a GPU alone
+    """Includes files, which store convolution weights contiguously; in memory they are channels last."""
+    adam = torch.optim.Adam  # fused only on a GPU
     monkeypatch.setattr("torch.optim.Adam", lambda weights, rate, **_: adam(weights, rate, fused=fused))
     whole = pretraining(epochs=4, pretrain_augmentation="small")
     saved: list[list[dict[str, float]]] = []

@@ -1,1 +1,1 @@
-"""Random changes of whole batches of images."""
+"""Random augmentation of whole batches of images."""

@@ -1,8 +1,8 @@
 """Colour operations on batches: torchvision's ColorJitter, with few passes over the images.
 
-Each image has its own factors and its own order of the operations. Brightness, contrast and saturation are one
-operation, a blend of the image with its grey levels and their mean, so that images whose turn it is for different ones
-are changed together; hue comes after none, some or all of them.
+Each image has its own factors and its own order of the operations. Brightness, contrast and saturation are all the
+same operation, a blend of the image with its grey levels and their mean. One pass can therefore apply a different one
+of the three to each image. Hue comes before, between or after them.
 Shapes: images_NCHW (N, 3, H, W) in [0, 1], fastest when contiguous; B blends.
 """
 
@@ -10,21 +10,22 @@ import torch
 from torch import Tensor
 
 GREY = (0.299, 0.587, 0.114)  # ITU-R BT.601, as Pillow and torchvision
-# What is added for 1 - factor, in parts of each pixel's grey level and of their mean.
+# Weights of each pixel's grey level and of the mean grey level in the blend, times 1 - factor.
 TOWARDS = {"brightness": (0.0, 0.0), "contrast": (0.0, 1.0), "saturation": (1.0, 0.0)}
 UNCHANGED = (1.0, 0.0, 0.0)
 
 
 def grey_levels(images_NCHW: Tensor) -> Tensor:
-    """The images' grey levels (N, H, W)."""
+    """Return the images' grey levels (N, H, W)."""
     red, green, blue = images_NCHW.unbind(1)
     return (red * GREY[0]).add_(green, alpha=GREY[1]).add_(blue, alpha=GREY[2])
 
 
 def blend_(images_NCHW: Tensor, parts_N3: Tensor) -> Tensor:
-    """Change the images, in place, to parts of themselves, of their grey levels and of those levels' mean, in [0, 1].
+    """Replace the images, in place, by weighted sums of themselves, their grey levels and the mean grey level.
 
-    Brightness by a factor f is (f, 0, 0), contrast (f, 0, 1 - f), saturation (f, 1 - f, 0).
+    `parts_N3` holds the three weights; the result is clamped to [0, 1]. Brightness by a factor f is (f, 0, 0),
+    contrast (f, 0, 1 - f), saturation (f, 1 - f, 0).
     """
     of_image, of_grey, of_mean = parts_N3[..., None, None].unbind(1)
     grey = grey_levels(images_NCHW)
@@ -34,16 +35,16 @@ def blend_(images_NCHW: Tensor, parts_N3: Tensor) -> Tensor:
 
 
 def shift_hue(images_NCHW: Tensor, turns_N: Tensor) -> Tensor:
-    """The images with their hues shifted by parts of a turn: HSV's hue, its saturation and value kept.
+    """Return the images with their hues (of HSV) shifted by fractions of a turn, saturation and value unchanged.
 
-    Hue is counted in sixths of a turn: red lies at 0, green at 2, blue at 4. A channel has the pixel's highest value up
+    Hue is measured in sixths of a turn: red is at 0, green at 2, blue at 4. A channel has the pixel's highest value up
     to a distance of 1 from its own hue, its lowest from a distance of 2, and falls linearly in between.
     """
     red, green, blue = images_NCHW.unbind(1)
     highest = torch.maximum(torch.maximum(red, green), blue)
     lowest = torch.minimum(torch.minimum(red, green), blue)
     chroma = highest - lowest
-    # lerp by 0 or 1 and not torch.where, which does not use a CPU's vector instructions
+    # lerp by 0 or 1 instead of torch.where, which does not use a CPU's vector instructions
     is_red = torch.eq(red, highest, out=torch.empty_like(red))
     is_green = torch.eq(green, highest, out=torch.empty_like(red))
     hue = (red - green).add_(chroma, alpha=4).lerp_((blue - red).add_(chroma, alpha=2), is_green)
@@ -57,7 +58,7 @@ def shift_hue(images_NCHW: Tensor, turns_N: Tensor) -> Tensor:
 class ColorJitter:
     """torchvision's ColorJitter: factors uniform in 1 +- the argument, hue shifts uniform in +- `hue` turns.
 
-    The operations come in any order with the same probability; one whose range is 0 is left out.
+    All orders of the operations are equally likely; an operation whose range is 0 is left out.
     """
 
     def __init__(
@@ -68,9 +69,9 @@ class ColorJitter:
         self.hue = hue
 
     def draw(self, count: int) -> Tensor:
-        """What is to be done to `count` images (N, P): B blends, then, if hue is shifted, its turns and B blends more.
+        """Draw parameters (N, P) for `count` images: B blends and, if hue is shifted, its turns and another B blends.
 
-        With hue each blend stands once before and once after it, in one of the two places without effect.
+        With hue, each blend appears both before and after it, and has no effect in one of the two places.
         """
         number = len(self.reaches)
         factors = 1 + torch.tensor(list(self.reaches.values())) * (2 * torch.rand(count, number) - 1)
@@ -86,7 +87,7 @@ class ColorJitter:
         return torch.cat([before.flatten(1), turns, after.flatten(1)], 1)
 
     def __call__(self, images_NCHW: Tensor, drawn_NP: Tensor) -> Tensor:
-        """The images, changed in place, as drawn."""
+        """Return the images changed as drawn; the input's memory is overwritten."""
         drawn_NP = drawn_NP.to(images_NCHW.device, images_NCHW.dtype, non_blocking=True)
         number = len(self.reaches)
         before_NB3 = drawn_NP[:, : 3 * number].reshape(len(images_NCHW), number, 3)

@@ -1,7 +1,7 @@
-"""The strong augmentation of contrastive pre-training: crops, colour distortion and blur, as steps of `augment.py`.
+"""The strong augmentation of contrastive pre-training: crops, colour distortion and blur, as steps of `steps.py`.
 
 Source: Chen et al., *A Simple Framework for Contrastive Learning*, 2020 (arXiv 2002.05709), section 3 and appendix A.
-Shapes: images_NCHW (N, 3, 96, 96) in [0, 1]; drawn_NP (N, P), P numbers that a step needs an image.
+Shapes: images_NCHW (N, 3, 96, 96) in [0, 1]; drawn_NP (N, P), the P random numbers that a step needs per image.
 """
 
 import torch
@@ -16,13 +16,13 @@ BLUR_RADIUS = 4  # a kernel of 9 pixels, a tenth of the side as in the paper
 
 
 class Sometimes:
-    """Another step, on each image with the given probability."""
+    """Another step, applied to each image with the given probability."""
 
     def __init__(self, step: Step, probability: float) -> None:
         self.step, self.probability = step, probability
 
     def draw(self, count: int) -> Tensor:
-        """1 for the images that are to be changed, and what the step draws."""
+        """Draw 1 for the images to be changed, else 0, followed by the step's own numbers."""
         is_chosen = torch.rand(count, 1) < self.probability
         return torch.cat([is_chosen, self.step.draw(count)], 1)
 
@@ -35,7 +35,7 @@ class Sometimes:
 
 
 class GreyScale:
-    """Every channel becomes the grey level; nothing is drawn."""
+    """Every channel replaced by the grey level; needs no random numbers."""
 
     def draw(self, count: int) -> Tensor:
         return torch.empty(count, 0)
@@ -45,13 +45,13 @@ class GreyScale:
 
 
 class Blur:
-    """torchvision's GaussianBlur with a kernel of 9 pixels: sigma uniform between two numbers of pixels."""
+    """torchvision's GaussianBlur with a kernel of 9 pixels: sigma uniform from `lowest` to `highest` pixels."""
 
     def __init__(self, lowest: float = 0.1, highest: float = 2.0) -> None:
         self.lowest, self.highest = lowest, highest
 
     def draw(self, count: int) -> Tensor:
-        """Standard deviations in pixels."""
+        """Draw standard deviations in pixels."""
         return torch.empty(count, 1).uniform_(self.lowest, self.highest)
 
     def __call__(self, images_NCHW: Tensor, drawn_NP: Tensor) -> Tensor:
@@ -67,10 +67,10 @@ class Blur:
 
 
 def distortion(smallest_crop: float = 0.08, strength: float = 0.5, blur: float = 0.5) -> Augmentation:
-    """SimCLR's augmentation: crop, flip, colour jitter (in 80 % of the images), grey (20 %), and blur.
+    """Return SimCLR's augmentation: crop, flip, colour jitter (in 80 % of the images), grey (20 %), and blur.
 
-    `smallest_crop` is the least share of the image's area that a crop keeps; `strength` scales the colour jitter: the
-    paper takes 1 for ImageNet and 0.5 for small images; `blur` is the share of the images that are blurred.
+    `smallest_crop` is the minimum share of the image's area that a crop keeps. `strength` scales the colour jitter; the
+    paper uses 1 for ImageNet and 0.5 for small images. `blur` is the share of the images that are blurred.
     """
     jitter = ColorJitter(0.8 * strength, 0.8 * strength, 0.8 * strength, 0.2 * strength)
     crop = ResizedCrop((smallest_crop, 1.0), (3 / 4, 4 / 3))

@@ -1,11 +1,11 @@
-"""Augmentation by the batch, on the images' device (switches 4 and 10).
+"""Augmentation of whole batches on the images' device (switches 4 and 10).
 
-The released code augments 8-bit images one by one with torchvision on Pillow; these are floats in [0, 1], a batch at a
-time, drawn from the same distributions (a recorded deviation: no rounding to 8 bits in between). What is drawn comes
-from PyTorch's global generator on the CPU, which callers seed with `pse_repro.seeding.seeded`, for a whole batch at
-once: the images are then changed in parts that fit a CPU's cache, or all together on a GPU.
-Shapes: images_NCHW (N, 3, 96, 96) in [0, 1], before and after; drawn_NP (N, P), P numbers that a step needs an image.
-Coordinates are pixels: x of a column, y of a row, (0, 0) the middle of the upper left pixel.
+The released code augments 8-bit images one by one with torchvision on Pillow. This module augments batches of floats in
+[0, 1], with the same distributions (a recorded deviation: no rounding to 8 bits in between). All random numbers of a
+batch are drawn first, from PyTorch's global generator on the CPU, which callers seed with `pse_repro.seeding.seeded`.
+The images are then changed in parts that fit a CPU's cache, or all at once on a GPU.
+Shapes: images_NCHW (N, 3, 96, 96) in [0, 1], before and after; drawn_NP (N, P), the P random numbers that a step needs
+per image. Coordinates are in pixels: x of a column, y of a row, (0, 0) the centre of the upper left pixel.
 """
 
 import math
@@ -20,20 +20,24 @@ from pse_repro.data.augment.colour import ColorJitter
 from pse_repro.data.stl10 import SIDE
 
 Augmentation = Callable[[Tensor], Tensor]
-CPU_IMAGES = 16  # at once: fewer cost more calls, more leave the cache
+CPU_IMAGES = 16  # per part on a CPU: fewer need more calls, more do not fit the cache
 
 
 def pretrain_augmentation(kind: str) -> Augmentation | None:
-    """Switch 4: "small" (colour jitter 0.05/0.05, crop of 96 with padding 4, flip), or None for "none"."""
+    """Return the augmentation of pre-training (switch 4), or None for "none".
+
+    "small" is colour jitter 0.05/0.05, a crop of 96 with padding 4, and a flip.
+    """
     if kind == "none":
         return None
     return Steps(ColorJitter(brightness=0.05, contrast=0.05), PaddedCrop(4), Flip())
 
 
 def downstream_augmentation(kind: str, crop: bool = True) -> Augmentation | None:
-    """Switch 10: "high" (as released), "higher" (the author's earlier run), or None for "none".
+    """Return the augmentation of downstream training (switch 10), or None for "none".
 
-    `crop` False leaves the crop out, as for frozen features.
+    "high" is the released one, "higher" that of the author's earlier run. `crop` False leaves out the crop, as for
+    frozen features.
     """
     if kind == "none":
         return None
@@ -48,7 +52,10 @@ def downstream_augmentation(kind: str, crop: bool = True) -> Augmentation | None
 
 
 class Step(Protocol):
-    """One operation: what it draws for N images, on the CPU, and what it does to contiguous ones, in place or not."""
+    """One operation: `draw` makes the random numbers for N images on the CPU, the call changes contiguous images.
+
+    The call may overwrite its input.
+    """
 
     def draw(self, count: int) -> Tensor: ...
 
@@ -56,7 +63,7 @@ class Step(Protocol):
 
 
 class Steps:
-    """Steps in a row, the images they are given unchanged; channels last, the memory format that the networks take."""
+    """Several steps in order. The input stays unchanged; the result is channels last, as the networks expect."""
 
     def __init__(self, *steps: Step) -> None:
         self.steps = steps
@@ -75,7 +82,7 @@ class Steps:
 
 
 class Flip:
-    """Left and right exchanged in half of the images."""
+    """Horizontal flip of half of the images."""
 
     def draw(self, count: int) -> Tensor:
         return torch.rand(count, 1)
@@ -87,7 +94,7 @@ class Flip:
 
 
 class PaddedCrop:
-    """torchvision's RandomCrop of the same size with padding: moved by up to `padding` pixels, black outside."""
+    """torchvision's RandomCrop of the same size with padding: shifts by up to `padding` pixels, black outside."""
 
     def __init__(self, padding: int) -> None:
         self.padding = padding
@@ -96,21 +103,22 @@ class PaddedCrop:
         return torch.randint(-self.padding, self.padding + 1, (count, 2)).float()
 
     def __call__(self, images_NCHW: Tensor, drawn_NP: Tensor) -> Tensor:
-        x, y = (_on(images_NCHW, drawn_NP)[:, None] + _places(images_NCHW)[:, None]).unbind(-1)
+        x, y = (_on(images_NCHW, drawn_NP)[:, None] + _pixels(images_NCHW)[:, None]).unbind(-1)
         return sampled(images_NCHW, x[:, None, :], y[:, :, None], "nearest")
 
 
 class ResizedCrop:
-    """torchvision's RandomResizedCrop: a box of an area and a ratio within ranges, sampled bilinearly.
+    """torchvision's RandomResizedCrop: a box with random area and aspect ratio, sampled bilinearly.
 
-    `scale` is the box's share of the image's area, `ratio` its width / height; the latter is uniform in its logarithm.
+    `scale` is the range of the box's share of the image's area. `ratio` is the range of its width / height, whose
+    logarithm is uniform.
     """
 
     def __init__(self, scale: tuple[float, float], ratio: tuple[float, float]) -> None:
         self.scale, self.ratio = scale, ratio
 
     def draw(self, count: int) -> Tensor:
-        """The boxes' left, top, width and height: the first of ten that fits the image, else the whole image."""
+        """Draw the boxes' left, top, width and height: the first of ten that fits, else the whole image."""
         areas = SIDE * SIDE * torch.empty(count, 10).uniform_(*self.scale)
         ratios = torch.empty(count, 10).uniform_(*map(math.log, self.ratio)).exp()
         sizes = torch.stack([(areas * ratios).sqrt(), (areas / ratios).sqrt()], -1).round()
@@ -121,25 +129,25 @@ class ResizedCrop:
 
     def __call__(self, images_NCHW: Tensor, drawn_NP: Tensor) -> Tensor:
         start, size = _on(images_NCHW, drawn_NP)[:, None].split(2, -1)
-        within = (_places(images_NCHW)[:, None] + 0.5) * (size / SIDE) - 0.5
+        within = (_pixels(images_NCHW)[:, None] + 0.5) * (size / SIDE) - 0.5
         x, y = (start + torch.minimum(within.clamp_min(0), size - 1)).unbind(-1)
         return sampled(images_NCHW, x[:, None, :], y[:, :, None], "bilinear")
 
 
 class Rotation:
-    """torchvision's RandomRotation: about the middle, uniform in +- `degrees`; nearest pixel, black outside."""
+    """torchvision's RandomRotation: about the centre, uniform in +- `degrees`; nearest pixel, black outside."""
 
     def __init__(self, degrees: float) -> None:
         self.degrees = degrees
 
     def draw(self, count: int) -> Tensor:
-        """Angles in degrees, counter-clockwise."""
+        """Draw angles in degrees, counter-clockwise."""
         return self.degrees * (2 * torch.rand(count, 1) - 1)
 
     def __call__(self, images_NCHW: Tensor, drawn_NP: Tensor) -> Tensor:
         angle = _on(images_NCHW, drawn_NP)[..., None].deg2rad()
         middle = (SIDE - 1) / 2
-        across = _places(images_NCHW) - middle
+        across = _pixels(images_NCHW) - middle
         x = angle.cos() * across - angle.sin() * across[:, None] + middle
         y = angle.sin() * across + angle.cos() * across[:, None] + middle
         return sampled(images_NCHW, x, y, "nearest")
@@ -148,14 +156,14 @@ class Rotation:
 class Perspective:
     """torchvision's RandomPerspective: corners moved inwards by 0 to `reach` whole pixels, in a `share` of the images.
 
-    As in Pillow a pixel is black if its source lies outside of the image, and the edge is not blended with black.
+    As in Pillow, a pixel is black if its source is outside the image, and the edge is not blended with black.
     """
 
     def __init__(self, reach: int, share: float) -> None:
         self.reach, self.share = reach, share
 
     def draw(self, count: int) -> Tensor:
-        """1 for the images that are to be changed, and by how much each corner moves: 1 + 4 x (x, y)."""
+        """Draw 1 for the images to be changed, else 0, then the shift (x, y) of each of the 4 corners: P = 9."""
         is_chosen = torch.rand(count, 1) < self.share
         return torch.cat([is_chosen, torch.randint(0, self.reach + 1, (count, 8))], 1).float()
 
@@ -165,7 +173,7 @@ class Perspective:
             return images_NCHW
         a, b, c, d, e, f, g, h = _on(images_NCHW, homographies(drawn_NP[chosen, 1:]))[..., None, None].unbind(1)
         chosen = _on(images_NCHW, chosen)
-        x = _places(images_NCHW) + 0.5  # here (0, 0) is the image's corner, as in Pillow
+        x = _pixels(images_NCHW) + 0.5  # here (0, 0) is the image's corner, as in Pillow
         y = x[:, None]
         below = g * x + h * y + 1
         x, y = (a * x + b * y + c) / below, (d * x + e * y + f) / below
@@ -176,10 +184,10 @@ class Perspective:
 
 
 def homographies(moves_N8: Tensor) -> Tensor:
-    """Coefficients (N, 8) of the maps that take the moved corners to the image's.
+    """Return the coefficients a..h (N, 8) of the maps from the moved corners to the image's.
 
-    (x, y) goes to (a x + b y + c, d x + e y + f) / (g x + h y + 1). The corners are (0, 0), (95, 0), (95, 95), (0, 95),
-    as torchvision counts them, each moved inwards by its (x, y).
+    (x, y) is mapped to (a x + b y + c, d x + e y + f) / (g x + h y + 1). The corners are (0, 0), (95, 0), (95, 95),
+    (0, 95), as in torchvision, each moved inwards by its (x, y).
     """
     last = float(SIDE - 1)
     corners = torch.tensor([[0, 0], [last, 0], [last, last], [0, last]], dtype=torch.float64)
@@ -198,19 +206,23 @@ def homographies(moves_N8: Tensor) -> Tensor:
 
 
 def sampled(images_NCHW: Tensor, x: Tensor, y: Tensor, mode: str) -> Tensor:
-    """The images at x and y, which broadcast to (N, H, W); outside black if `mode` is nearest, else as the edge."""
+    """Sample the images at x and y, which broadcast to (N, H, W).
+
+    Outside the image, `mode` "nearest" gives black, "bilinear" the value at the edge.
+    """
     grid = images_NCHW.new_empty(len(images_NCHW), SIDE, SIDE, 2)
-    for axis, places in enumerate((x, y)):
-        grid[..., axis] = places * (2 / (SIDE - 1)) - 1
+    for axis, pixels in enumerate((x, y)):
+        grid[..., axis] = pixels * (2 / (SIDE - 1)) - 1
     padding = "zeros" if mode == "nearest" else "border"
     return grid_sample(images_NCHW, grid, mode=mode, padding_mode=padding, align_corners=True)
 
 
-def _places(images_NCHW: Tensor) -> Tensor:
+def _pixels(images_NCHW: Tensor) -> Tensor:
+    """Return the coordinates 0..95 of the pixels along an axis."""
     return torch.arange(SIDE, dtype=images_NCHW.dtype, device=images_NCHW.device)
 
 
 def _on(images_NCHW: Tensor, drawn: Tensor) -> Tensor:
-    """What was drawn, where the images are and, unless it is indices, of their type; without waiting for the device."""
+    """Move drawn numbers to the images' device, without waiting for it, and floats to the images' type."""
     dtype = images_NCHW.dtype if drawn.is_floating_point() else None
     return drawn.to(images_NCHW.device, dtype, non_blocking=True)

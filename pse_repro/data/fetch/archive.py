@@ -1,7 +1,7 @@
-"""STL-10's .tar.gz, read from front to back: all of its files into a folder, or its first images into memory.
+"""Reader of STL-10's .tar.gz in one pass: extracts all files to a folder, or the first images to memory.
 
-Nothing of a member but its bytes is used. Only seven names are known, each goes to a path of the kit's own making, and
-`tarfile` never writes: what is not a plain file of such a name (a link, a device, a path that leads out) stays unread.
+Only the bytes of a member are used. The reader accepts seven file names and chooses the output path for each itself;
+`tarfile` never writes. Members that are not plain files of these names (links, devices, paths outside) are skipped.
 """
 
 import gzip
@@ -28,12 +28,12 @@ FOLDER = "stl10_binary"
 NAMES = (*OFFICIAL_MD5, "class_names.txt", "fold_indices.txt")
 _MEMBERS = {f"{FOLDER}/{name}": name for name in NAMES}
 _BLOCK = 1 << 18  # bytes
-_MOST_LABELS = 1 << 20  # a file of labels is held in memory
+_MAX_LABELS = 1 << 20  # label files are held in memory
 
 
 @dataclass(frozen=True)
 class Archive:
-    """An archive in STL-10's layout: a URL or a path, and what is known of its content (size in bytes)."""
+    """An archive in STL-10's layout: a URL or path, its MD5, its size in bytes, and the MD5s of its files, if known."""
 
     where: str
     md5: str | None
@@ -46,10 +46,10 @@ class Archive:
 
     @property
     def path(self) -> Path:
-        """The local archive; NotFitError where there is no such file."""
+        """Path of the local archive; NotFitError if there is no such file."""
         path = Path(self.where)
         if not path.is_file():
-            raise NotFitError(f"{path} is no file; expected STL-10's archive: give --from its path or its URL")
+            raise NotFitError(f"{path} is not a file; expected STL-10's archive: give --from its path or its URL")
         return path
 
 
@@ -62,7 +62,7 @@ STL10 = Archive(
 
 
 class Counted(io.RawIOBase):
-    """A binary stream whose bytes advance a stage; `done` of them so far."""
+    """A binary stream that advances a progress stage by each byte read; `done` is the number so far."""
 
     def __init__(self, stream: io.RawIOBase, stage: Stage) -> None:
         super().__init__()
@@ -80,10 +80,14 @@ class Counted(io.RawIOBase):
 
 
 def extract(stream: io.RawIOBase, folder: Path, expected_md5: Mapping[str, str], where: str) -> dict[str, str]:
-    """Write the archive's known files into `folder`, which is there and empty; returns each one's MD5.
+    """Extract the archive's known files to `folder`, which must exist and be empty; return the MD5 of each file.
 
-    The five binary files must be in it, with MD5s as expected where there are any, and fit each other. Raises
-    NotFitError for an archive that is damaged or of another kind (`where` it is from), OSError where the disk fails.
+    The archive must hold the five binary files, with matching numbers of images and labels, and with the MD5s in
+    `expected_md5`, if any. `where` names the archive in errors.
+
+    Raises:
+        NotFitError: the archive is damaged or of another kind, or the disk is too small.
+        OSError: the disk fails.
     """
     md5: dict[str, str] = {}
     with _opened(stream, where) as tar:
@@ -105,10 +109,13 @@ def extract(stream: io.RawIOBase, folder: Path, expected_md5: Mapping[str, str],
 def first_images(
     stream: io.RawIOBase, count: int, expected_md5: Mapping[str, str], where: str
 ) -> dict[str, np.ndarray]:
-    """The first `count` images of each split as stored, (count, 3, 96, 96) uint8, and their labels (count,).
+    """Read the first `count` images of each split as stored, (count, 3, 96, 96) uint8, and their labels (count,).
 
-    Keys are the files' names without .bin. Reads no further than it must; files of labels are read whole, and have the
-    MD5 expected. NotFitError for an archive with fewer images, and as for `extract`.
+    Keys are the file names without .bin. The archive is read only as far as necessary. Label files are read completely
+    and checked against `expected_md5`.
+
+    Raises:
+        NotFitError: the archive has fewer images; also as for `extract`.
     """
     arrays: dict[str, np.ndarray] = {}
     with _opened(stream, where) as tar:
@@ -116,7 +123,7 @@ def first_images(
             if name.endswith("_X.bin"):
                 arrays[name] = _first(content, member.size, count, f"{name} in {where}")
             elif name.endswith("_y.bin"):
-                whole = content.read(min(member.size, _MOST_LABELS))
+                whole = content.read(min(member.size, _MAX_LABELS))
                 _check_md5(_md5(whole), expected_md5.get(name), f"{name} in {where}")
                 arrays[name] = np.frombuffer(whole, np.uint8)[:count]
             if len(arrays) == len(OFFICIAL_MD5):
@@ -129,7 +136,7 @@ def first_images(
 
 @contextmanager
 def _opened(stream: io.RawIOBase, where: str) -> Iterator[tarfile.TarFile]:
-    """The tar inside the gzip; damage that shows while either is read is a NotFitError."""
+    """Open the tar inside the gzip; damage found while reading raises NotFitError."""
     buffered = io.BufferedReader(stream, _BLOCK)
     try:
         with gzip.GzipFile(fileobj=buffered) as plain, tarfile.open(fileobj=plain, mode="r|", bufsize=_BLOCK) as tar:
@@ -138,29 +145,29 @@ def _opened(stream: io.RawIOBase, where: str) -> Iterator[tarfile.TarFile]:
         page = "it looks like a web page; " if "(b'<" in str(error) else ""  # gzip's error quotes the first bytes
         raise NotFitError(
             f"{where} is not STL-10's archive, or is damaged ({error}): {page}expected a .tar.gz with {FOLDER}/"
-            f"{', '.join(OFFICIAL_MD5)}; get it again, or give another --from"
+            f"{', '.join(OFFICIAL_MD5)}; download it again, or give another --from"
         ) from error
     finally:
-        buffered.detach()  # the stream is the caller's to close
+        buffered.detach()  # the caller closes the stream
 
 
 def _known_files(tar: tarfile.TarFile, where: str) -> Iterator[tuple[str, tarfile.TarInfo, IO[bytes]]]:
-    """Name, header and content of the plain files with known names; NotFitError for a second one of a name."""
+    """Yield name, header and content of the plain files with known names; NotFitError if a name comes twice."""
     seen: set[str] = set()
     for member in tar:
         name = _MEMBERS.get(member.name.removeprefix("./"))
-        if name is None or not member.isreg() or member.issparse():  # a sparse file may claim any size for no bytes
+        if name is None or not member.isreg() or member.issparse():  # a sparse file can claim any size without bytes
             continue
         if name in seen:
             raise NotFitError(f"{where} holds {name} twice; expected each file once: give another --from")
         seen.add(name)
         content = tar.extractfile(member)
-        assert content is not None  # it is a plain file
+        assert content is not None  # None only for members that are not plain files
         yield name, member, content
 
 
 def _write(content: IO[bytes], path: Path) -> str:
-    """Copy to a new file, onto the disk; returns the MD5."""
+    """Copy to a new file and flush it to disk; return the MD5."""
     digest = hashlib.md5(usedforsecurity=False)
     with path.open("xb") as file:
         while block := content.read(_BLOCK):
@@ -174,7 +181,7 @@ def _write(content: IO[bytes], path: Path) -> str:
 def _first(content: IO[bytes], size: int, count: int, where: str) -> np.ndarray:
     held = size // IMAGE_BYTES
     if held < count:
-        raise NotFitError(f"{where} holds {held:,} images; expected at least {count:,}: ask for fewer")
+        raise NotFitError(f"{where} holds {held:,} images; expected at least {count:,}: request fewer")
     images = np.frombuffer(content.read(count * IMAGE_BYTES), np.uint8)
     return images.reshape(count, 3, SIDE, SIDE)
 

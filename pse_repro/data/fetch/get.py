@@ -1,9 +1,10 @@
-"""Getting STL-10: all of it, downloaded, proven and unpacked; or its first images, read from the archive's beginning.
+"""Download of STL-10: all of it, verified and unpacked; or its first images, read from the archive's beginning.
 
-DIRECTORY/stl10_binary/                    the files, there only when they are complete; .archive.json says from where
-DIRECTORY/stl10_binary.tar.gz.part         the archive so far; .part.json beside it: which one it is, for continuing
-DIRECTORY/stl10_binary.tar.gz              the archive where it was to be kept
-DIRECTORY/.stl10_binary.part/  .lock       a folder being filled, which the next call clears away; one process a time
+DIRECTORY/stl10_binary/                    the files, only when complete; .archive.json in it records their source
+DIRECTORY/stl10_binary.tar.gz.part         the partial archive; .part.json beside it identifies it for resuming
+DIRECTORY/stl10_binary.tar.gz              the archive, if it was to be kept
+DIRECTORY/.stl10_binary.part/              the folder being filled; the next call removes a leftover one
+DIRECTORY/.stl10_binary.lock               admits one process at a time
 """
 
 import io
@@ -20,8 +21,8 @@ from pathlib import Path
 import filelock
 
 from pse_repro.data.fetch.archive import FOLDER, STL10, Archive, Counted, extract, first_images
-from pse_repro.data.fetch.part import WrongArchiveError, check_space, discard, download, file_md5, proven, read_json
-from pse_repro.data.fetch.stream import ResumingStream, shown
+from pse_repro.data.fetch.part import WrongArchiveError, check_space, discard, download, file_md5, read_json, verify_md5
+from pse_repro.data.fetch.stream import ResumingStream, public_url
 from pse_repro.data.stl10 import OFFICIAL_MD5, open_dataset
 from pse_repro.data.tiny import write_tiny
 from pse_repro.errors import NotFitError
@@ -43,40 +44,46 @@ def fetch(
     md5: str | None = None,
     keep_archive: bool = False,
 ) -> Path:
-    """Have STL-10 in `directory`/stl10_binary, which is returned; continues what an earlier call began.
+    """Download STL-10 to `directory`/stl10_binary and return that folder; resume an interrupted download.
 
-    `source` is another URL of the archive, or a file, which is left as it is. With `md5` it may be another archive of
-    that layout. Other files in that folder are set aside, never deleted. NotFitError for whatever prevents it.
+    `source` is another URL of the archive, or a local file, which is not changed. With `md5` it may be another archive
+    of that layout. Other files in the folder are moved aside, never deleted.
+
+    Raises:
+        NotFitError: the source, the archive or the disk does not allow it.
     """
-    archive, folder = _named(source, md5), directory / FOLDER
-    with _disk(directory):
+    archive, folder = _archive_from(source, md5), directory / FOLDER
+    with _disk_errors(directory):
         if _complete(folder, archive, progress):  # without the lock: finished files on a read-only disk are fine
             return folder
         directory.mkdir(parents=True, exist_ok=True)
-        with _alone(directory):
+        with _locked(directory):
             if not _complete(folder, archive, progress):
-                shutil.rmtree(directory / _TEMPORARY, ignore_errors=True)  # of a process that was killed
-                _get(directory, archive, progress, keep_archive)
+                shutil.rmtree(directory / _TEMPORARY, ignore_errors=True)  # left by a killed process
+                _install(directory, archive, progress, keep_archive)
     return folder
 
 
 def fetch_tiny(count: int, target: Path, progress: Progress, *, source: str | None = None) -> Path:
-    """Write the first `count` images of each split, and their labels, to the .npz file `target`, which is returned.
+    """Write the first `count` images of each split, and their labels, to the .npz file `target`, and return it.
 
-    Reads the archive (`source` is another URL, or a file) until it has them, and keeps nothing else. NotFitError for
-    whatever prevents it.
+    Reads the archive (`source` is another URL, or a local file) only until it has these images, and stores nothing
+    else.
+
+    Raises:
+        NotFitError: the source, the archive, the target or the disk does not allow it.
     """
     if count < 1:
-        raise NotFitError(f"{count} images of each split are asked for; expected at least 1")
+        raise NotFitError(f"{count} images of each split requested; expected at least 1")
     archive = STL10 if source is None else Archive(source, None, None, {})
-    with _disk(target.parent):
+    with _disk_errors(target.parent):
         if _holds(target, count):
-            progress.say(f"the first {count:,} images of each split are there already: {target}")
+            progress.say(f"{target} already holds the first {count:,} images of each split")
             return target
-        with _reading(archive, progress) as (stream, size):
+        with _opened(archive, progress) as (stream, size):
             with progress.stage("reading STL-10", size or STL10.size or 1, unit="bytes") as stage:
                 counted = Counted(stream, stage)
-                arrays = first_images(counted, count, archive.files_md5, shown(archive.where))
+                arrays = first_images(counted, count, archive.files_md5, public_url(archive.where))
             progress.say(f"read {amount_of(counted.done, size)} of the archive")
         write_tiny(target, arrays)
     progress.say(
@@ -85,18 +92,18 @@ def fetch_tiny(count: int, target: Path, progress: Progress, *, source: str | No
     return target
 
 
-def _named(source: str | None, md5: str | None) -> Archive:
+def _archive_from(source: str | None, md5: str | None) -> Archive:
     where = source or STL10.where
     md5 = md5.lower() if md5 else STL10.md5
     if md5 == STL10.md5:
         return replace(STL10, where=where)
     if not re.fullmatch("[0-9a-f]{32}", md5 or ""):
-        raise NotFitError(f"{md5!r} is no MD5; expected 32 digits 0..9, a..f")
+        raise NotFitError(f"{md5!r} is not an MD5; expected 32 digits 0..9, a..f")
     return Archive(where, md5, None, {})
 
 
 def _complete(folder: Path, archive: Archive, progress: Progress) -> bool:
-    """Whether the archive's five files are in `folder`, by the MD5s that are published or were kept when unpacked."""
+    """Return whether `folder` holds the archive's five files, by their published MD5s or those kept when unpacked."""
     files: object = archive.files_md5
     if not files:
         record = read_json(folder / _RECORD)
@@ -104,19 +111,20 @@ def _complete(folder: Path, archive: Archive, progress: Progress) -> bool:
     if not isinstance(files, Mapping) or not all((folder / name).is_file() for name in OFFICIAL_MD5):
         return False
     sizes = {name: (folder / name).stat().st_size for name in OFFICIAL_MD5}
-    smallest_first = sorted(sizes, key=lambda name: sizes[name])  # files of labels that differ show at once
+    smallest_first = sorted(sizes, key=lambda name: sizes[name])  # wrong label files are found at once
     with progress.stage(f"checking {folder.name}", sum(sizes.values()), unit="bytes") as stage:
         complete = all(file_md5(folder / name, stage) == files.get(name) for name in smallest_first)
     if complete:
-        progress.say(f"the images are there already, and complete: {folder}")
+        progress.say(f"{folder} already holds all images")
     return complete
 
 
-def _get(directory: Path, archive: Archive, progress: Progress, keep_archive: bool) -> None:
+def _install(directory: Path, archive: Archive, progress: Progress, keep_archive: bool) -> None:
+    """Get the archive from its file, from an earlier download or from its URL, and unpack it."""
     kept, part = directory / KEPT, directory / PART
     if not archive.is_url:
-        _unpack(proven(archive.path, archive, progress), directory, archive, progress)
-    elif kept.is_file() and _is(kept, archive, progress):
+        _unpack(verify_md5(archive.path, archive, progress), directory, archive, progress)
+    elif kept.is_file() and _is_archive(kept, archive, progress):
         _unpack(kept, directory, archive, progress)
     else:
         download(part, archive, progress)
@@ -126,58 +134,58 @@ def _get(directory: Path, archive: Archive, progress: Progress, keep_archive: bo
         discard(part)
 
 
-def _is(kept: Path, archive: Archive, progress: Progress) -> bool:
+def _is_archive(kept: Path, archive: Archive, progress: Progress) -> bool:
     try:
-        return proven(kept, archive, progress) == kept
+        return verify_md5(kept, archive, progress) == kept
     except WrongArchiveError:
-        progress.say(f"{kept} is damaged or another archive, and is not used")
+        progress.say(f"{kept} is damaged or another archive; ignoring it")
         return False
 
 
 def _unpack(path: Path, directory: Path, archive: Archive, progress: Progress) -> None:
-    """Extract into a folder beside the target, which takes the target's name when every file is in it and right."""
+    """Extract to a temporary folder beside the target, and rename it once all files are complete and verified."""
     folder, temporary, size = directory / FOLDER, directory / _TEMPORARY, path.stat().st_size
     check_space(directory, size, size)
     try:
         temporary.mkdir()
         with path.open("rb", buffering=0) as file, progress.stage("extracting STL-10", size, unit="bytes") as stage:
-            files = extract(Counted(file, stage), temporary, archive.files_md5, shown(archive.where))
-        record = {"where": shown(archive.where), "md5": archive.md5, "files": files}
+            files = extract(Counted(file, stage), temporary, archive.files_md5, public_url(archive.where))
+        record = {"where": public_url(archive.where), "md5": archive.md5, "files": files}
         write_bytes(temporary / _RECORD, json.dumps(record, indent=1).encode())
         if folder.exists():
-            _set_aside(folder, progress)
+            _move_aside(folder, progress)
         temporary.rename(folder)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
     progress.say(f"the images are in {folder}")
 
 
-def _set_aside(folder: Path, progress: Progress) -> None:
+def _move_aside(folder: Path, progress: Progress) -> None:
     if not any(folder.iterdir()):
         folder.rmdir()
         return
     names = (folder.with_name(f"{folder.name}-before-{number}") for number in itertools.count(1))
     aside = next(name for name in names if not name.exists())
     folder.rename(aside)
-    progress.say(f"{folder} held other files, or not all: they are in {aside} now")
+    progress.say(f"{folder} held other files, or not all of them: moved to {aside}")
 
 
 def _holds(target: Path, count: int) -> bool:
-    """Whether `target` is there with as many images; NotFitError for a file that was not made by `fetch_tiny`."""
+    """Return whether `target` exists with that many images; NotFitError if it was not made by `fetch_tiny`."""
     if target.suffix != ".npz":
-        raise NotFitError(f"{target} is to hold images; expected a name that ends in .npz")
+        raise NotFitError(f"{target} cannot store images; expected a name that ends in .npz")
     if not target.exists():
         return False
     try:
         images = open_dataset(target)
     except NotFitError as error:
-        raise NotFitError(f"{target} is there, and is no file of images ({error}); give another --to") from error
+        raise NotFitError(f"{target} exists, but is not a file of images ({error}); give another --to") from error
     return {len(images.train), len(images.test), len(images.unlabeled)} == {count}
 
 
 @contextmanager
-def _reading(archive: Archive, progress: Progress) -> Iterator[tuple[io.RawIOBase, int | None]]:
-    """The archive from its first byte, and its size in bytes."""
+def _opened(archive: Archive, progress: Progress) -> Iterator[tuple[io.RawIOBase, int | None]]:
+    """Open the archive at its first byte; yield the stream and the size in bytes, if known."""
     if archive.is_url:
         with ResumingStream(archive.where, progress.say, size=archive.size) as stream:
             stream.connect()
@@ -188,17 +196,18 @@ def _reading(archive: Archive, progress: Progress) -> Iterator[tuple[io.RawIOBas
 
 
 @contextmanager
-def _alone(directory: Path) -> Iterator[None]:
-    """One process a folder; NotFitError where another is at it."""
+def _locked(directory: Path) -> Iterator[None]:
+    """Lock the folder; NotFitError if another process holds the lock."""
     try:
         with filelock.FileLock(directory / f".{FOLDER}.lock", timeout=0):
             yield
     except filelock.Timeout:
-        raise NotFitError(f"another process is getting images into {directory}: wait for it to end") from None
+        raise NotFitError(f"another process is downloading images to {directory}: wait for it to end") from None
 
 
 @contextmanager
-def _disk(directory: Path) -> Iterator[None]:
+def _disk_errors(directory: Path) -> Iterator[None]:
+    """Turn OSError into NotFitError."""
     try:
         yield
     except OSError as error:

@@ -1,4 +1,4 @@
-"""A URL's bytes in order, across broken connections: a new one continues by HTTP Range where the last ended."""
+"""A URL's bytes as one stream: after a broken connection, a new one resumes by HTTP Range."""
 
 import io
 import re
@@ -15,44 +15,45 @@ from pse_repro.errors import NotFitError
 from pse_repro.text import amount_of
 
 CONNECT_SECONDS = 20.0
-READ_SECONDS = 60.0  # without a byte: the connection is given up
-ATTEMPTS = 7  # failures in a row, without a byte between them
-BACKOFF_SECONDS = 1.0  # before the second attempt; doubled each time, to LONGEST_BACKOFF_SECONDS
-LONGEST_BACKOFF_SECONDS = 60.0
-BLOCK = 1 << 14  # bytes read at once: what a reset connection may lose
-PASSING = (408, 425, 429)  # besides 5xx: statuses of an overloaded server
+READ_SECONDS = 60.0  # without a byte, then the connection is closed
+ATTEMPTS = 7  # consecutive failures without a byte in between
+BACKOFF_SECONDS = 1.0  # before the second attempt; doubled each time, up to MAX_BACKOFF_SECONDS
+MAX_BACKOFF_SECONDS = 60.0
+BLOCK = 1 << 14  # bytes per read, which a reset connection may lose
+TRANSIENT_STATUSES = (408, 425, 429)  # of an overloaded server, besides 5xx
 
 
 class ChangedError(NotFitError):
-    """The server has another file than the one that was begun."""
+    """The file on the server is not the one whose download was begun."""
 
 
 class _BrokenError(Exception):
-    """This connection came to nothing; the next one may not."""
+    """Transient failure; the request may be retried."""
 
 
 @dataclass(frozen=True)
 class Identity:
-    """What tells a server's files apart: size in bytes, and ETag (strong) or Last-Modified; None where it said none."""
+    """Identity of a file on a server: size in bytes, and strong ETag or Last-Modified; None if not sent."""
 
     size: int | None = None
     validator: str | None = None
 
     def differs(self, other: "Identity") -> bool:
-        """Whether these are two files for certain: what only one of them knows proves nothing."""
+        """Return whether the files differ for certain; values known for only one of them are ignored."""
         pairs = [(self.size, other.size), (self.validator, other.validator)]
         return any(None not in pair and pair[0] != pair[1] for pair in pairs)
 
-    def known_with(self, other: "Identity") -> "Identity":
+    def merged_with(self, other: "Identity") -> "Identity":
+        """Return this identity with missing values taken from `other`."""
         return Identity(self.size or other.size, self.validator or other.validator)
 
 
 class ResumingStream(io.RawIOBase):
     """The bytes of an http(s) URL from `position` on, which counts from 0 and moves as they are read.
 
-    `begun` is what is known of the file whose first `position` bytes are there already; `size` is what the file must
-    have. Reading raises NotFitError where the URL has no such file or the connection does not come back (ATTEMPTS),
-    ChangedError where the server has another file by now. Proxies are taken from the environment.
+    `begun` identifies the file whose first `position` bytes were read before. `size` is the required size of the file
+    in bytes, if known. Proxies are taken from the environment. Reading raises NotFitError if the URL has no such file
+    or ATTEMPTS attempts fail, ChangedError if the file on the server has changed.
     """
 
     def __init__(
@@ -75,16 +76,16 @@ class ResumingStream(io.RawIOBase):
 
     @property
     def size(self) -> int | None:
-        """Bytes of the whole file; None while no server has said."""
+        """Size of the whole file in bytes; None if no server has sent it yet."""
         return self._expected or self.identity.size
 
     def connect(self) -> None:
-        """Ask the server, so that `identity` and `size` are known before the first byte is read."""
+        """Send the request, so that `identity` and `size` are known before the first byte is read."""
         while self._response is None and not self._at_end():
             try:
                 self._open()
             except (_BrokenError, requests.RequestException) as error:
-                self._again(error)
+                self._wait_to_retry(error)
 
     def readable(self) -> bool:
         return True
@@ -96,7 +97,7 @@ class ResumingStream(io.RawIOBase):
             try:
                 block = self._receive(min(len(view), BLOCK))
             except (_BrokenError, urllib3.exceptions.HTTPError, OSError) as error:
-                self._again(error)
+                self._wait_to_retry(error)
                 continue
             self.position += len(block)
             self._failures = 0
@@ -112,23 +113,23 @@ class ResumingStream(io.RawIOBase):
     def _at_end(self) -> bool:
         return self.size is not None and self.position >= self.size
 
-    def _receive(self, most: int) -> bytes:
-        """At least one byte, but none at the end of a file whose size nobody said."""
-        if self._response is None:  # the server says that the file ends here
+    def _receive(self, max_bytes: int) -> bytes:
+        """Return at least one byte, or none at the end of a file of unknown size."""
+        if self._response is None:  # "range not satisfiable": the file ends here
             return b""
         while self._skip:
             self._skip -= len(self._raw(min(self._skip, BLOCK)))
         if self.size is not None:
-            most = min(most, self.size - self.position)
-        block = self._raw(most)
+            max_bytes = min(max_bytes, self.size - self.position)
+        block = self._raw(max_bytes)
         if not block:
             self.identity = replace(self.identity, size=self.position)
         return block
 
-    def _raw(self, most: int) -> bytes:
-        """Bytes as they were sent: a Content-Encoding is the archive's own, and stays."""
+    def _raw(self, max_bytes: int) -> bytes:
+        """Return bytes as sent: a Content-Encoding is the archive's own compression and must not be undone."""
         assert self._response is not None
-        block: bytes = self._response.raw.read(most, decode_content=False)
+        block: bytes = self._response.raw.read(max_bytes, decode_content=False)
         if not block and (self.size is not None or self._skip):
             raise _BrokenError("it ended early")
         return block
@@ -144,21 +145,21 @@ class ResumingStream(io.RawIOBase):
         try:
             response = self._session.get(self.url, headers=headers, stream=True, timeout=timeout)
         except (ValueError, requests.TooManyRedirects) as error:  # requests' errors of addresses are ValueErrors
-            raise NotFitError(f"{shown(self.url)} cannot be opened: {error}; give another --from") from error
+            raise NotFitError(f"{public_url(self.url)} cannot be opened: {error}; give another --from") from error
         try:
             if response.status_code == 416:
                 self._end_at(_total(response))
             else:
-                self._judge(response)
+                self._accept(response)
                 self._response = response
         finally:
             if self._response is None:
                 response.close()
 
-    def _judge(self, response: requests.Response) -> None:
-        """Note what an answer says, or refuse it: for now (_BrokenError), or for good (NotFitError)."""
-        status, where = response.status_code, shown(response.url)
-        if status >= 500 or status in PASSING:
+    def _accept(self, response: requests.Response) -> None:
+        """Record the file's identity from a response, or reject it: _BrokenError to retry, NotFitError for good."""
+        status, where = response.status_code, public_url(response.url)
+        if status >= 500 or status in TRANSIENT_STATUSES:
             raise _BrokenError(_answer(status))
         if status not in (200, 206):
             raise NotFitError(f"{where} answered {_answer(status)}; expected an archive: check the address (--from)")
@@ -170,25 +171,26 @@ class ResumingStream(io.RawIOBase):
         start, found = _offered(response)
         if status == 206 and start != self.position:
             self._ranges = False
-            raise _BrokenError("it sent other bytes than it was asked for")
+            raise _BrokenError("it sent other bytes than requested")
         if self._expected is not None and found.size not in (None, self._expected):
             raise NotFitError(
                 f"{where} offers {found.size:,} bytes; expected an archive of {self._expected:,}: give another --from"
             )
         if self.position and self.identity.differs(found):
             raise ChangedError(f"{where} changed on the server while it was read: run the same command again")
-        self.identity = found.known_with(self.identity)
+        self.identity = found.merged_with(self.identity)
         self._skip = self.position - start
         if self._skip:
             self._say(
-                f"the server knows no ranges and sends it all again: skipping {amount_of(self._skip, found.size)}"
+                "the server does not support byte ranges and sends the whole file again: "
+                f"skipping {amount_of(self._skip, found.size)}"
             )
 
     def _end_at(self, size: int | None) -> None:
-        """What "range not satisfiable" means: the file ends here, or it is another one."""
+        """Handle "range not satisfiable": the file ends here, or it has changed."""
         if size != self.position:
             raise ChangedError(
-                f"{shown(self.url)} does not go on after {self.position:,} bytes, and does not end there either: it "
+                f"{public_url(self.url)} has no bytes after {self.position:,}, but does not end there either: it "
                 "changed on the server, run the same command again"
             )
         self._expected = size
@@ -198,24 +200,24 @@ class ResumingStream(io.RawIOBase):
             self._response.close()
         self._response = None
 
-    def _again(self, error: Exception) -> None:
-        """Wait for the next attempt; NotFitError after the last."""
+    def _wait_to_retry(self, error: Exception) -> None:
+        """Wait for the next attempt; raise NotFitError after the last."""
         self._disconnect()
         self._failures += 1
         place = f"after {amount_of(self.position, self.size)}" if self.position else "at the start"
         reason = _reason(error)
         if self._failures >= ATTEMPTS:
             raise NotFitError(
-                f"{shown(self.url)} gave nothing in {ATTEMPTS} attempts {place} ({reason}): check the connection, then "
-                "run the same command again"
+                f"{public_url(self.url)} sent nothing in {ATTEMPTS} attempts {place} ({reason}): check the connection, "
+                "then run the same command again"
             ) from error
-        wait = min(BACKOFF_SECONDS * 2 ** (self._failures - 1), LONGEST_BACKOFF_SECONDS)
+        wait = min(BACKOFF_SECONDS * 2 ** (self._failures - 1), MAX_BACKOFF_SECONDS)
         self._say(f"stopped {place} ({reason}): trying again in {wait:.0f} s")
         time.sleep(wait)
 
 
-def shown(url: str) -> str:
-    """A URL without its user name and password."""
+def public_url(url: str) -> str:
+    """Return the URL without user name and password."""
     return re.sub(r"//[^/@]*@", "//", url)
 
 
@@ -229,7 +231,7 @@ def _total(response: requests.Response) -> int | None:
 
 
 def _offered(response: requests.Response) -> tuple[int, Identity]:
-    """The first byte's place in the file, and the file's identity."""
+    """Return the position of the response's first byte in the file, and the file's identity."""
     headers = response.headers
     if response.status_code == 206:
         span = re.match(r"bytes (\d+)-", headers.get("Content-Range", ""))
@@ -242,7 +244,7 @@ def _offered(response: requests.Response) -> tuple[int, Identity]:
 
 
 def _reason(error: BaseException) -> str:
-    """The innermost cause in a few words: requests' own text spans lines and names its objects."""
+    """Return the innermost cause in a few words; requests' own text has several lines and names its objects."""
     if isinstance(error, _BrokenError):
         return str(error)
     if isinstance(error, requests.Timeout | urllib3.exceptions.TimeoutError):

@@ -1,1 +1,1 @@
-"""What the images are: verification, statistics, a contact sheet."""
+"""Inspection of the images: verification, statistics, a contact sheet."""

@@ -1,7 +1,7 @@
-"""What a data set is: sizes, MD5s, classes, statistics of its values, duplicate images, folds.
+"""Summary of a data set: sizes, MD5s, classes, statistics of its values, duplicate images, folds.
 
-Exact, over all images: values are counted in integers, images are read in blocks, so that memory does not grow with the
-data set. The JSON's form is schemas/data-info.schema.json. Shapes: N images as stored, (N, 3, W, H).
+All figures are exact and cover all images: values are counted in integers. Images are read in blocks, so memory does
+not grow with the data set. The JSON follows schemas/data-info.schema.json. Shapes: N images as stored, (N, 3, W, H).
 """
 
 import hashlib
@@ -22,17 +22,17 @@ from pse_repro.progress.listener import Stage
 from pse_repro.progress.stages import Progress
 
 GREY_THOUSANDTHS = (299, 587, 114)  # of R, G, B in a grey value: ITU-R BT.601, as integers so that sums are exact
-_BLOCK = 64  # images at once: their integers fit a processor's cache
+_BLOCK = 64  # images per block: their integers fit a processor's cache
 _FOLDS = 5
 
 
 @dataclass(frozen=True)
 class Statistics:
-    """Of one split, exact: values by channel, grey images, sharpness, and a digest of each image's bytes.
+    """Exact statistics of one split: values per channel, grey images, sharpness, and a digest of each image's bytes.
 
-    `histogram` (3, 256): how many pixels of R, G, B have each value. `laplacian` is the mean, over all pixels that have
-    four neighbours, of |4 g - g_left - g_right - g_above - g_below|, where g is the grey value (BT.601) in [0, 1]: from
-    0 for flat images to 4. `grey` counts the images with R = G = B in every pixel.
+    `histogram` (3, 256) counts the pixels of R, G, B with each value. `laplacian` is the mean, over all pixels with
+    four neighbours, of |4 g - g_left - g_right - g_above - g_below|, where g is the grey value (BT.601) in [0, 1]. It
+    ranges from 0, for flat images, to 4. `grey` counts the images with R = G = B in every pixel.
     """
 
     histogram: np.ndarray
@@ -42,13 +42,13 @@ class Statistics:
 
     @property
     def mean(self) -> list[float]:
-        """Of R, G and B, in 0..255."""
+        """Means of R, G and B, in 0..255."""
         return [first / count for count, first, _ in self._moments()]
 
     @property
     def standard_deviation(self) -> list[float]:
-        """Of R, G and B, in 0..255, over all pixels of all images (divided by their number)."""
-        # Python's integers: squares of sums would not fit 64 bits
+        """Standard deviations of R, G and B, in 0..255, over all pixels of all images (divided by their number)."""
+        # with Python's integers, as squares of sums do not fit 64 bits
         return [math.sqrt((count * second - first * first) / count**2) for count, first, second in self._moments()]
 
     def _moments(self) -> list[tuple[int, int, int]]:
@@ -57,7 +57,7 @@ class Statistics:
 
 
 def statistics(split: Split, stage: Stage | None = None) -> Statistics:
-    """Statistics of a split's images, (N, 3, W, H) uint8 with N at least 1, W and H at least 3; block by block."""
+    """Compute the statistics of a split's images, (N, 3, W, H) uint8 with N at least 1, W and H at least 3."""
     count, _, width, height = split.stored_NCWH.shape
     histogram, laplacian, grey = np.zeros((3, 256), np.int64), 0, 0
     digests = []
@@ -73,10 +73,10 @@ def statistics(split: Split, stage: Stage | None = None) -> Statistics:
 
 
 def _blocks(stored_NCWH: np.ndarray) -> Iterator[np.ndarray]:
-    """The images, some at a time. Those of a memory map are read from its file, or its pages would stay in memory."""
+    """Yield the images in blocks. Memory-mapped images are read from the file, or their pages would stay in memory."""
     for start in range(0, len(stored_NCWH), _BLOCK):
         block = stored_NCWH[start : start + _BLOCK]
-        if isinstance(stored_NCWH, np.memmap) and isinstance(stored_NCWH.base, mmap.mmap):  # a whole map, not a part
+        if isinstance(stored_NCWH, np.memmap) and isinstance(stored_NCWH.base, mmap.mmap):  # a whole map, no slice
             offset = stored_NCWH.offset + start * block[0].nbytes
             yield np.fromfile(stored_NCWH.filename, np.uint8, block.size, offset=offset).reshape(block.shape)
         else:
@@ -84,7 +84,7 @@ def _blocks(stored_NCWH: np.ndarray) -> Iterator[np.ndarray]:
 
 
 def _absolute_laplacian(block: np.ndarray) -> int:
-    """Sum over the block of |Laplacian| where there are four neighbours, in thousandths of a grey level of 0..255."""
+    """Return the block's sum of |Laplacian| over pixels with four neighbours, in 1/1000 of a grey level of 0..255."""
     red, green, blue = (block[:, channel] * np.int32(weight) for channel, weight in enumerate(GREY_THOUSANDTHS))
     grey = red + green + blue
     laplacian = 4 * grey[:, 1:-1, 1:-1]
@@ -94,10 +94,13 @@ def _absolute_laplacian(block: np.ndarray) -> int:
 
 
 def info(data: Dataset, progress: Progress | None = None, source: Path | None = None) -> dict[str, Any]:
-    """Everything about `data`, JSON-ready; by the schema's names and units.
+    """Return the summary of `data`, JSON-ready, with the schema's names and units.
 
-    `source` is what was opened, if it is known better than by the memory map. Reads every image once, in some 20 MB of
-    memory: 12 to 25 s for STL-10 on one core. OSError where a file can no longer be read.
+    `source` is the opened file or folder, by default the folder of the memory map. Every image is read once, with about
+    20 MB of memory: 12 to 25 s for STL-10 on one core.
+
+    Raises:
+        OSError: a file can no longer be read.
     """
     splits = {name: getattr(data, name) for name in SPLITS}
     with (progress or Progress(quiet=True)).stage("info", sum(map(len, splits.values()))) as stage:
@@ -140,7 +143,7 @@ def _class_counts(labels: np.ndarray) -> list[int]:
 
 
 def _duplicates(digests: dict[str, list[bytes]]) -> dict[str, int]:
-    """Images equal to an earlier one of their split; images of one split that the other holds, too."""
+    """Count images equal to an earlier one of their split, and images of one split that are also in another."""
     sets = {name: set(found) for name, found in digests.items()}
     within = {f"within_{name}": len(found) - len(sets[name]) for name, found in digests.items()}
     pairs = combinations(("test", "train", "unlabeled"), 2)
@@ -148,7 +151,7 @@ def _duplicates(digests: dict[str, list[bytes]]) -> dict[str, int]:
 
 
 def _folds(train: Split) -> list[dict[str, Any]]:
-    """The five folds (switch 11), in order; none where there are fewer images."""
+    """Return the five folds (switch 11) in order; none if there are fewer than five images."""
     if train.labels is None or len(train) < _FOLDS:
         return []
     return [

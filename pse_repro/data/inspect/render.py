@@ -1,4 +1,4 @@
-"""A verification, and what a data set is, as text: tables of 80 columns for people, JSON for programs."""
+"""Formats verifications and data set summaries: tables of 80 columns for people, JSON for programs."""
 
 import textwrap
 from collections.abc import Sequence
@@ -15,19 +15,19 @@ CHANNELS = ("red", "green", "blue")
 
 
 def render_verification(found: Verification, format: str = "table") -> str:
-    """Render a verification; JSON as schemas/data-verify.schema.json has it. UsageError for an unknown format."""
+    """Format a verification; JSON follows schemas/data-verify.schema.json. UsageError for an unknown format."""
     _refuse_unknown(format)
     return to_json(verification_document(found)) if format == "json" else _verification_table(found)
 
 
 def render_info(document: dict[str, Any], format: str = "table") -> str:
-    """Render what `info` returned; JSON as schemas/data-info.schema.json has it. UsageError for an unknown format."""
+    """Format the summary from `info`; JSON follows schemas/data-info.schema.json. UsageError for an unknown format."""
     _refuse_unknown(format)
     return to_json(document) if format == "json" else _info_table(document)
 
 
 def verification_document(found: Verification) -> dict[str, Any]:
-    """A verification by the names of its schema."""
+    """Return a verification with the names of its schema."""
     return {
         "folder": str(found.folder),
         "official": found.official,
@@ -85,10 +85,10 @@ def _verification_table(found: Verification) -> str:
         training, validation = RELEASED_SIZES[0]
         first = f"first validation images {_list(found.folds.first)}, as in the released logs"
         lines += wrapped(f"folds: {training:,} + {validation:,} images each, {first}", WIDTH)
-    # of images that can be used as they are, the verdict says enough, unless a file looks like an STL-10 cut short
-    own = [file.problem for file in found.files if file.state != "truncated"] if found.consistent else []
+    # for usable images the verdict is enough, unless a file looks like a truncated STL-10
+    covered = [file.problem for file in found.files if file.state != "truncated"] if found.consistent else []
     for problem in found.problems:
-        lines += wrapped(problem, WIDTH) if problem not in own else []
+        lines += wrapped(problem, WIDTH) if problem not in covered else []
     return "\n".join([*lines, "", *wrapped(found.verdict, WIDTH)])
 
 
@@ -114,7 +114,7 @@ def _files(splits: dict[str, dict[str, Any]]) -> str:
         if split["class_counts"] is not None:
             labels = f"{split['images']:,}"  # one label, one byte
             rows.append([f"{name} labels", labels, labels, split["md5_labels"] or "-"])
-    return table(["what", "count", "bytes", "MD5"], "lrrl", rows)
+    return table(["file", "count", "bytes", "MD5"], "lrrl", rows)
 
 
 def _values(splits: dict[str, dict[str, Any]]) -> str:
@@ -144,7 +144,7 @@ def _duplicates(duplicates: dict[str, int]) -> str:
 
 
 def _classes(document: dict[str, Any]) -> str:
-    """Images of each class: train, test, and the validation images of each fold of train."""
+    """Format the images per class: train, test, and the validation images of each fold of train."""
     folds = document["folds"]
     columns = [document["splits"][name]["class_counts"] for name in ("train", "test")]
     columns += [fold["validation_class_counts"] for fold in folds]
@@ -157,7 +157,7 @@ def _classes(document: dict[str, Any]) -> str:
     rows += [["", "all", *(f"{sum(counts):,}" for counts in columns)]]
     rows += [["", "first index in train", "", "", *first]] if folds else []
     return table(header, "rl" + "r" * len(columns), rows) + (
-        "\nfold: its validation images (switch 11); it trains on the others" if folds else ""
+        "\nfold: its validation images (switch 11); the others are its training images" if folds else ""
     )
 
 

@@ -1,4 +1,4 @@
-"""A contact sheet: some of a split's images at their own size, right way up, with a row or two for each class.
+"""Contact sheets: some of a split's images, upright and at their original size, with a row per class.
 
 Shapes: stored_NCWH as in the files (columns before rows); the sheet and its images (H, W, 3).
 """
@@ -15,12 +15,12 @@ from pse_repro.data.classes import class_names
 from pse_repro.data.stl10 import Split
 from pse_repro.files import write_bytes
 
-GAP, BORDER = 2, 12  # pixels between two images, and around all
-TEXT = 15  # the letters' size in pixels
-BACKGROUND = 240  # light grey: white images end where they do
-_DPI = 72  # so that a point is a pixel
+GAP, BORDER = 2, 12  # pixels between two images, and around the sheet
+TEXT = 15  # font size in pixels
+BACKGROUND = 240  # light grey, so that the edges of white images are visible
+_DPI = 72  # makes a point a pixel
 
-Row = tuple[str, np.ndarray]  # what stands beside it, and the images' places in the split
+Row = tuple[str, np.ndarray]  # the name beside it, and the images' indices in the split
 
 
 def contact_sheet(
@@ -32,11 +32,15 @@ def contact_sheet(
     seed: int | None = None,
     title: str = "",
 ) -> Path:
-    """Write `count` images of `split` as a PNG to `path`, by atomic rename; returns `path`.
+    """Write `count` images of `split` as a PNG to `path`, by atomic rename, and return `path`.
 
-    Labelled images stand by class, as many of each as `count` allows and one at least; others in a square. They are
-    evenly spaced over the file (over the class), or drawn with `seed`. `names` of the labels 1..10 are read from beside
-    the split's file unless given. ValueError for a count below 1; OSError where the file cannot be written.
+    Labelled images are grouped by class, equally many per class and at least one; others form a square. They are evenly
+    spaced over the class or the file, or drawn at random with `seed`. `names` of the labels 1..10 default to those in
+    class_names.txt beside the split's file.
+
+    Raises:
+        ValueError: count is below 1.
+        OSError: the file cannot be written.
     """
     if count < 1:
         raise ValueError(f"count is {count}; expected 1 or more")
@@ -63,7 +67,7 @@ def _square(split: Split, count: int, seed: int | None) -> list[Row]:
 
 
 def _chosen(places: np.ndarray, count: int, seed: int | None) -> np.ndarray:
-    """At most `count` of `places`, in their order: evenly spaced, or drawn."""
+    """Return at most `count` of `places`, in their order: evenly spaced, or drawn at random with `seed`."""
     count = min(count, len(places))
     if seed is None:
         return places[np.linspace(0, len(places) - 1, count).round().astype(np.int64)]
@@ -71,7 +75,7 @@ def _chosen(places: np.ndarray, count: int, seed: int | None) -> np.ndarray:
 
 
 def _grid(split: Split, rows: list[Row]) -> np.ndarray:
-    """The images of all rows, (H, W, 3) uint8, on the background."""
+    """Return the images of all rows on the background, (H, W, 3) uint8."""
     width, height = split.stored_NCWH.shape[2:]
     columns = max(len(places) for _, places in rows)
     step_y, step_x = height + GAP, width + GAP
@@ -83,8 +87,8 @@ def _grid(split: Split, rows: list[Row]) -> np.ndarray:
 
 
 def _png(grid: np.ndarray, names: list[str], title: str) -> bytes:
-    """The grid, pixel by pixel, with a name to the left of each row and the title above."""
-    names = [name.replace("_", " ").replace("$", r"\$") for name in names]  # $: no formulas
+    """Return a PNG of the unscaled grid, with a name to the left of each row and the title above."""
+    names = [name.replace("_", " ").replace("$", r"\$") for name in names]  # Matplotlib takes $ for formulas
     title = title.replace("$", r"\$")
     height, width = grid.shape[:2]
     beside = max(map(_text_width, names))
@@ -99,10 +103,10 @@ def _png(grid: np.ndarray, names: list[str], title: str) -> bytes:
         figure.text((left - BORDER) / sheet_width, middle, name, fontsize=TEXT, ha="right", va="center")
     figure.text(left / sheet_width, 1 - (BORDER / 2 + TEXT) / sheet_height, title, fontsize=TEXT, va="center")
     buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=_DPI, metadata={"Software": None})  # the same bytes for the same images
+    figure.savefig(buffer, format="png", dpi=_DPI, metadata={"Software": None})  # equal images give equal bytes
     return buffer.getvalue()
 
 
 def _text_width(text: str) -> int:
-    """In pixels, as drawn; 0 for no text."""
+    """Return the width in pixels as drawn; 0 for an empty text."""
     return math.ceil(Figure(dpi=_DPI).text(0, 0, text, fontsize=TEXT).get_window_extent().width)

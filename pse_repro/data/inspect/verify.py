@@ -1,6 +1,6 @@
-"""Proof that a folder holds STL-10: sizes and MD5s of its five files, its labels, and the released folds (switch 11).
+"""Verification that a folder holds STL-10: sizes and MD5s of five files, labels, and the released folds (switch 11).
 
-Every file is looked at, whatever is wrong with the others; the verdict covers them all. The JSON's form is
+Every file is checked, even if others are bad, and the verdict covers them all. The JSON follows
 schemas/data-verify.schema.json.
 """
 
@@ -28,10 +28,11 @@ _READ = 1 << 20  # bytes hashed at once
 
 @dataclass(frozen=True)
 class FileCheck:
-    """One of the five files; `bytes` and `md5` as found (None where it cannot be read), `problem` empty if official.
+    """Result for one of the five files.
 
-    `state` is one of STATES. "truncated" has fewer bytes than the official file, and either no whole number of images,
-    or fewer images than labels (labels than images), or official files beside it; "other" is any other content.
+    `bytes` and `md5` are those found, None if the file cannot be read. `problem` is empty for an official file. `state`
+    is one of STATES. "truncated" means fewer bytes than the official file and one of: not a whole number of images,
+    fewer images than labels (or labels than images), official files beside it. "other" is any other content.
     """
 
     name: str
@@ -47,7 +48,7 @@ class FileCheck:
 
 @dataclass(frozen=True)
 class LabelCheck:
-    """The labels of train or test: `counts` of 1..10, how many lie `outside`, and what is wrong ("" if nothing is)."""
+    """The labels of train or test: `counts` of 1..10, the number `outside` that range, and the `problem` or ""."""
 
     split: str
     counts: tuple[int, ...]
@@ -57,7 +58,7 @@ class LabelCheck:
 
 @dataclass(frozen=True)
 class FoldCheck:
-    """The folds of the official train_y: `first` validation image of each, `sizes` (training, validation) of each."""
+    """The folds of the official train_y: each fold's `first` validation image and `sizes` (training, validation)."""
 
     first: tuple[int, ...]
     sizes: tuple[tuple[int, int], ...]
@@ -69,9 +70,9 @@ class FoldCheck:
 
 @dataclass(frozen=True)
 class Verification:
-    """What `folder` holds; `labels` of the files that can be read, `folds` only where train_y is the official one.
+    """Result for `folder`; `labels` covers readable files, `folds` is None unless train_y is the official file.
 
-    `consistent`: whole images, as many labels, all in 1..10: what the kit can use, STL-10 or not.
+    `consistent` means whole images and equally many labels, all in 1..10, so that the kit can use them, STL-10 or not.
     """
 
     folder: Path
@@ -82,30 +83,30 @@ class Verification:
 
     @property
     def official(self) -> bool:
-        """All five files are STL-10's."""
+        """True if all five files are STL-10's."""
         return all(file.state == "official" for file in self.files)
 
     @property
     def exit_status(self) -> int:
-        """0 for the official files, 3 for others (and where the official labels do not give the released folds)."""
+        """0 for the official files; 3 for others, or if the official labels do not give the released folds."""
         return 0 if self.official and self.folds is not None and self.folds.released else 3
 
     @property
     def problems(self) -> list[str]:
-        """A line for each: what was found, what was expected, what to do."""
+        """One line per problem: what was found, what was expected, what to do."""
         parts: tuple[FileCheck | LabelCheck, ...] = (*self.files, *self.labels)
         lines = [part.problem for part in parts if part.problem]
         if self.folds is not None and not self.folds.released:
             lines.append(
                 f"folds of train_y.bin: found first validation images {_list(self.folds.first)}, expected "
                 f"{_list(RELEASED_FIRST)} as in the released logs: scikit-learn {version('scikit-learn')} splits "
-                "differently, install another version of it"
+                "differently, install another version"
             )
         return lines
 
     @property
     def verdict(self) -> str:
-        """One sentence."""
+        """The result in one sentence."""
         if self.exit_status == 0:
             return "STL-10: all five files are the official ones, and the folds are the released ones"
         if self.official:
@@ -117,9 +118,9 @@ class Verification:
 
 
 def verify(directory: Path, progress: Progress) -> Verification:
-    """Check the five files in `directory`/stl10_binary or in `directory` itself; reads each once, in blocks.
+    """Check the five files in `directory`/stl10_binary or in `directory` itself, reading each once, in blocks.
 
-    No error for bad, missing or unreadable files: they are what the result tells of.
+    Bad, missing and unreadable files raise no error; the result describes them.
     """
     folder = _folder(directory)
     found = _read_all(folder, progress)
@@ -131,7 +132,7 @@ def verify(directory: Path, progress: Progress) -> Verification:
     labels = tuple(_check_labels(split, found) for split in OFFICIAL_PER_CLASS if found[f"{split}_y.bin"].bytes)
     checked = _check_folds(folder / "train_y.bin") if states["train_y.bin"] == "official" else None
     if set(states.values()) == {"missing"}:
-        consistent = _opens(directory)  # images in another form that the kit reads
+        consistent = _opens(directory)  # an .npz file
     else:
         consistent = all(_whole(name, found[name]) for name in found) and not any(check.problem for check in labels)
     return Verification(folder, files, labels, checked, consistent)
@@ -139,7 +140,7 @@ def verify(directory: Path, progress: Progress) -> Verification:
 
 @dataclass(frozen=True)
 class _Found:
-    """What reading one file gave: bytes, MD5 and, if it holds labels, how many are 0..255; or the error."""
+    """Content of one file: bytes, MD5 and, if it holds labels, the count of each value 0..255; or the error."""
 
     bytes: int | None = None
     md5: str | None = None
@@ -149,7 +150,7 @@ class _Found:
 
 
 def _folder(directory: Path) -> Path:
-    """As find_binaries chooses; where train_X.bin is in neither, the folder that holds any of the five."""
+    """Return the folder chosen by `find_binaries`; without train_X.bin, the folder with any of the five files."""
     folders = (directory / "stl10_binary", directory)
     for names in (["train_X.bin"], list(OFFICIAL_MD5)):
         for folder in folders:
@@ -179,7 +180,7 @@ def _read(path: Path, stage: Stage) -> _Found:
         while block := file.read(_READ):
             digest.update(block)
             size += len(block)
-            if labels is not None:  # block by block: the file may be of any size
+            if labels is not None:  # counted per block, as the file may have any size
                 labels += np.bincount(np.frombuffer(block, np.uint8), minlength=256)
             stage.advance(len(block))
     return _Found(size, digest.hexdigest(), labels)
@@ -190,7 +191,7 @@ def _split(name: str) -> str:
 
 
 def _unit(name: str) -> int:
-    """Bytes of one image, or of one label."""
+    """Return the bytes of one image, or of one label."""
     return IMAGE_BYTES if name.endswith("_X.bin") else 1
 
 
@@ -216,11 +217,11 @@ def _problem(name: str, state: str, found: _Found) -> str:
     official = OFFICIAL_IMAGES[_split(name)]
     expected = f"{official * _unit(name):,} bytes ({official:,} {'images' if name.endswith('_X.bin') else 'labels'})"
     if state == "missing":
-        return f"{name} is missing: found no such file, expected {expected}; run {FETCH}"
+        return f"{name} is missing: expected {expected}; run {FETCH}"
     if state == "unreadable":
         return f"{name} cannot be read: {found.error}; expected {expected}; check its permissions, or run {FETCH}"
     if state == "truncated":
-        return f"{name} is truncated: found {found.bytes:,} bytes, expected {expected}; get it again: run {FETCH}"
+        return f"{name} is truncated: found {found.bytes:,} bytes, expected {expected}; download it again: run {FETCH}"
     if state == "other":
         found_text = f"found {found.bytes:,} bytes, MD5 {found.md5}"
         return f"{name} is not STL-10's: {found_text}, expected {expected}, MD5 {OFFICIAL_MD5[name]}; run {FETCH}"
@@ -229,7 +230,7 @@ def _problem(name: str, state: str, found: _Found) -> str:
 
 def _check_labels(split: str, found: dict[str, _Found]) -> LabelCheck:
     counts, size = found[f"{split}_y.bin"].labels, found[f"{split}_X.bin"].bytes
-    assert counts is not None  # the file could be read
+    assert counts is not None  # only called for readable files
     outside = int(counts[0] + counts[11:].sum())
     problem = ""
     if outside:

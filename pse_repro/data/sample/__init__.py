@@ -1,1 +1,1 @@
-"""The embedded sample: images drawn by the kit in STL-10's layout."""
+"""Embedded sample: images drawn by the kit, in STL-10's layout."""

@@ -1,10 +1,10 @@
-"""The embedded sample: the default data, drawn on the spot in STL-10's image size and file layout, without a download.
+"""Embedded sample: the default data, drawn locally in STL-10's image size and file layout, without a download.
 
-Ten classes of drawn shapes named after STL-10's, and an unlabelled split that also holds shapes of none of them. It
-stands in for STL-10 in tests and first runs; its accuracies say nothing about STL-10's.
+It has ten classes of drawn shapes named after STL-10's, and an unlabelled split that also holds other shapes. It
+replaces STL-10 in tests and first runs; its accuracies are not comparable with STL-10's.
 
-Image i of a split depends on (seed, split, i) alone, not on how many are drawn. Runs on one machine agree bit for bit;
-across CPUs and NumPy versions a value may round the other way now and then (one grey level).
+Image i of a split depends only on (seed, split, i), not on the number drawn. Images on one machine agree bit for bit;
+across CPUs and NumPy versions a value may occasionally be rounded differently (by one grey level).
 """
 
 from collections.abc import Mapping
@@ -19,12 +19,12 @@ from pse_repro.data.sample.shapes import CLASSES, OTHERS
 from pse_repro.data.stl10 import CLASS_NAMES, IMAGE_BYTES, SIDE, stored_bytes
 from pse_repro.files import cache_home, leftovers, write_bytes
 
-SAMPLE_VERSION = 1  # raise it with any change of a pixel: the cache's folder carries it
+SAMPLE_VERSION = 1  # part of the cache folder's name: increase it whenever a pixel changes
 SAMPLE_COUNTS: Mapping[str, int] = {"train": 1000, "test": 800, "unlabeled": 3000}
 _SPLITS = ("train", "test", "unlabeled")
 _SHAPES = (*CLASSES.values(), *OTHERS.values())
-_BATCH = 256  # images whose random numbers are held at once
-_ORDER, _PIXELS = 0, 1  # the two uses of randomness, kept apart in the seeds
+_BATCH = 256  # images whose random numbers are in memory at once
+_ORDER, _PIXELS = 0, 1  # the two uses of random numbers, with separate seeds
 
 Bytes = npt.NDArray[np.uint8]
 
@@ -34,7 +34,7 @@ def _generator(seed: int, split: str, use: int, index: int) -> np.random.Generat
 
 
 def _balanced_shapes(split: str, count: int, seed: int) -> npt.NDArray[np.int64]:
-    """Shape numbers 0..9, each ten in a row holding each class once, in an order of its own."""
+    """Return shape numbers 0..9; every block of ten holds each class once, in random order."""
     blocks = range(-(-count // len(CLASSES)))
     orders = [_generator(seed, split, _ORDER, block).random(len(CLASSES)).argsort() for block in blocks]
     return np.concatenate([np.empty(0, np.int64), *orders])[:count]
@@ -44,7 +44,10 @@ def draw_split(split: str, count: int, *, seed: int = 0) -> tuple[Bytes, Bytes]:
     """Draw the first `count` images of "train", "test" or "unlabeled".
 
     Returns images (count, 3, 96, 96), 0..255, and labels (count,): 1..10, balanced in train and test; in the unlabelled
-    split 0 for a shape outside the ten. Raises ValueError for another split, a negative count or a negative seed.
+    split 0 for a shape of none of the ten classes.
+
+    Raises:
+        ValueError: unknown split, negative count or negative seed.
     """
     if split not in _SPLITS:
         raise ValueError(f"split is {split!r}, expected one of {', '.join(_SPLITS)}")
@@ -70,9 +73,13 @@ def draw_split(split: str, count: int, *, seed: int = 0) -> tuple[Bytes, Bytes]:
 
 
 def write_sample(directory: Path, *, counts: Mapping[str, int] = SAMPLE_COUNTS, seed: int = 0) -> Path:
-    """Write the sample to `directory`/stl10_binary in STL-10's layout (column-major channels); returns `directory`.
+    """Write the sample to `directory`/stl10_binary in STL-10's layout (column-major channels); return `directory`.
 
-    Each file appears by atomic rename. Raises OSError where it cannot be written, ValueError for an unknown split.
+    Each file is written by atomic rename.
+
+    Raises:
+        OSError: a file cannot be written.
+        ValueError: unknown split.
     """
     folder = directory / "stl10_binary"
     for split, count in counts.items():
@@ -89,7 +96,7 @@ def _class_names_text() -> bytes:
 
 
 def _expected_sizes() -> dict[str, int]:
-    """Size in bytes of every file of the default sample, by name."""
+    """Return the size in bytes of every file of the default sample, by name."""
     sizes = {f"{split}_X.bin": count * IMAGE_BYTES for split, count in SAMPLE_COUNTS.items()}
     sizes |= {f"{split}_y.bin": count for split, count in SAMPLE_COUNTS.items() if split != "unlabeled"}
     return sizes | {"class_names.txt": len(_class_names_text())}
@@ -101,14 +108,17 @@ def _complete(directory: Path) -> bool:
 
 
 def embedded_sample(cache: Path | None = None) -> Path:
-    """The default sample's folder, drawn when absent or incomplete (a few seconds, 133 MB).
+    """Return the default sample's folder; draw the sample if absent or incomplete (a few seconds, 133 MB).
 
-    It lies under `cache`, else $XDG_CACHE_HOME/pse-repro, else ~/.cache/pse-repro. A lock file beside it keeps two
-    processes apart. Raises OSError where the cache cannot be written.
+    It is in `cache`, else $XDG_CACHE_HOME/pse-repro, else ~/.cache/pse-repro. A lock file beside it makes other
+    processes wait.
+
+    Raises:
+        OSError: the cache cannot be written.
     """
     cache = cache or cache_home()
     directory = cache / f"sample-v{SAMPLE_VERSION}"
-    if _complete(directory):  # first without the lock: a finished sample on a read-only disk is fine
+    if _complete(directory):  # without the lock: a complete sample on a read-only disk is fine
         return directory
     cache.mkdir(parents=True, exist_ok=True)
     with FileLock(cache / f"{directory.name}.lock"):

@@ -1,8 +1,8 @@
-"""Scenes of the embedded sample: a shape in its colours and light on a background with a photograph's spectrum.
+"""Scenes of the embedded sample: a coloured, lit shape on a background with a photograph's power spectrum.
 
-Everything an image varies in (pose, colours, light, noise) is drawn alike for every shape, so the shape alone gives
-the class away. Ranges were set against photographs of the same size: mean, contrast, channel correlation, slope of the
-power spectrum, and the mean squared error that 64 principal components leave (0.016; photographs 0.015 to 0.020).
+Pose, colours, light and noise have the same distributions for every shape, so only the shape identifies the class.
+Their ranges were matched to photographs of the same size: mean, contrast, channel correlation, slope of the power
+spectrum, and the mean squared error left by 64 principal components (0.016; photographs 0.015 to 0.020).
 
 Legend: N images, C = 3 channels, H = W = 96, K random numbers, F = 2 noise fields.
 """
@@ -15,37 +15,37 @@ import numpy.typing as npt
 from pse_repro.data.sample.shapes import DARK, MAIN, SECOND, Field, Layer, Pen, Shape
 from pse_repro.data.stl10 import SIDE
 
-UNIFORMS = 128  # K: at least as many as `paint` takes; the rest is room for more
+UNIFORMS = 128  # K: at least as many as `paint` uses; the rest is a reserve
 EXPONENTS = (0.7, 0.9, 1.1, 1.4)  # amplitude ~ 1 / frequency^exponent, from rough to smooth; edges add to it
 Array = npt.NDArray[np.float32]
 
 
 class Dice:
-    """Hands out an image batch's uniform numbers, one column a call, as (N, 1, 1) in the range asked for."""
+    """Supply of a batch's uniform random numbers: one column per call, as (N, 1, 1) in the requested range."""
 
     def __init__(self, uniforms_NK: npt.NDArray[np.float64]) -> None:
         self._columns: Iterator[npt.NDArray[np.float64]] = iter(uniforms_NK.T)
 
     def between(self, low: float, high: float) -> Field:
-        """Uniform in [low, high)."""
+        """Return numbers uniform in [low, high)."""
         return (low + (high - low) * next(self._columns)).astype(np.float32)[:, None, None]
 
     def sign(self) -> Field:
-        """-1 or 1."""
+        """Return -1 or 1."""
         return np.where(self.between(-1, 1) < 0, np.float32(-1), np.float32(1))
 
     def direction(self) -> tuple[Field, Field]:
-        """Cosine and sine of an angle uniform on the circle."""
+        """Return cosine and sine of an angle uniform on the circle."""
         return _cos_sin(self.between(-np.pi, np.pi))
 
 
 def _cos_sin(angle: Field) -> tuple[Field, Field]:
-    wide = angle.astype(np.float64)  # float64, so that a last bit that differs between CPUs is lost in the rounding
+    wide = angle.astype(np.float64)  # rounding to float32 hides last bits that differ between CPUs
     return np.cos(wide).astype(np.float32), np.sin(wide).astype(np.float32)
 
 
 def _spectra() -> Array:
-    """Amplitudes (exponent, H, W) of noise fields with unit variance and zero mean."""
+    """Return the amplitudes (exponent, H, W) of noise fields with unit variance and zero mean."""
     frequency = np.fft.fftfreq(SIDE) * SIDE
     radius = np.hypot(frequency[:, None], frequency[None, :])
     radius[0, 0] = np.inf
@@ -60,7 +60,10 @@ _X, _Y = _PIXELS[None, None, :], _PIXELS[None, :, None]
 
 
 def _noise_fields(dice: Dice, normals_NFHW: Array) -> tuple[Field, Field]:
-    """Two independent fields with a power law's spectrum, unit variance: real and imaginary part of one transform."""
+    """Return two independent fields with a power-law spectrum and unit variance.
+
+    They are the real and the imaginary part of one transform.
+    """
     which = (dice.between(0, len(EXPONENTS))[:, 0, 0]).astype(np.int64)
     coefficients = (normals_NFHW[:, 0] + 1j * normals_NFHW[:, 1]) * _SPECTRA[which]
     fields = np.fft.ifft2(coefficients).astype(np.complex64)
@@ -68,7 +71,7 @@ def _noise_fields(dice: Dice, normals_NFHW: Array) -> tuple[Field, Field]:
 
 
 def _colour(dice: Dice, luminance: Field) -> tuple[Field, Field, Field]:
-    """A colour of the given luminance; like nature's, it varies most along blue-yellow and less along red-green."""
+    """Draw a colour of the given luminance; as in nature, it varies most along blue-yellow, less along red-green."""
     vivid = dice.between(0.1, 1.0)
     blue_yellow, red_green = dice.between(-0.36, 0.26) * vivid, dice.between(-0.16, 0.2) * vivid
     return (luminance - 0.4 * blue_yellow + red_green, luminance - 0.1 * blue_yellow - 0.4 * red_green,
@@ -76,7 +79,7 @@ def _colour(dice: Dice, luminance: Field) -> tuple[Field, Field, Field]:
 
 
 def _background(dice: Dice, rough: Field, smooth: Field) -> list[Field]:
-    """Two regions with a border as of land and sky, and four lesser things in front; three channels (N, H, W), 0..1."""
+    """Draw two regions with a border like a horizon, and four small objects in front; three channels (N, H, W)."""
     near, far = dice.between(0.08, 0.88), dice.between(0.08, 0.88)
     tilt, height, sharp = dice.between(-0.35, 0.35), dice.between(-0.7, 0.7), dice.between(0.5, 1.5) ** 8
     share = np.clip(0.5 + sharp * (_Y - height + tilt * _X + 0.15 * smooth), 0, 1)
@@ -98,7 +101,7 @@ def _background(dice: Dice, rough: Field, smooth: Field) -> list[Field]:
 
 
 def _pose(dice: Dice) -> tuple[Pen, Field]:
-    """The grid in the shape's own coordinates, and how many pixels one of its units spans."""
+    """Draw a pose; return the grid in the shape's coordinates, and the pixels per unit."""
     size = dice.between(0.74, 1.0)
     cos, sin = _cos_sin(dice.between(-0.22, 0.22))
     x, y = _X - dice.between(-0.12, 0.12), _Y - dice.between(-0.1, 0.1)
@@ -108,7 +111,7 @@ def _pose(dice: Dice) -> tuple[Pen, Field]:
 
 
 def _weights(layers: list[Layer], edge: Field) -> tuple[list[Field | float], Field]:
-    """What share of each pixel shows each tone, and how much of it shows the background, painting back to front."""
+    """Return each tone's share of each pixel, and the background's, painting back to front."""
     shares: list[Field | float] = [0.0, 0.0, 0.0]
     rest: Field | float = 1.0
     for tone, distance in layers:
@@ -121,14 +124,14 @@ def _weights(layers: list[Layer], edge: Field) -> tuple[list[Field | float], Fie
 
 
 def _mean_luminance(channels: list[Field]) -> Field:
-    # Summed in float64: the order of a sum varies with the batch and the CPU, and an image must not.
+    # In float64: the order of a sum varies with the batch and the CPU, and the images must not.
     means = [channel.mean((1, 2), keepdims=True, dtype=np.float64) for channel in channels]
     mean: Field = ((means[0] + means[1] + means[2]) / 3).astype(np.float32)
     return mean
 
 
 def _tones(dice: Dice, behind: Field) -> dict[int, tuple[Field, Field, Field]]:
-    """The three colours of a shape; its main one stands off from the mean luminance `behind` it."""
+    """Draw the three colours of a shape; the main one contrasts with the mean luminance `behind` it."""
     side = np.where(behind + dice.between(-0.15, 0.15) < 0.45, np.float32(1), np.float32(-1))
     main: Field = np.clip(behind + side * dice.between(0.26, 0.52), 0.06, 0.95)
     second: Field = np.clip(main + dice.sign() * dice.between(0.1, 0.3), 0.05, 0.95)
@@ -136,7 +139,7 @@ def _tones(dice: Dice, behind: Field) -> dict[int, tuple[Field, Field, Field]]:
 
 
 def paint(shape: Shape, uniforms_NK: npt.NDArray[np.float64], normals_NFHW: Array) -> npt.NDArray[np.uint8]:
-    """Images (N, 3, 96, 96), 0..255, of one shape from their random numbers: uniform in [0, 1) and standard normal."""
+    """Paint images (N, 3, 96, 96), 0..255, of one shape from random numbers: uniform in [0, 1), standard normal."""
     dice = Dice(uniforms_NK)
     rough, smooth = _noise_fields(dice, normals_NFHW)
     pen, scale = _pose(dice)

@@ -1,8 +1,8 @@
 """Silhouettes of the embedded sample, as signed distances on a batch of pixel grids.
 
 A shape is a function of a `Pen` (the grid, already moved, turned and scaled) and of `vary`, eight random numbers per
-image in -1..1 that bend its proportions. It returns its layers from back to front, each a tone and a signed distance.
-Every shape lives in the box -1..1, x to the right, y downwards, and faces right if it has a side to face.
+image in -1..1 that vary its proportions. It returns its layers from back to front, each a tone and a signed distance.
+Every shape fits the box -1..1, x to the right, y downwards, and faces right if it is seen from the side.
 
 Legend: N images, H rows, W columns. A `Field` is (N, H, W), or (N, 1, 1) for one number per image, in shape units.
 """
@@ -13,28 +13,28 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-Field = npt.NDArray[np.floating]  # float32; how NumPy types what is computed from it differs between versions
+Field = npt.NDArray[np.floating]  # float32; NumPy's types of derived values differ between versions
 Number = float | Field
-MAIN, SECOND, DARK = 0, 1, 2  # tones; the painter gives each a colour per image, drawn alike for every shape
+MAIN, SECOND, DARK = 0, 1, 2  # tones; each gets a colour per image, from the same distribution for every shape
 Layer = tuple[int, Field]
 Shape = Callable[["Pen", Sequence[Field]], list[Layer]]
 
 
 @dataclass(frozen=True)
 class Pen:
-    """Draws primitives on a grid, `x` and `y` (N, H, W); each returns its signed distance, negative inside."""
+    """Primitives on a grid, `x` and `y` (N, H, W); each method returns a signed distance, negative inside."""
 
     x: Field
     y: Field
 
     def ellipse(self, x: Number, y: Number, radius_x: float, radius_y: float) -> Field:
-        """Signed distance to an ellipse, exact for a circle and to first order near the short axis otherwise."""
+        """Return the distance to an ellipse: exact for a circle, otherwise to first order near the short axis."""
         across, down = (self.x - x) * (1 / radius_x), (self.y - y) * (1 / radius_y)
         distance: Field = (np.sqrt(across * across + down * down) - 1) * min(radius_x, radius_y)
         return distance
 
     def limb(self, start: tuple[Number, Number], end: tuple[Number, Number], r_start: float, r_end: float) -> Field:
-        """Signed distance to a line of round ends whose radius goes from `r_start` to `r_end`."""
+        """Return the distance to a line with round ends, whose radius changes from `r_start` to `r_end`."""
         along_x, along_y = end[0] - start[0], end[1] - start[1]
         x, y = self.x - start[0], self.y - start[1]
         part = np.clip((x * along_x + y * along_y) * (1 / (along_x * along_x + along_y * along_y)), 0, 1)
@@ -45,7 +45,7 @@ class Pen:
         return distance
 
     def box(self, x: Number, y: Number, half_x: float, half_y: float, corner: float = 0.04) -> Field:
-        """Signed distance to an upright box, its corners rounded by `corner`."""
+        """Return the distance to an upright box with corners rounded by `corner`."""
         across, down = np.abs(self.x - x) - (half_x - corner), np.abs(self.y - y) - (half_y - corner)
         outside_x, outside_y = np.maximum(across, 0), np.maximum(down, 0)
         distance: Field = np.sqrt(outside_x * outside_x + outside_y * outside_y)
@@ -53,7 +53,7 @@ class Pen:
         return distance
 
     def polygon(self, *points: tuple[float, float]) -> Field:
-        """Signed distance (outside, near corners, a lower bound of it) to a convex polygon, clockwise on screen."""
+        """Return the distance (a lower bound outside, near corners) to a convex polygon, clockwise on screen."""
         distance: Field | None = None
         for (x0, y0), (x1, y1) in zip(points, points[1:] + points[:1], strict=True):
             length = ((x1 - x0) ** 2 + (y1 - y0) ** 2) ** 0.5
@@ -65,7 +65,7 @@ class Pen:
 
 
 def union(*distances: Field) -> Field:
-    """Signed distance to whatever lies inside any of the given ones."""
+    """Return the signed distance to the union of the given shapes."""
     joined = distances[0]
     for distance in distances[1:]:
         joined = np.minimum(joined, distance)
@@ -73,7 +73,7 @@ def union(*distances: Field) -> Field:
 
 
 def _legs(pen: Pen, vary: Sequence[Field], xs: Sequence[float], top: float, foot: float, radius: float) -> Field:
-    """Legs from `top` to `foot` at the given `xs`, each with a swing of its own."""
+    """Return legs from `top` to `foot` at the given `xs`, each with its own swing."""
     legs = [
         pen.limb((x, top), (x + 0.14 * swing, foot), 1.4 * radius, radius) for x, swing in zip(xs, vary, strict=False)
     ]
@@ -253,7 +253,7 @@ def _locomotive(pen: Pen, vary: Sequence[Field]) -> list[Layer]:
     return [(MAIN, boiler), (SECOND, cab), (DARK, union(pen.box(-0.6, -0.25, 0.16, 0.13), *wheels))]
 
 
-# Labels 1..10 of the sample are the places in CLASSES; OTHERS appear in the unlabelled split alone.
+# Labels 1..10 of the sample are the positions in CLASSES; OTHERS appear only in the unlabelled split.
 CLASSES: dict[str, Shape] = {
     "airplane": _airplane, "bird": _bird, "car": _car, "cat": _cat, "deer": _deer,
     "dog": _dog, "horse": _horse, "monkey": _monkey, "ship": _ship, "truck": _truck,

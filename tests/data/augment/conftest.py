@@ -1,4 +1,4 @@
-"""A seed of its own for every test."""
+"""Fixture that seeds every test separately."""
 
 from collections.abc import Iterator
 

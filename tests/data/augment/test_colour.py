@@ -1,4 +1,4 @@
-"""Each colour operation against torchvision's and kornia's on one image at a time, in float64; what hue must obey."""
+"""Each colour operation against torchvision's and kornia's on single images, in float64; invariants of hue."""
 
 import colorsys
 import itertools
@@ -38,7 +38,7 @@ def noise(count: int, seed: int = 0) -> Tensor:
 
 
 def parts(name: str, factors: Tensor) -> Tensor:
-    """Return what the operation blends for each factor, (N, 3)."""
+    """Return the weights (N, 3) of the operation's blend for each factor."""
     return torch.cat([factors[:, None], (1 - factors[:, None]) * torch.tensor(TOWARDS[name])], 1).to(factors)
 
 
@@ -106,7 +106,7 @@ def test_hue_in_single_precision_is_as_in_double() -> None:
     images = noise(8)
     single = shift_hue(images.float(), shifts.float())
     assert single.dtype == torch.float32
-    # Where colours are nearly grey a hue is uncertain, but then it makes no difference.
+    # The hue of nearly grey colours is ill-conditioned, but hardly affects the result.
     torch.testing.assert_close(single.double(), shift_hue(images, shifts), atol=5e-6, rtol=0)
 
 

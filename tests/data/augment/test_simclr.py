@@ -1,4 +1,4 @@
-"""The steps of contrastive pre-training's augmentation next to torchvision's on one image at a time."""
+"""The steps of contrastive pre-training's augmentation against torchvision's on single images."""
 
 from collections.abc import Callable
 

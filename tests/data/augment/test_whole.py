@@ -1,4 +1,4 @@
-"""Whole augmentations do to a batch what torchvision's do to images one by one, from the same distributions."""
+"""Whole augmentations of a batch against torchvision's on single images: same results, same distributions."""
 
 import pytest
 import torch
@@ -50,7 +50,7 @@ def test_images_of_a_batch_are_drawn_apart(name: str) -> None:
 def test_a_batch_of_one_will_do(name: str) -> None:
     augment_batch = AUGMENTATIONS[name]()
     assert augment_batch is not None
-    for seed in range(3):  # so that the perspective, which one in five images gets, is chosen and is not
+    for seed in range(3):  # covers images with and without the perspective, which one in five gets
         with seeded(seed):
             assert augment_batch(noise(1)).shape == (1, 3, 96, 96)
 
@@ -84,7 +84,7 @@ def test_the_whole_is_torchvisions_in_distribution(name: str) -> None:
     images, ours = ((0.1 + 0.8 * smooth(1)) * 255).round().div(255).expand(600, -1, -1, -1), AUGMENTATIONS[name]()
     assert ours is not None
     first = ours(images)
-    if name == "small":  # on floats: Pillow's jitter cuts to 8 bits, half a level darker a step, which would show here
+    if name == "small":  # on floats: Pillow's jitter truncates to 8 bits, half a level darker per step
         second = torch.stack([TORCHVISIONS[name](image) for image in images])
     else:
         second = through_pillow(images, lambda image, _: TORCHVISIONS[name](image))

@@ -1,4 +1,4 @@
-"""A server of archives that is near and answers at once."""
+"""Fixtures: a fast local server of archives."""
 
 import os
 from collections.abc import Iterator
@@ -20,7 +20,7 @@ def server() -> Iterator[Server]:
 
 @pytest.fixture(scope="module", autouse=True)
 def impatient() -> Iterator[None]:
-    """Time-outs for a local server; no proxy of the machine's; small archives need not reach the disk."""
+    """Set time-outs for a local server, ignore the machine's proxy, and do not sync small archives to disk."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(stream, "READ_SECONDS", 2.0)
         patch.setattr(stream, "BACKOFF_SECONDS", 0.0)
@@ -32,7 +32,7 @@ def impatient() -> Iterator[None]:
 
 @pytest.fixture
 def official(server: Server, monkeypatch: pytest.MonkeyPatch) -> Archive:
-    """Makes the small archive STL-10's."""
+    """Replace STL-10's archive by the small one."""
     known = Archive(server.serve(GOOD), MD5, len(GOOD), {name: md5(FILES[name]) for name in OFFICIAL_MD5})
     monkeypatch.setattr(get, "STL10", known)
     return known

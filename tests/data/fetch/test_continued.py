@@ -1,4 +1,4 @@
-"""What was interrupted or killed is continued, if it fits."""
+"""Interrupted and killed downloads are resumed if the partial file matches."""
 
 import shutil
 import signal
@@ -18,7 +18,7 @@ from tests.support.server import Answer, Server, archive, binaries, md5
 
 
 class Interrupted(Progress):
-    """Ctrl-C after so many bytes of a stage."""
+    """Interrupts (Ctrl-C) after a number of bytes of a stage."""
 
     def __init__(self, stage: str, after: int) -> None:
         super().__init__(quiet=True)
@@ -59,7 +59,7 @@ def test_interrupted_it_continues(
         assert written(get.fetch(tmp_path, progress)) == FILES
     assert server.starts == [None, len(there)] if len(there) < len(GOOD) else [None]
     assert server.seen[-1].headers.get("If-Range") in ('"one"', None)
-    assert ("continues at 0." in capsys.readouterr().err) == (len(there) < len(GOOD))
+    assert ("resuming at 0." in capsys.readouterr().err) == (len(there) < len(GOOD))
     assert left(tmp_path) == ["stl10_binary"]
 
 
@@ -144,7 +144,7 @@ def test_killed_it_continues_and_meanwhile_nobody_else_may(server: Server, tmp_p
         assert process.poll() is None
         time.sleep(0.01)
     line = refused(tmp_path, url, md5(content))
-    assert line == f"another process is getting images into {tmp_path}: wait for it to end"
+    assert line == f"another process is downloading images to {tmp_path}: wait for it to end"
     process.send_signal(signal.SIGKILL)
     process.wait()
     there = grown.read_bytes()

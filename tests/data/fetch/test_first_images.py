@@ -38,7 +38,7 @@ def test_a_small_file_that_is_there_is_not_got_again(
     get.fetch_tiny(1, target, QUIET)
     with Progress() as progress:
         assert get.fetch_tiny(1, target, progress) == target
-    assert f"there already: {target}" in capsys.readouterr().err
+    assert f"{target} already holds the first" in capsys.readouterr().err
     assert len(server.seen) == 1
     get.fetch_tiny(2, target, QUIET)
     assert len(open_dataset(target).test) == 2
@@ -46,7 +46,7 @@ def test_a_small_file_that_is_there_is_not_got_again(
 
 def test_a_file_of_another_kind_is_not_replaced(official: Archive, tmp_path: Path) -> None:
     np.savez(tmp_path / "mine.npz", weights=np.ones(3))
-    with pytest.raises(NotFitError, match=r"mine.npz is there, and is no file of images .*give another --to"):
+    with pytest.raises(NotFitError, match=r"mine.npz exists, but is not a file of images .*give another --to"):
         get.fetch_tiny(1, tmp_path / "mine.npz", QUIET)
     with pytest.raises(NotFitError, match=r"expected a name that ends in \.npz"):
         get.fetch_tiny(1, tmp_path / "few.bin", QUIET)
@@ -54,13 +54,13 @@ def test_a_file_of_another_kind_is_not_replaced(official: Archive, tmp_path: Pat
 
 @pytest.mark.parametrize("count", [0, -1])
 def test_no_images_are_refused(official: Archive, server: Server, tmp_path: Path, count: int) -> None:
-    with pytest.raises(NotFitError, match=f"{count} images of each split are asked for; expected at least 1"):
+    with pytest.raises(NotFitError, match=f"{count} images of each split requested; expected at least 1"):
         get.fetch_tiny(count, tmp_path / "few.npz", QUIET)
     assert not server.seen
 
 
 def test_more_images_than_there_are_are_refused(official: Archive, tmp_path: Path) -> None:
-    with pytest.raises(NotFitError, match=r"holds . images; expected at least 4: ask for fewer"):
+    with pytest.raises(NotFitError, match=r"holds . images; expected at least 4: request fewer"):
         get.fetch_tiny(4, tmp_path / "few.npz", QUIET)
     assert not (tmp_path / "few.npz").exists()
 
@@ -79,7 +79,7 @@ def test_the_small_file_comes_from_a_local_archive_too(server: Server, tmp_path:
     (tmp_path / "mine.tgz").write_bytes(OTHER)
     path = get.fetch_tiny(2, tmp_path / "few.npz", QUIET, source=str(tmp_path / "mine.tgz"))
     assert binaries(seed=1)["test_X.bin"].startswith(open_dataset(path).test.stored_NCWH.tobytes())
-    with pytest.raises(NotFitError, match="nowhere is no file"):
+    with pytest.raises(NotFitError, match="nowhere is not a file"):
         get.fetch_tiny(1, tmp_path / "other.npz", QUIET, source=str(tmp_path / "nowhere"))
 
 

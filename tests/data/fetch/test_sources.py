@@ -1,4 +1,4 @@
-"""From wherever an archive comes, it is proven, and what is there is not got again."""
+"""An archive from any source is verified, and existing files are not downloaded again."""
 
 import json
 import shutil
@@ -29,7 +29,7 @@ def test_what_is_there_is_not_got_again(
     get.fetch(tmp_path, QUIET)
     with Progress() as progress:
         assert get.fetch(tmp_path, progress) == tmp_path / "stl10_binary"
-    assert "are there already, and complete" in capsys.readouterr().err
+    assert "already holds all images" in capsys.readouterr().err
     assert len(server.seen) == 1
 
 
@@ -37,7 +37,7 @@ def test_official_files_from_elsewhere_need_no_record(official: Archive, server:
     (tmp_path / "stl10_binary").mkdir()
     for name in OFFICIAL_MD5:
         (tmp_path / "stl10_binary" / name).write_bytes(FILES[name])
-    with filelock.FileLock(tmp_path / ".stl10_binary.lock"):  # it needs no lock either
+    with filelock.FileLock(tmp_path / ".stl10_binary.lock"):  # complete files need no lock
         get.fetch(tmp_path, QUIET)
     assert not server.seen
 
@@ -77,7 +77,7 @@ def test_another_archive_is_taken_at_its_md5_and_remembered(official: Archive, s
 
 
 def test_an_md5_that_is_none_is_refused(tmp_path: Path) -> None:
-    assert "'abc' is no MD5; expected 32 digits" in refused(tmp_path, "http://x", "abc")
+    assert "'abc' is not an MD5; expected 32 digits" in refused(tmp_path, "http://x", "abc")
 
 
 def test_another_archive_in_its_place_is_refused(official: Archive, server: Server, tmp_path: Path) -> None:
@@ -86,7 +86,7 @@ def test_another_archive_in_its_place_is_refused(official: Archive, server: Serv
     assert f"offers {len(OTHER):,} bytes; expected an archive of {len(GOOD):,}" in line
     line = refused(tmp_path, url, "0" * 32)
     assert f"holds {len(OTHER):,} bytes with MD5 {md5(OTHER)}; expected MD5 {'0' * 32}" in line
-    assert len(server.seen) == 2  # it came in one piece: another attempt would bring the same
+    assert len(server.seen) == 2  # it came over one connection, so another attempt would give the same file
     assert not left(tmp_path)
 
 
@@ -106,7 +106,7 @@ def test_a_local_archive_is_proven_and_left_alone(official: Archive, server: Ser
 @pytest.mark.parametrize("source", ["nowhere.tgz", ".", "file:///etc/passwd", "ftp://x/y"])
 def test_a_source_that_is_none_is_refused(tmp_path: Path, source: str) -> None:
     line = refused(tmp_path, source)
-    assert "is no file; expected STL-10's archive" in line or "cannot be opened" in line
+    assert "is not a file; expected STL-10's archive" in line or "cannot be opened" in line
 
 
 def test_the_archive_is_kept_where_it_is_wanted_and_used_again(

@@ -1,4 +1,4 @@
-"""Full disks, files in the way, bad servers: one line, after which the next call gets the files."""
+"""Full disks, files in the way, bad servers: a one-line error, after which the next call succeeds."""
 
 import resource
 import shutil
@@ -29,7 +29,7 @@ def test_a_full_disk_is_found_before_the_download(
     assert f"{tmp_path} has 0.5 MB free; 0.5 MB are needed, for the archive's remaining 0.2 MB and its files" in line
     assert "free some space" in line
     assert not server.seen
-    refused(tmp_path, official.where, "0" * 32)  # of another archive, only the server knows the size
+    refused(tmp_path, official.where, "0" * 32)  # for another archive, the size comes from the server
     assert len(server.seen) == 1
     begun(tmp_path, GOOD[:100_000])
     get.fetch(tmp_path, QUIET)  # 100,000 bytes less are needed
@@ -110,7 +110,7 @@ def test_whatever_the_server_does_the_files_are_right_or_the_next_call_gets_them
             patch.setattr(get, "STL10", Archive(url, MD5, len(GOOD), files_md5))
         directory = Path(place) / "x"
         try:
-            if tiny:  # another use of the same server in between
+            if tiny:  # a different request to the same server
                 get.fetch_tiny(2, Path(place) / "few.npz", QUIET, source=url)
             folder = get.fetch(directory, QUIET, source=url, md5=MD5)
         except NotFitError as error:

@@ -1,4 +1,4 @@
-"""Every statistic against a slow and obvious one; the JSON against its schema."""
+"""Every statistic against a slow, obvious implementation; the JSON against its schema."""
 
 import json
 import tracemalloc
@@ -40,7 +40,7 @@ NUMBERED = tuple(f"class {label}" for label in range(1, 11))
 
 
 def slow_laplacian(images_NCWH: np.ndarray) -> float:
-    """Pixel by pixel, in floating point."""
+    """Compute it pixel by pixel, in floating point."""
     found = []
     for image in images_NCWH.astype(float) / 255:
         grey = 0.299 * image[0] + 0.587 * image[1] + 0.114 * image[2]
@@ -52,7 +52,7 @@ def slow_laplacian(images_NCWH: np.ndarray) -> float:
 
 
 def slow_duplicates(one: np.ndarray, other: np.ndarray | None = None) -> int:
-    """Images equal to an earlier one, or to any of another split."""
+    """Count images equal to an earlier one, or to any of another split."""
     if other is None:
         return sum(any((one[i] == one[j]).all() for j in range(i)) for i in range(len(one)))
     return sum(any((image == second).all() for second in other) for image in one)
@@ -64,7 +64,7 @@ def data_of(*, unlabeled: np.ndarray, train: np.ndarray, test: np.ndarray) -> Da
 
 
 def described(data: Dataset) -> dict[str, Any]:
-    """What info says, after its schema and the people's table have been seen to."""
+    """Return the result of `info`, after checking it against its schema and its table."""
     document = json.loads(render_info(info(data), "json"))
     jsonschema.Draft202012Validator(SCHEMA).validate(document)
     table = render_info(document)

@@ -1,4 +1,4 @@
-"""The contact sheet shows the images themselves, pixel by pixel, right way up, by class, with nothing cut off."""
+"""The contact sheet shows the images unscaled, upright, by class, and complete."""
 
 import io
 import math
@@ -16,7 +16,7 @@ STEP = 96 + GAP
 
 
 def numbered(labels: list[int] | None, count: int = 0) -> Split:
-    """Noise; the first value of image i is i."""
+    """Return images of noise; the first value of image i is i."""
     count = len(labels) if labels else count
     stored = np.random.default_rng(0).integers(0, 256, (count, 3, 96, 96), dtype=np.uint8)
     stored[:, 0, 0, 0] = np.arange(count)
@@ -24,13 +24,13 @@ def numbered(labels: list[int] | None, count: int = 0) -> Split:
 
 
 def read(path: Path) -> np.ndarray:
-    """The sheet as (H, W, 3), 0..255."""
+    """Return the sheet as (H, W, 3), 0..255."""
     values = imread(io.BytesIO(path.read_bytes()), format="png")
     return np.asarray(np.round(values[..., :3] * 255), np.uint8)
 
 
 def places(sheet: np.ndarray, split: Split, rows: int, columns: int) -> list[list[int | None]]:
-    """Which image stands where, None for none; the grid's lower right corner is the sheet's, less the border."""
+    """Return the image at each position, None for none; the grid ends at the sheet's lower right border."""
     top, left = (size - BORDER + GAP - STEP * n for size, n in zip(sheet.shape, (rows, columns), strict=False))
     found: list[list[int | None]] = []
     for y in range(top, top + STEP * rows, STEP):
@@ -47,7 +47,7 @@ def places(sheet: np.ndarray, split: Split, rows: int, columns: int) -> list[lis
 
 
 def inked(sheet: np.ndarray) -> tuple[slice, slice]:
-    """Rows and columns that are not background alone."""
+    """Return the rows and columns that are not only background."""
     rows, columns = np.nonzero((sheet != BACKGROUND).any(2))
     return slice(rows.min(), rows.max() + 1), slice(columns.min(), columns.max() + 1)
 

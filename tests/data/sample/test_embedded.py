@@ -123,7 +123,7 @@ def test_shape_gives_the_class_away(train: Drawn, test: Drawn) -> None:
 
 
 def _edge_histograms(images: Images) -> Features:
-    """Strength of the edges by 8 directions in each of 8 x 8 cells (N, 512): blind to colour and to overall light."""
+    """Return edge strengths by 8 directions in 8 x 8 cells (N, 512), independent of colour and overall light."""
     grey = images.mean(1, dtype=np.float32)
     down, across = np.gradient(grey, axis=(1, 2))
     strength = np.sqrt(np.hypot(down, across))
@@ -158,7 +158,7 @@ def test_files_have_the_layout_of_stl10(tmp_path: Path) -> None:
         np.testing.assert_array_equal(stored_NCWH.transpose(0, 1, 3, 2), images_NCHW)
         if split != "unlabeled":
             np.testing.assert_array_equal(np.fromfile(folder / f"{split}_y.bin", np.uint8), labels)
-    # Column-major, spelled out: the second byte is one pixel further down, not to the right.
+    # Column-major: the second byte is one pixel further down, not to the right.
     assert (folder / "train_X.bin").read_bytes()[1] == draw_split("train", 1, seed=3)[0][0, 0, 1, 0]
     assert (folder / "class_names.txt").read_text().split() == list(CLASS_NAMES)
 

@@ -1,4 +1,4 @@
-"""Hasty disks."""
+"""Fixture that turns off syncing to disk."""
 
 import os
 
@@ -7,5 +7,5 @@ import pytest
 
 @pytest.fixture(autouse=True)
 def hasty(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Hundreds of small archives need not reach the disk."""
+    """Skip fsync, which is slow for hundreds of small archives."""
     monkeypatch.setattr(os, "fsync", lambda _: None)

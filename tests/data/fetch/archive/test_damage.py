@@ -1,4 +1,4 @@
-"""Damaged archives, and what is none, give one line and write nothing else."""
+"""Damaged archives, and files that are not archives, give a one-line error and write nothing."""
 
 import gzip
 import random
@@ -55,7 +55,7 @@ def test_damage_inside_never_does_more_than_a_line(
     for _ in range(data.draw(st.integers(1, 4))):
         header = data.draw(st.sampled_from(headers))
         plain[header + data.draw(st.integers(0, 511))] = data.draw(st.integers(0, 255))
-        sign(plain, header)  # so that what was damaged is believed
+        sign(plain, header)  # a valid checksum for the damaged header
     place = tmp_path_factory.mktemp("x")
     assert "\n" not in outcome(gzip.compress(bytes(plain), 0), place / "x")
     assert [path.name for path in place.iterdir()] == ["x"]

@@ -1,4 +1,4 @@
-"""What an evil archive asks for is never written: links, strange places, huge and sparse files."""
+"""Malicious members are never written: links, paths outside the folder, huge and sparse files."""
 
 import gzip
 import io
@@ -55,7 +55,7 @@ def test_a_file_that_comes_twice_is_refused(tmp_path: Path) -> None:
 
 
 def with_size(content: bytes, name: str, size: int) -> bytes:
-    """The archive with another size in one file's header."""
+    """Return the archive with a changed size in one file's header."""
     plain = bytearray(gzip.decompress(content))
     place = plain.index(f"{FOLDER}/{name}".encode())
     plain[place + 124 : place + 136] = tarfile.itn(size, 12, tarfile.GNU_FORMAT)  # type: ignore[attr-defined]

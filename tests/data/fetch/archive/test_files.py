@@ -1,4 +1,4 @@
-"""The archive gives its seven files, proven by MD5 and by each other, or one line."""
+"""The archive gives its seven files, verified by MD5 and against each other, or a one-line error."""
 
 import gzip
 import io

@@ -1,4 +1,4 @@
-"""The first images of each split, and no more of the stream than they need."""
+"""The first images of each split, reading no more of the stream than necessary."""
 
 import io
 import random
@@ -34,7 +34,7 @@ def test_no_more_than_the_first_images_is_read() -> None:
 @pytest.mark.parametrize("count", [3, 4, 5000])
 def test_more_images_than_there_are_is_refused_with_how_many_there_are(count: int) -> None:
     with pytest.raises(
-        NotFitError, match=rf"in the archive holds \d images; expected at least {count:,}: ask for fewer"
+        NotFitError, match=rf"in the archive holds \d images; expected at least {count:,}: request fewer"
     ):
         first(GOOD, count)
 

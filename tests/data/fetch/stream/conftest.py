@@ -1,4 +1,4 @@
-"""A server that is near and answers at once."""
+"""Fixtures: a fast local server."""
 
 from collections.abc import Iterator
 
@@ -16,7 +16,7 @@ def server() -> Iterator[Server]:
 
 @pytest.fixture(autouse=True)
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Time-outs for a local server; no proxy of the machine's."""
+    """Set time-outs for a local server and ignore the machine's proxy."""
     monkeypatch.setattr(stream, "READ_SECONDS", 2.0)
     monkeypatch.setattr(stream, "BACKOFF_SECONDS", 0.0)
     for name in ("http_proxy", "all_proxy", "HTTP_PROXY", "ALL_PROXY"):

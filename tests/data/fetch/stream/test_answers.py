@@ -1,4 +1,4 @@
-"""What servers answer instead of a file, and where they send one, is recognised."""
+"""Responses other than the file, and redirects, are recognised."""
 
 import gzip
 import socket
@@ -24,7 +24,7 @@ def test_an_archive_of_another_size_is_not_read(server: Server) -> None:
 @pytest.mark.parametrize("longer", [1, 50_000])
 def test_a_length_that_says_too_much_is_found_out(server: Server, longer: int) -> None:
     assert read(server.serve(CONTENT, Answer(longer=longer))) == CONTENT
-    assert server.starts == [None, len(CONTENT)]  # to the second, the server says 416 and the real size
+    assert server.starts == [None, len(CONTENT)]  # the second response is 416 with the real size
 
 
 @pytest.mark.parametrize("answer", [Answer(length=False), Answer(length=False, ranges=False, etag=None)])

@@ -1,4 +1,4 @@
-"""However often connections break, stall or are refused, the stream is the file, or says why not."""
+"""With any number of broken, stalled or refused connections, the stream gives the file or an error."""
 
 import random
 
@@ -50,14 +50,14 @@ def test_attempts_without_progress_end(server: Server) -> None:
     url = server.serve(CONTENT, Answer(cut=9_000), usual=Answer(cut=0))
     line = refused(url)
     assert len(server.seen) == stream.ATTEMPTS
-    assert "gave nothing in 7 attempts after 0.0 of 0.1 MB (it ended early)" in line
+    assert "sent nothing in 7 attempts after 0.0 of 0.1 MB (it ended early)" in line
     assert "check the connection, then run the same command again" in line
 
 
 def test_the_waits_double_up_to_the_longest(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
     waits: list[float] = []
     monkeypatch.setattr(stream, "BACKOFF_SECONDS", 1.0)
-    monkeypatch.setattr(stream, "LONGEST_BACKOFF_SECONDS", 10.0)
+    monkeypatch.setattr(stream, "MAX_BACKOFF_SECONDS", 10.0)
     monkeypatch.setattr(stream.time, "sleep", waits.append)
     refused(server.serve(CONTENT, usual=Answer(status=503)))
     assert waits == [1, 2, 4, 8, 10, 10]

@@ -1,4 +1,4 @@
-"""Folders of images of the kit's own, which may count as STL-10."""
+"""Fixtures: folders of the kit's own images, optionally treated as STL-10."""
 
 import hashlib
 import shutil
@@ -21,13 +21,13 @@ def drawn(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def folder(drawn: Path, tmp_path: Path) -> Path:
-    """Images of the kit's own."""
+    """Return a folder of the kit's own images."""
     return Path(shutil.copytree(drawn, tmp_path / "images")) / "stl10_binary"
 
 
 @pytest.fixture
 def official(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The same, where they are what STL-10 is."""
+    """Return the same folder, treated as STL-10."""
     md5 = {name: hashlib.md5((folder / name).read_bytes()).hexdigest() for name in NAMES}
     parts = folds(np.fromfile(folder / "train_y.bin", np.uint8))
     patches = {

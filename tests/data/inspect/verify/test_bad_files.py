@@ -1,4 +1,4 @@
-"""Of every file the verdict says what is wrong with it."""
+"""The verdict covers every problem of every file."""
 
 import hashlib
 from collections.abc import Callable
@@ -49,8 +49,8 @@ HARMS: list[tuple[Callable[[Path], None], str, str]] = [
     (empty, "truncated", "is truncated: found 0 bytes"),
     (lengthen, "other", "is not STL-10's: found "),
     (flip, "other", "is not STL-10's: found "),
-    (remove, "missing", "is missing: found no such file"),
-    (dangle, "missing", "is missing: found no such file"),
+    (remove, "missing", "is missing: expected"),
+    (dangle, "missing", "is missing: expected"),
     (folder_instead, "unreadable", "cannot be read: Is a directory"),
 ]
 

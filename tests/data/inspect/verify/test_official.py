@@ -1,4 +1,4 @@
-"""A folder is proved to hold STL-10: sizes, MD5s, classes, folds."""
+"""Verification of a folder with STL-10: sizes, MD5s, classes, folds."""
 
 import shutil
 from pathlib import Path

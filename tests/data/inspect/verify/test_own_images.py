@@ -1,4 +1,4 @@
-"""Other images than STL-10's are usable where they fit each other, and are never taken for it."""
+"""Other images than STL-10's are usable if they are consistent, and never mistaken for STL-10."""
 
 from pathlib import Path
 
@@ -17,7 +17,7 @@ def test_own_images_are_consistent_but_not_stl10(folder: Path) -> None:
     assert found.verdict.startswith("consistent, but not STL-10: usable, never compared with the published numbers")
     assert found.folds is None
     table = render_verification(found)
-    assert "is not STL-10's" not in table  # the verdict has said it
+    assert "is not STL-10's" not in table  # the verdict covers it
     assert "classes 1..10 of test: 4, 4, 4, 4, 4, 4, 4, 4, 4, 4; STL-10 has 800 each" in table
     assert len(found.problems) == 5  # programs get all
 
