@@ -1,18 +1,13 @@
 """Image commands: data fetch, verify, info, sample."""
 
-from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
 from pse_repro.cli.options import DataOption, QuietOption, ShortFormatOption
 
-
-class SplitName(StrEnum):
-    unlabeled = "unlabeled"
-    train = "train"
-    test = "test"
+SplitName = Literal["unlabeled", "train", "test"]
 
 
 def fetch(
@@ -75,7 +70,7 @@ def info(
     ] = None,
     split: Annotated[
         SplitName, typer.Option("--split", envvar="PSE_REPRO_SPLIT", help="Split shown on the contact sheet.")
-    ] = SplitName.train,
+    ] = "train",
     format: ShortFormatOption = "table",
     quiet: QuietOption = False,
 ) -> None:
@@ -85,7 +80,7 @@ def info(
     """
     from pse_repro.commands import data as commands
 
-    typer.echo(commands.info(data, sheet, split.value, format, quiet))
+    typer.echo(commands.info(data, sheet, split, format, quiet))
 
 
 def sample(

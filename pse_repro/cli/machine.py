@@ -1,8 +1,7 @@
 """Machine commands: doctor, bench."""
 
-from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -15,18 +14,10 @@ from pse_repro.cli.options import (
 )
 from pse_repro.errors import UsageError
 
-
-class Precisions(StrEnum):
-    fp32 = "fp32"
-    bf16 = "bf16"
-    both = "both"
+Precisions = Literal["fp32", "bf16", "both"]
 
 
-class BenchFormat(StrEnum):
-    table = "table"
-    markdown = "markdown"
-    csv = "csv"
-    json = "json"
+BenchFormat = Literal["table", "markdown", "csv", "json"]
 
 
 def doctor(
@@ -62,7 +53,7 @@ def bench(
     device: DeviceOption = "auto",
     precision: Annotated[
         Precisions, typer.Option("--precision", envvar="PSE_REPRO_PRECISION", help="Precision of the kit's networks.")
-    ] = Precisions.both,
+    ] = "both",
     data: DataOption = None,
     rounds: Annotated[
         int, typer.Option("--rounds", min=1, envvar="PSE_REPRO_ROUNDS", help="Number of timings of each row.")
@@ -70,7 +61,7 @@ def bench(
     quick: Annotated[
         bool, typer.Option("--quick", envvar="PSE_REPRO_QUICK", help="Tiny sizes and one round, to check that it runs.")
     ] = False,
-    format: Annotated[BenchFormat, typer.Option("--format", envvar="PSE_REPRO_FORMAT")] = BenchFormat.table,
+    format: Annotated[BenchFormat, typer.Option("--format", envvar="PSE_REPRO_FORMAT")] = "table",
     save: Annotated[
         Path | None,
         typer.Option("--save", envvar="PSE_REPRO_SAVE", help="Folder for the result as DATE-MACHINE.json."),
@@ -92,6 +83,6 @@ def bench(
             raise UsageError("--from prints a saved result, --save saves a new one; give one of them")
         typer.echo(benchmark.render_file(source, rows or (), format))
         return
-    precisions = ("fp32", "bf16") if precision == Precisions.both else (precision,)
+    precisions = ("fp32", "bf16") if precision == "both" else (precision,)
     options = benchmark.Options(rows or (), device, precisions, data, rounds, quick, quiet)
     typer.echo(benchmark.bench(options, format, save))

@@ -75,7 +75,7 @@ def losses_table(demo: Demo) -> str:
 def _damage(image: Tensor, wrong: Tensor, criterion: PSELoss) -> Damage:
     """Lighten the masked pixels, or darken those that lightening would push above 1, and compute both losses."""
     lighter = (image.amax(0) <= 1 - SHIFT) | (image < SHIFT)
-    reconstruction = image + wrong * torch.where(lighter, SHIFT, -SHIFT)
+    reconstruction = image + wrong * torch.where(lighter, image.new_tensor(SHIFT), image.new_tensor(-SHIFT))
     mse, mse_gradient = _with_gradient(F.mse_loss, reconstruction, image)
     pse, pse_gradient = _with_gradient(criterion, reconstruction, image)
     residual, density = (reconstruction - image).abs(), criterion.loss_map(reconstruction, image)
