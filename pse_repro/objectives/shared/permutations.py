@@ -93,12 +93,6 @@ def all_permutations(length: int) -> np.ndarray:
     return np.array(list(itertools.permutations(range(length))), dtype=np.uint8).T.copy()
 
 
-def hamming_distances(permutations_ML: np.ndarray) -> np.ndarray:
-    """The distances (M (M - 1) / 2,) of all pairs."""
-    differ = (permutations_ML[:, None] != permutations_ML).sum(-1)
-    return differ[np.triu_indices(len(permutations_ML), 1)]
-
-
 def make(name: str) -> np.ndarray:
     """The set (M, 9) of that name, made anew."""
     wanted = WANTED[name]

@@ -15,7 +15,8 @@ import numpy as np
 import pytest
 from scipy.optimize import linprog
 
-from pse_repro.objectives.shared.permutations import hamming_distances, load
+from pse_repro.objectives.shared.permutations import load
+from tests.support.hamming import hamming_distances
 
 Partition = tuple[int, ...]
 

@@ -16,10 +16,10 @@ from pse_repro.objectives.shared.permutations import (
     WANTED,
     as_text,
     greedy,
-    hamming_distances,
     load,
     make,
 )
+from tests.support.hamming import hamming_distances
 
 # (count, mean, minimum) as published; without "1000-near", whose mean is out of reach (test_permutation_bound.py)
 PUBLISHED = {
