@@ -1,4 +1,4 @@
-"""Progress: plain lines where there is no terminal, a live view on one, nothing when quiet, a file for others."""
+"""Progress: plain lines without a terminal, a live view on one, nothing if quiet, a file for other processes."""
 
 import io
 from pathlib import Path
