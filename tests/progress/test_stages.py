@@ -32,7 +32,7 @@ def terminal(monkeypatch: pytest.MonkeyPatch) -> io.StringIO:
 
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
-    """Its last value is the time."""
+    """Replace the clock; the last value is its time."""
     times = [1000.0]
     monkeypatch.setattr("time.monotonic", lambda: times[-1])
     return times
