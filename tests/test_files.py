@@ -1,4 +1,4 @@
-"""The XDG base directories."""
+"""XDG base directories."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Seeds come from names, the same on every machine, and leave no trace."""
+"""Seeds derive from names, the same on every machine, and the global state is restored."""
 
 import pytest
 import torch

@@ -1,4 +1,4 @@
-"""The command line as a user meets it: `run` gives exit status, standard output and standard error of a command."""
+"""The fixture `run`, which calls the command line and returns exit status, standard output and standard error."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -11,7 +11,7 @@ Run = Callable[..., tuple[int, str, str]]
 
 
 def _call(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], *words: object) -> tuple[int, str, str]:
-    """Exit status, standard output, standard error of `pse-repro WORDS`."""
+    """Return exit status, standard output and standard error of `pse-repro WORDS`."""
     monkeypatch.setattr("sys.argv", ["pse-repro", *map(str, words)])
     with pytest.raises(SystemExit) as stop:
         cli.main()

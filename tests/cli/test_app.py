@@ -1,4 +1,4 @@
-"""Help, options, version."""
+"""Help, options and version."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""data fetch, verify, info and sample, as a new user meets them: against a local server, on an empty home."""
+"""The commands data fetch, verify, info and sample for a new user: a local server, an empty home folder."""
 
 import json
 from collections.abc import Iterator

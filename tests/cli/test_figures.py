@@ -14,7 +14,7 @@ def images(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def ratios(table: str) -> list[float]:
-    """The last column: of MSE, of PSE."""
+    """Return the values of the last column: of MSE and of PSE."""
     return [float(line.split()[-1]) for line in table.splitlines() if line.startswith(("MSE", "PSE"))]
 
 

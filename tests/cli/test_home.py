@@ -1,4 +1,4 @@
-"""`~` in every path of every command, after `--data=` and in variables, where no shell expands it."""
+"""Expansion of `~` in every path of every command, after `--data=` and in variables, where no shell expands it."""
 
 import inspect
 from collections.abc import Callable, Iterator
@@ -15,7 +15,7 @@ from tests.cli.conftest import Run
 from tests.support.tiny import write_images
 
 FUNCTIONS = {name: function for commands in PANELS.values() for name, function in commands.items()} | DATA_COMMANDS
-NAMES_OF_FILES = ("study", "protocol", "against", "source")  # texts that may be a path, a name or a URL
+NAMES_OF_FILES = ("study", "protocol", "against", "source")  # strings that may be a path, a name or a URL
 NEEDED = {"encoder": "cnn", "objective": "mse"}
 
 
@@ -25,7 +25,7 @@ def _home(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 
 
 def paths() -> Iterator[tuple[str, str]]:
-    """Every command with each of its parameters that take a path."""
+    """Yield every command with each of its parameters that may be a path."""
     for name, function in FUNCTIONS.items():
         for parameter in inspect.signature(function).parameters.values():
             if "Path" in str(parameter.annotation) or parameter.name in NAMES_OF_FILES:
@@ -33,7 +33,7 @@ def paths() -> Iterator[tuple[str, str]]:
 
 
 def called(function: Callable[..., None], *words: str) -> dict[str, Any]:
-    """What a command of that signature is called with."""
+    """Return the arguments with which a command of that signature is called."""
     given: dict[str, Any] = {}
 
     @wraps(function)

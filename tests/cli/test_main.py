@@ -1,4 +1,4 @@
-"""Whatever goes wrong is one line and an exit status."""
+"""Every error is one line and an exit status."""
 
 import subprocess
 import sys
@@ -77,7 +77,7 @@ def test_what_nobody_expected_has_no_traceback_without_debug(run: Run, monkeypat
 
 
 def test_a_backend_for_figures_that_is_not_installed_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
-    """As in a notebook, whose own backend the kit's environment may lack."""
+    """Notebooks set a backend that the kit's environment may lack."""
     words = [sys.executable, "-c", "from pse_repro.cli import main; main()", "compare", "absent.csv"]
     monkeypatch.setenv("MPLBACKEND", "module://matplotlib_inline.backend_inline")
     found = subprocess.run(words, capture_output=True, text=True)

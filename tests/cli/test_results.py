@@ -1,4 +1,4 @@
-"""compare and report."""
+"""The commands compare, explain and report."""
 
 import html
 import json

@@ -1,4 +1,4 @@
-"""export and status."""
+"""The commands export and status."""
 
 import json
 import tarfile
@@ -75,7 +75,7 @@ def test_status_for_people_and_for_programs(run: Run, stored: Path, busy: bool) 
 
 
 def test_watch_ends_with_the_run(run: Run, stored: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Three looks: twice a process holds the run, then none does."""
+    """Of three reads, a process holds the run in the first two."""
     monkeypatch.setattr(run_commands, "REFRESH_SECONDS", 0.01)
     looks = iter((True, True, False))
     monkeypatch.setattr("pse_repro.study.status.is_held", lambda _: next(looks))
@@ -102,7 +102,7 @@ def test_watch_is_not_for_programs(run: Run, stored: Path) -> None:
 
 
 def test_status_while_files_come_and_go(run: Run, stored: Path) -> None:
-    """A process that writes and removes a state all the time: every look is whole."""
+    """A thread writes and removes a state all the time; every status is consistent."""
     path = next(stored.glob("models/*pse*")) / "state.safetensors"
     ended = threading.Event()
 

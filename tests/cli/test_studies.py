@@ -1,4 +1,4 @@
-"""The studies, a study of one's own, its plan, and the commands of one model."""
+"""The built-in studies, a user's own study, its plan, and the commands on one model."""
 
 import json
 import re
@@ -186,7 +186,7 @@ def evaluations(directory: Path) -> list[str]:
 
 
 def started(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, RunOptions]]:
-    """What would have been run; nothing is."""
+    """Record what would have been run, without running it."""
     asked: list[tuple[str, RunOptions]] = []
 
     def take(study: str, options: RunOptions, *_: object) -> tuple[str, int]:

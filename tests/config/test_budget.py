@@ -1,4 +1,4 @@
-"""Budgets as they are typed."""
+"""Parsing of budgets."""
 
 import pytest
 from hypothesis import given

@@ -1,4 +1,4 @@
-"""Protocols and studies load, and every mistake in one is refused in a line that names the key."""
+"""Loading of protocols and studies: every mistake is refused in one line that names the key."""
 
 import dataclasses
 import json
@@ -51,13 +51,13 @@ def protocol_text() -> str:
 
 
 def changed(text: str, old: str, new: str) -> str:
-    """Return the text with one part replaced, which must be there once."""
+    """Return the text with one part replaced, which must occur exactly once."""
     assert text.count(old) == 1, f"{text.count(old)} times: {old}"
     return text.replace(old, new)
 
 
 def refused(path: Path, text: str, what: str) -> str:
-    """Return the one line with which a protocol or a study of this text is refused."""
+    """Return the one-line error with which a protocol or study of this text is refused."""
     path.write_text(text, encoding="utf-8")
     with pytest.raises(UsageError) as caught:
         load_study(str(path)) if what == "study" else load_protocol(str(path))

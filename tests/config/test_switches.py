@@ -1,4 +1,4 @@
-"""The words about the switches agree with the protocols and the README."""
+"""The descriptions of the switches agree with the protocols and the README."""
 
 import dataclasses
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Facts about progress, and the words that the study's have."""
+"""Facts about progress, and the wording of a study's status."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Progress: plain lines where there is no terminal, a live view on one, nothing when quiet, a file for others."""
+"""Progress: plain lines without a terminal, a live view on one, nothing if quiet, a file for other processes."""
 
 import io
 from pathlib import Path
@@ -32,7 +32,7 @@ def terminal(monkeypatch: pytest.MonkeyPatch) -> io.StringIO:
 
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
-    """Its last value is the time."""
+    """Replace the clock; the last value is its time."""
     times = [1000.0]
     monkeypatch.setattr("time.monotonic", lambda: times[-1])
     return times

@@ -1,4 +1,4 @@
-"""Status files: whole, of living processes alone; a stage as the status of a process."""
+"""Status files: complete, and only of living processes; a stage as the status of a process."""
 
 import os
 from dataclasses import replace
@@ -111,7 +111,7 @@ def test_rates_and_time_left() -> None:
 
 @given(st.lists(st.floats(-1e6, 1e6), min_size=1, max_size=200), st.integers(1, 60))
 def test_thinned_against_one_value_after_another(values: list[float], count: int) -> None:
-    """Each value goes to the share in which it falls; few values stay as they are."""
+    """Each value belongs to exactly one share; few values are unchanged."""
     count = min(count, len(values))
     shares: list[list[float]] = [[] for _ in range(count)]
     for index, value in enumerate(values):

@@ -1,4 +1,4 @@
-"""Scalars for TensorBoard: named, once each, and one line where it is not installed."""
+"""Scalars for TensorBoard: their names, each logged once, and a one-line error if it is not installed."""
 
 import importlib.util
 import sys

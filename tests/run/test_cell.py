@@ -1,4 +1,4 @@
-"""One cell from images to rows; taken up where it stopped."""
+"""One cell from images to rows, and how it resumes."""
 
 import json
 import math
@@ -79,7 +79,7 @@ def test_folds_do_not_depend_on_the_ones_before(tmp_path: Path) -> None:
 def test_pretraining_alone_then_one_evaluation_then_all(tmp_path: Path) -> None:
     assert set(run(tmp_path, evaluations=())["evaluation"]) == {"pretrain"}
     assert set(run(tmp_path, evaluations=("frozen",))["evaluation"]) == {"pretrain", "frozen"}
-    everything = run(tmp_path, evaluations=("finetune",))  # what is complete is taken up
+    everything = run(tmp_path, evaluations=("finetune",))  # completed work is reused
     pd.testing.assert_frame_equal(everything, run(tmp_path / "at-once"))
 
 
@@ -159,7 +159,7 @@ def test_every_evaluation_shows_the_loss_that_it_has(
         assert (epoch.train_loss is None) == (name == "validation loss")
         of_fold.setdefault(epoch.fold, {})[epoch.number] = epoch.loss
         losses = [of_fold[epoch.fold][epoch.number]]
-        if evaluation in ("finetune", "frozen"):  # as released, the folds are trained together
+        if evaluation in ("finetune", "frozen"):  # as released, the folds are trained jointly
             losses = [each[epoch.number] for each in of_fold.values() if epoch.number in each]
         assert last.endswith(f" {name} {sum(losses) / len(losses):.4g}")
 

@@ -1,4 +1,4 @@
-"""The evaluation cluster of a cell: measured once, with the curve over its epochs, and taken up."""
+"""The evaluation cluster of a cell: measured once, with the curve over its epochs, then reused."""
 
 import json
 from dataclasses import replace

@@ -1,4 +1,4 @@
-"""Evaluations through a whole run: a new one costs a class and a row, and every kind ends as "done"."""
+"""Evaluations through a whole run: a new one takes a class and a registry row, and every kind ends as "done"."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
@@ -36,7 +36,7 @@ TINY = Study("tiny", "reduced", "paper", 1, (Model("cnn", "mse"),), folds=2)
 
 
 def run(directory: Path, *evaluations: str) -> Run:
-    """A finished run of TINY with these evaluations."""
+    """Return a finished run of TINY with these evaluations."""
     study, under = replace(TINY, evaluations=evaluations), protocol(downstream_max_epochs=1)
     assert run_study(study, [under], 1, context(directory)) == {}
     return Run.open(directory)
@@ -48,7 +48,7 @@ def states(of: Run) -> list[str]:
 
 
 class AlwaysOne(FoldEvaluation):
-    """A classifier that says one class whatever the image."""
+    """A classifier that predicts the same class for every image."""
 
     loss = ""
 
@@ -95,7 +95,7 @@ def test_a_finished_run_is_done_and_a_lost_file_is_not(evaluation: str, tmp_path
 
 
 def contents(directory: Path, cell: Cell) -> dict[str, set[str]]:
-    """The names in each file of a cell's evaluations: arrays, keys or columns."""
+    """Return the names in each file of a cell's evaluations: arrays, keys or columns."""
     readers: dict[str, Callable[[Path], Iterable[str]]] = {
         ".npz": store.read_npz,
         ".json": store.read_json,

@@ -1,4 +1,4 @@
-"""Portraits of models: latents, embeddings and filters of any encoder, and one sample of images for all of a run."""
+"""Model summaries: latents, embeddings and filters of any encoder, and one sample of images for a whole run."""
 
 from dataclasses import replace
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Images that are too few for what a run asks are refused before a run directory exists; as few as that are enough."""
+"""Too few images for a run are refused before a run directory exists; the required minimum suffices."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -19,7 +19,7 @@ STUDY = Study("tiny", "reduced", "paper", 1, (Model("cnn", "mse"),), folds=2, ev
 
 
 def images(unlabeled: int = 60, train: int = 20, test: int = 20, classes: int = 10) -> Dataset:
-    """Black images, which are looked at by nobody, with labels in turn."""
+    """Black images, whose pixels do not matter, with labels in turn."""
 
     def split(count: int) -> Split:
         return Split(np.zeros((count, 3, 96, 96), np.uint8), np.arange(count, dtype=np.uint8) % classes + 1)

@@ -72,7 +72,7 @@ def test_a_cell_s_epochs_go_to_its_log_with_what_it_is_trained_with(
 
 @pytest.mark.skipif(importlib.util.find_spec("tensorboard") is None, reason="the extra is not installed")
 def test_epochs_of_a_cell_that_is_resumed_are_logged_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Killed after the first epoch, which is saved, and at the end of the second fold, which is then fitted again."""
+    """The run is killed after the first, saved epoch, and before the second fold is saved, which is then refitted."""
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
     of = replace(cell(under=protocol("as-described", stopping_patience=9)), evaluations=("finetune",))

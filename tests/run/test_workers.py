@@ -1,4 +1,4 @@
-"""Processes side by side: what they give, how they fail, and that none outlives its parent."""
+"""Parallel processes: their results, their failures, and that none outlives its parent."""
 
 import multiprocessing
 import os

@@ -1,4 +1,4 @@
-"""Which cells share their work, and which do not."""
+"""Sharing of work between cells."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -29,7 +29,7 @@ SCORES_ONLY = {12, 13}
 
 
 def turned(number: int) -> Cell:
-    """A cell under as-released with one switch turned; its model has a length and batch of its own."""
+    """Return a cell under as-released with one switch turned; its model has its own length and batch size."""
     of = cell("pse", 3, under=load_protocol(f"as-released+{number}" if number else "as-released"))
     return replace(of, model=replace(of.model, epochs=7, batch_size=64))
 

@@ -1,4 +1,4 @@
-"""The results archive: a run there and back, the same bytes each time, and nothing of a stranger's that is not safe."""
+"""The results archive: round trip of a run, reproducible bytes, and refusal of unsafe archives."""
 
 import gzip
 import hashlib
@@ -26,7 +26,7 @@ FORMATS = pytest.mark.parametrize("suffix", [".tar.gz", ".tgz", ".zip"])
 
 @pytest.fixture
 def run(tmp_path: Path) -> Path:
-    """A stored run with weights, and with what is not its own."""
+    """Store a run with weights, and with foreign files."""
     directory = tmp_path / "runs" / "tiny"
     store_run(directory, study())
     model = next(directory.glob("models/*"))
@@ -43,7 +43,7 @@ def contents(directory: Path) -> dict[str, bytes]:
 
 
 def packed(suffix: str, members: dict[str, bytes]) -> bytes:
-    """An archive as a stranger may make one."""
+    """Return an archive as an attacker may make one."""
     buffer = io.BytesIO()
     if suffix == ".zip":
         with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
@@ -59,7 +59,7 @@ def packed(suffix: str, members: dict[str, bytes]) -> bytes:
 
 
 def summed(members: dict[str, bytes], top: str = "x") -> dict[str, bytes]:
-    """The members in a folder, with their sums."""
+    """Return the members in a folder, with their checksums."""
     sums = "".join(f"{hashlib.sha256(content).hexdigest()}  {name}\n" for name, content in members.items())
     return {f"{top}/{name}": content for name, content in (members | {SUMS: sums.encode()}).items()}
 
@@ -234,7 +234,7 @@ def test_a_small_file_that_unpacks_to_a_large_one_is_refused(tmp_path: Path, suf
 
 
 def test_a_header_that_claims_much_is_not_believed(tmp_path: Path) -> None:
-    """A long name's length is the tar's to say; it is read before the member is seen."""
+    """The tar header states the length of a long name, which is read before the member is seen."""
     info = tarfile.TarInfo("././@LongLink")
     info.type, info.size = tarfile.GNUTYPE_LONGNAME, 8 << 30
     path = tmp_path / "long.tar.gz"
@@ -259,7 +259,7 @@ WHOLE = {suffix: packed(suffix, summed(FILES)) for suffix in (".tar.gz", ".zip")
 @settings(max_examples=150)
 @given(suffix=st.sampled_from(list(WHOLE)), where=st.floats(0, 1, exclude_max=True), bit=st.integers(0, 8))
 def test_damage_anywhere_is_refused_or_harmless(suffix: str, where: float, bit: int) -> None:
-    """A flipped bit, or (bit 8) an end that is missing: one line, or the files that were packed."""
+    """A flipped bit, or (bit 8) a missing end, gives a one-line error or exactly the files that were packed."""
     content = bytearray(WHOLE[suffix])
     at = int(where * len(content))
     if bit == 8:

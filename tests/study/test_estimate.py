@@ -1,4 +1,4 @@
-"""The estimate counts a study's work, each piece once, and what it costs is measured."""
+"""The estimate counts each part of a study's work once, at its measured cost."""
 
 import time
 from dataclasses import replace
@@ -145,4 +145,4 @@ def test_a_measurement_warms_up_and_repeats_to_its_budget() -> None:
     fastest = estimate._fastest(lambda: next(work), CPU, 0.15)
     assert 0.001 <= fastest < 0.1
     slow = iter([0.02, 0.001])
-    assert estimate._fastest(lambda: time.sleep(next(slow)), CPU, 0.01) >= 0.02  # no time for more: the first must do
+    assert estimate._fastest(lambda: time.sleep(next(slow)), CPU, 0.01) >= 0.02  # no time for a second repeat

@@ -1,4 +1,4 @@
-"""What is read back from a run's folds; also the helper that stores runs whose predictions are made up."""
+"""Predictions read back from a run's folds, and the helper that stores runs with chosen predictions."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""What a run is doing, as its directory says: nothing is written there, and nothing is taken from a run."""
+"""A run's status, read from its directory: nothing is written there, and no lock is taken from a run."""
 
 import os
 import shutil
@@ -54,7 +54,7 @@ def test_a_run_that_was_stopped(run: Path) -> None:
 
 
 def test_baselines_on_pixels_are_part_of_a_run(run: Path) -> None:
-    """Both protocols have the same folds, so two folds of each baseline are all; switch 11 has others."""
+    """Both protocols have the same folds, so each baseline has two folds in all; switch 11 changes them."""
     stored(run, baselines=("pixels", "pca", "random"), protocols=("as-released", "as-described"))
     found = read_status(run)
     assert (found.state, found.done, found.cells, found.baseline_folds) == ("stopped", 6, 6, 4)
@@ -111,7 +111,7 @@ def test_epochs_and_their_seconds_come_from_the_state(run: Path) -> None:
 
 
 def test_side_by_side_every_cell_that_is_run_is_shown_and_no_other(run: Path) -> None:
-    """Two protocols that share the pre-training: the second's cells wait for the first's, in the same process."""
+    """Two protocols share the pre-training: the second's cells wait for the first's, in the same process."""
     protocols = ("as-released", "as-released+7")
     first, second, *_ = cells = stored(run, epochs=9, protocols=protocols)
     undo(run, *cells)
@@ -119,12 +119,12 @@ def test_side_by_side_every_cell_that_is_run_is_shown_and_no_other(run: Path) ->
     assert [name for name, *_ in working(run)] == [first.name]
     write_state(run, second, [1.0])
     assert [name for name, *_ in working(run)] == [first.name, second.name]
-    os.utime(CellFiles(run, second).state, (1.0, 1.0))  # of an earlier go
+    os.utime(CellFiles(run, second).state, (1.0, 1.0))  # of an earlier session
     assert [name for name, *_ in working(run)] == [first.name]
 
 
 def test_side_by_side_a_group_goes_on_with_its_next_cell(run: Path) -> None:
-    """The second model's cells go ahead of the first model's, whose pre-training takes longer."""
+    """The second model's cells overtake the first model's, whose pre-training takes longer."""
     first, second, _, second_again = stored(run, epochs=9, protocols=("as-released", "as-released+7"))
     now = time.time()
     for cell in (first, second_again):
@@ -144,7 +144,7 @@ def test_one_after_another_a_pre_training_that_waits_for_its_second_cell_is_not_
         shutil.rmtree(CellFiles(run, cell).evaluation("finetune"))
     now = time.time()
     for path in run.glob("models/*/pretrain.json"):
-        os.utime(path, (now, now))  # in this go
+        os.utime(path, (now, now))  # in this session
     assert working(run) == [(first_again.name, "finetune", 0, 2)]
 
 
@@ -180,7 +180,7 @@ def test_the_lock_is_seen_and_left_alone(run: Path) -> None:
         assert is_held(run) is True
         assert is_held(run) is True
     assert is_held(run) is False
-    with store.locked(run):  # asking took nothing away
+    with store.locked(run):  # the test of the lock left it free
         assert is_held(run) is True
 
 

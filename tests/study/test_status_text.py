@@ -1,4 +1,4 @@
-"""What a run is doing, on one screen of 80 columns and for programs."""
+"""A run's status on one screen of 80 columns, and as JSON."""
 
 import json
 import os
@@ -26,7 +26,7 @@ def run(tmp_path: Path) -> Path:
 
 
 def test_what_processes_say_of_themselves_counts_more_than_what_they_wrote(run: Path) -> None:
-    """Two processes in their first epochs: no file of the run tells yet that there is a second."""
+    """Two processes are in their first epochs: no file of the run shows yet that there is a second."""
     first, second = stored(run, epochs=9)
     undo(run, first, second)
     for pid, cell, losses in ((os.getpid(), second, (0.4, 0.2)), (os.getppid(), first, ())):
@@ -42,7 +42,7 @@ def test_what_processes_say_of_themselves_counts_more_than_what_they_wrote(run: 
         f"         {second.name}: pre-train, epoch 3 of 9",
         "           █▁ validation loss 0.2",
     ]
-    assert read_status(run).working == []  # no process holds the run: what they said is of the past
+    assert read_status(run).working == []  # no process holds the run: the status files are stale
 
 
 def test_many_processes_have_a_line_each(run: Path) -> None:

@@ -1,4 +1,4 @@
-"""The run store: whole files, altered files, foreign and locked directories."""
+"""The run store: complete files, altered files, foreign and locked directories."""
 
 import json
 import os
@@ -13,7 +13,7 @@ from pse_repro.study import store
 
 
 def empty_folder(path: Path) -> Path:
-    """Made at `path`."""
+    """Make a folder at `path`."""
     path.mkdir()
     return path
 
@@ -79,7 +79,7 @@ def test_a_failed_write_leaves_what_was_there_and_no_rubbish(tmp_path: Path, mon
 def test_a_run_of_other_settings_is_refused_by_the_name_of_the_setting(tmp_path: Path) -> None:
     settings = {"precision": "fp32", "protocols": [{"name": "a"}], "study": {"folds": 5, "epochs": 2}}
     store.prepare_run(tmp_path, settings, fresh=False)
-    store.prepare_run(tmp_path, settings, fresh=False)  # the same: goes on
+    store.prepare_run(tmp_path, settings, fresh=False)  # the same settings: resumes
     with pytest.raises(UsageError, match=r"study.folds = 5, but now it is 2"):
         store.prepare_run(tmp_path, settings | {"study": {"folds": 2, "epochs": 2}}, fresh=False)
     assert json.loads((tmp_path / "run.json").read_text()) == settings

@@ -1,4 +1,4 @@
-"""A cell's work in parts: what is done, as its files say, and how long the rest takes."""
+"""A cell's work in parts: completed parts by their files, and the time left."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -132,7 +132,7 @@ def test_what_is_left_costs_what_its_kind_did() -> None:
 
 
 def test_two_parts_side_by_side_take_half_as_long() -> None:
-    """Two processes, since 100: each has recorded 50 s in 50 s. What was done before says nothing of the pace."""
+    """Two processes since 100: each has recorded 50 s in 50 s. Earlier work does not count for the pace."""
     parts = [
         part("a", "p", 10, 10, 50.0, 150.0),
         part("b", "p", 10, 10, 50.0, 150.0),
@@ -146,7 +146,7 @@ def test_two_parts_side_by_side_take_half_as_long() -> None:
 
 
 def test_a_state_that_was_continued_counts_for_the_pace_no_more_than_this_go() -> None:
-    rest = part("a", "p", 10, 5, 1000.0, 110.0)  # 10 s of this go, 990 of an earlier one
+    rest = part("a", "p", 10, 5, 1000.0, 110.0)  # 10 s in this session, 990 in an earlier one
     assert time_left([rest], [rest], 100.0).seconds == pytest.approx(1000.0)
 
 
