@@ -19,7 +19,7 @@ from pse_repro.models import (
 
 
 def parameters(*modules: nn.Module) -> int:
-    """Return how many parameters the modules have together."""
+    """Return the total number of the modules' parameters."""
     return sum(parameter.numel() for module in modules for parameter in module.parameters())
 
 
@@ -60,7 +60,7 @@ def test_images_become_a_latent_and_a_reconstruction_between_zero_and_one(encode
     assert latent.shape == (2, ENCODERS[encoder].latent_size) == (2, autoencoder.latent_size)
     assert reconstruction.shape == images.shape
     assert 0 < reconstruction.min() < reconstruction.max() < 1
-    # A sigmoid, not a clamp: however far the latent goes, the range holds.
+    # A sigmoid, not a clamp: the range holds for any latent.
     far = autoencoder.decoder(1e4 * latent)
     assert far.min() >= 0
     assert far.max() <= 1

@@ -1,4 +1,4 @@
-"""The improved autoencoder's parts: their shapes, what a residual block adds, where sub-pixels go."""
+"""The improved autoencoder's parts: their shapes, the residual blocks, the order of sub-pixels."""
 
 import pytest
 import torch

@@ -1,4 +1,4 @@
-"""What an encoder is pre-trained with: one objective, one file; a new one is its file, its test and a row here."""
+"""Pre-training objectives, one per file. A new one needs its file, its test and a row here."""
 
 from pse_repro.objectives import (
     colorize,

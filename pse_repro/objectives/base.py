@@ -1,4 +1,4 @@
-"""What every objective offers to the pre-training loop; most of it has a default that suits.
+"""Base class of the objectives, as used by the pre-training loop, and their inputs.
 
 Shapes: N images of a batch, (N, 3, 96, 96) in [0, 1], channels last; D latent values.
 """
@@ -19,10 +19,10 @@ Network = TypeVar("Network", bound=nn.Module)
 
 @dataclass(frozen=True)
 class Setup:
-    """What an objective is built from. `data` is the whole run's: few objectives look at more than its unlabelled part.
+    """Inputs of an objective.
 
-    `train_images` is how many of the unlabelled images are trained on; `name` is what random choices that are made
-    once are derived from (`generator(setup.name, ...)`).
+    `data` is the whole run's; few objectives use more than its unlabelled images, of which `train_images` are trained
+    on. Random choices made once are derived from `name` (`generator(setup.name, ...)`).
     """
 
     name: str
@@ -37,10 +37,10 @@ class Setup:
 
 @dataclass(frozen=True)
 class Batch:
-    """Images of one step, augmented as switch 4 says where they are trained on.
+    """Images of one step; training images are augmented by switch 4.
 
-    `positions` (N,) tell which of the training (or validation) images they are; `progress` in [0, 1) is the share of
-    the whole pre-training that lies behind.
+    `positions` (N,) are the images' indices among the training (or validation) images; `progress` in [0, 1) is the
+    completed share of the whole pre-training.
     """
 
     images: Tensor
@@ -50,10 +50,10 @@ class Batch:
 
 
 class Objective(ABC, Generic[Network]):
-    """A pre-training: its networks and its loss. PyTorch's global generators are seeded whenever one is called."""
+    """Networks and loss of a pre-training. The caller seeds PyTorch's global generators before each call."""
 
-    trains: ClassVar[bool] = True  # False where the encoder stays as it was initialised
-    keeps: ClassVar[Literal["best", "last"]] = "best"  # the epoch of the lowest validation loss, or the last one
+    trains: ClassVar[bool] = True  # False if the encoder keeps its initial weights
+    keeps: ClassVar[Literal["best", "last"]] = "best"  # kept epoch: of the lowest validation loss, or the last
     reconstructs: ClassVar[bool] = False  # the network is an Autoencoder, whose reconstructions are shown
 
     def __init__(self, setup: Setup) -> None:
@@ -61,33 +61,35 @@ class Objective(ABC, Generic[Network]):
 
     @classmethod
     def check(cls, sigma: float | None, switches: Switches | None = None) -> None:
-        """ValueError unless the objective can be built with this sigma (in pixels), and under these switches."""
+        """Raise ValueError unless the objective can be built with this sigma (in pixels) and these switches."""
         if sigma is not None:
             raise ValueError(f"sigma is {sigma:g}, but {cls.__name__.lower()} has none; leave it out")
 
     @abstractmethod
     def network(self) -> Network:
-        """Freshly initialised: attribute `encoder` is a module (N, 3, 96, 96) -> (N, D); what else is trained with it
-        (heads, decoders, discriminators) or must outlive an interruption (memory banks) is a module or buffer beside.
+        """Return a freshly initialised network whose attribute `encoder` is a module (N, 3, 96, 96) -> (N, D).
+
+        Anything trained with the encoder (heads, decoders, discriminators) or needed after resuming (memory banks) is
+        another module or buffer of the network.
         """
 
     @abstractmethod
     def loss(self, network: Network, batch: Batch) -> Tensor:
-        """A scalar in float32, to be minimised over all parameters of the network; called under autocast."""
+        """Return a float32 scalar to be minimised over all parameters of the network; called under autocast."""
 
     def measures(self, network: Network, batch: Batch) -> dict[str, Tensor]:
-        """Scalars of a validation batch for the curves: "loss", and what else tells how it goes; without gradients."""
+        """Return a validation batch's scalars for the curves, without gradients: "loss" and any other metrics."""
         return {"loss": self.loss(network, batch)}
 
     def begin_epoch(
         self, network: Network, optimizer: torch.optim.Optimizer, train: Images, validation: Images
     ) -> None:
-        """Before each epoch's training, for what must look at all images: clusterings. The network is in train mode."""
+        """Prepare an epoch if that needs all images, as clustering does. The network is in training mode."""
 
 
 @dataclass(frozen=True)
 class Variant:
-    """A row of OBJECTIVES: a kind of objective, and the options that set it apart from others of its kind."""
+    """A row of OBJECTIVES: a kind of objective and its options."""
 
     kind: type[Objective[Any]]
     options: dict[str, Any]
@@ -101,6 +103,6 @@ class Variant:
         return self.kind.trains
 
     def build(self, setup: Setup) -> Objective[Any]:
-        """ValueError where the kind cannot be built with the setup's sigma and switches."""
+        """Build the objective; ValueError if the setup's sigma and switches do not allow it."""
         self.kind.check(setup.sigma, setup.switches)
         return self.kind(setup, **self.options)

@@ -1,8 +1,8 @@
 """Colourisation: each pixel's colour predicted from the image's lightness.
 
 Source: R. Zhang, P. Isola, A. A. Efros, *Colorful Image Colorization*, arXiv 1603.08511, sections 2.1 and 2.2; the same
-task in arXiv 1603.06668. Scaled from 224 x 224 to 96 x 96: the map that is predicted has 24 x 24 pixels in place of
-56 x 56, and is made of the latent, which is what is judged, by a small decoder in place of the network's last maps.
+task in arXiv 1603.06668. Scaled from 224 x 224 to 96 x 96: the predicted map has 24 x 24 pixels instead of 56 x 56. A
+small decoder computes it from the latent, which is evaluated later, and not from the network's last maps.
 """
 
 import torch
@@ -23,12 +23,12 @@ from pse_repro.objectives.shared.colour_bins import (
 )
 from pse_repro.objectives.shared.lab import rgb_to_lab
 
-COUNTED_IMAGES = 500  # that the bins' shares are taken from
+COUNTED_IMAGES = 500  # to estimate the bins' shares
 COUNTED_AT_ONCE = 50
 
 
 class LightnessEncoder(nn.Module):
-    """The study's encoder on lightness alone: RGB images -> their L in [0, 1], three times -> (N, D)."""
+    """The study's encoder on lightness only: RGB images -> their L in [0, 1], in three equal channels -> (N, D)."""
 
     def __init__(self, encoder: nn.Module) -> None:
         super().__init__()
@@ -66,7 +66,7 @@ class Colorize(Objective[EncoderWithHead]):
 
 
 def colour_shares(split: Split, bins: Bins) -> Tensor:
-    """Each bin's share (Q,) of the pixels of the split's reduced images, by the nearest bin."""
+    """Return each bin's share (Q,) of the pixels of the split's reduced images, by nearest bin."""
     images = Images(split, bins.centres_QC.device)
     counts_Q = torch.zeros(len(bins), device=bins.centres_QC.device)
     for positions in torch.arange(len(images)).split(COUNTED_AT_ONCE):

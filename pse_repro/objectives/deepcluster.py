@@ -1,12 +1,13 @@
-"""DeepCluster: the encoder's own features are clustered, and each image's cluster is what it then learns to predict.
+"""DeepCluster: the encoder's features are clustered, and it then learns to predict each image's cluster.
 
 Source: Caron et al., *Deep Clustering for Unsupervised Learning of Visual Features* (arXiv 1807.05520), section 3.
-Every epoch begins with a clustering: a forward pass over all training and validation images in evaluation mode, about
-a third of what an epoch of training costs, or more where a budget of steps makes epochs shorter than a pass; then PCA,
-whitening, unit length and at most 20 iterations of k-means, which take seconds on the CPU. Neither counts as a step.
-Scaled from 224 x 224: 100 clusters, ten for each class as in the paper (10,000 for 1,000), and a quarter of the
-latent's components (there 256 of 4,096); fewer of both where there are not ten images to each. Images keep their
-colours, as for all other objectives, where the paper takes Sobel filters; the optimizer is the study's.
+Every epoch begins with a clustering. It takes a forward pass over all training and validation images in evaluation
+mode, which costs about a third of an epoch of training, or more if a budget of steps makes epochs shorter than a pass.
+PCA, whitening, unit length and at most 20 iterations of k-means follow, which take seconds on the CPU. Neither counts
+as a step.
+Scaled from 224 x 224: 100 clusters, ten per class as in the paper (10,000 for 1,000), and a quarter of the latent's
+components (there 256 of 4,096); fewer of both if there are less than ten images for each. Images keep their colours, as
+for all other objectives, while the paper applies Sobel filters; the optimizer is the study's.
 Shapes: N images, D latent values, K clusters.
 """
 
@@ -23,13 +24,13 @@ from pse_repro.objectives.base import Batch, Objective, Setup
 from pse_repro.objectives.shared.kmeans import cluster
 from pse_repro.objectives.shared.labelled import classification
 
-PASS_BATCH = 256  # images at once of the pass for the features
-IMAGES_EACH = 10  # for a cluster and for a component, at least
+PASS_BATCH = 256  # batch size of the pass for the features
+IMAGES_EACH = 10  # minimum per cluster and per component
 
 
 @dataclass(frozen=True)
 class EvenSampler:
-    """Draws images evenly over the clusters: first a cluster that is not empty, then one of its images."""
+    """Sampler of images evenly over the clusters: draws a non-empty cluster, then one of its images."""
 
     order: Tensor  # the images, cluster by cluster
     starts: Tensor
@@ -49,7 +50,7 @@ class EvenSampler:
 
 @dataclass(frozen=True)
 class Clustering:
-    """An epoch's clusters: of the training images (N,) and of those for validation, on the device."""
+    """An epoch's clusters of the training images (N,) and of the validation images, on the device."""
 
     images: Images
     labels: Tensor
@@ -58,7 +59,7 @@ class Clustering:
 
 
 class DeepCluster(Objective[EncoderWithHead]):
-    """Cross-entropy of the image's cluster; the last epoch is kept, as clusters differ from one to the next.
+    """Cross-entropy of the image's cluster. The last epoch is kept, as losses of different clusterings do not compare.
 
     Validation images get the cluster of the nearest centroid.
     """
@@ -83,7 +84,7 @@ class DeepCluster(Objective[EncoderWithHead]):
     def begin_epoch(
         self, network: EncoderWithHead, optimizer: torch.optim.Optimizer, train: Images, validation: Images
     ) -> None:
-        """Cluster anew, and start the classifier and its moments afresh: the clusters have other numbers now."""
+        """Cluster again, and reset the classifier and its moments, because cluster numbers have changed."""
         network.eval()
         latents, validation_latents = (features(network, images) for images in (train, validation))
         network.train()
@@ -98,15 +99,15 @@ class DeepCluster(Objective[EncoderWithHead]):
             optimizer.state.pop(parameter, None)
 
     def loss(self, network: EncoderWithHead, batch: Batch) -> Tensor:
-        """In training of as many images as the batch has, drawn evenly over the clusters."""
+        """Return the loss; in training, of as many images as the batch has, drawn evenly over the clusters."""
         return cross_entropy(*self._predicted(network, batch))
 
     def measures(self, network: EncoderWithHead, batch: Batch) -> dict[str, Tensor]:
-        """The loss, and how often (in percent) the cluster is predicted."""
+        """Return the loss, and the accuracy of the predicted clusters in percent."""
         return classification(*self._predicted(network, batch))
 
     def _predicted(self, network: EncoderWithHead, batch: Batch) -> tuple[Tensor, Tensor]:
-        """Logits (N, K) in float32, and the clusters (N,)."""
+        """Return logits (N, K) in float32, and the clusters (N,)."""
         assert self.clustering is not None, "begin_epoch makes the clusters"
         images, positions, all_labels = batch.images, batch.positions, self.clustering.validation_labels
         if batch.training:
@@ -116,5 +117,5 @@ class DeepCluster(Objective[EncoderWithHead]):
 
 
 def features(network: EncoderWithHead, images: Images) -> Tensor:
-    """The latents (N, D) of all images, in float32."""
+    """Return the latents (N, D) of all images, in float32."""
     return torch.cat([network.encoder(images[positions]).float() for positions in batches(len(images), PASS_BATCH)])

@@ -2,7 +2,7 @@
 
 Source: D. Pathak et al., *Context Encoders: Feature Learning by Inpainting*, CVPR 2016, sections 3.2 and 3.3, equations
 1 to 3. Scaled from 227 (features) and 128 pixels (generation) to 96: the block is half as wide as the image, 48 pixels;
-it overlaps what the encoder sees by 3 pixels at its border (7 of 227, 4 of 128), where the error weighs ten times.
+3 pixels of its border remain visible to the encoder (7 of 227, 4 of 128), and the error there has ten times the weight.
 Random regions are one block at a random place, not several smaller ones.
 Shapes: N images (N, 3, 96, 96), blocks (N, 3, 48, 48), in [0, 1].
 """
@@ -27,7 +27,7 @@ RECONSTRUCTION_WEIGHT, ADVERSARIAL_WEIGHT = 0.999, 0.001
 
 
 class InpaintNetwork(nn.Module):
-    """The encoder of images with a hole, and the decoder of its latent to the block; `forward` gives the block."""
+    """An encoder of images with a hole, and a decoder from its latent to the block, which `forward` returns."""
 
     def __init__(self, encoder: str) -> None:
         super().__init__()
@@ -40,7 +40,7 @@ class InpaintNetwork(nn.Module):
 
 
 class AdversarialInpaintNetwork(InpaintNetwork):
-    """With the discriminator of true and generated blocks."""
+    """An `InpaintNetwork` with a discriminator of true and generated blocks."""
 
     def __init__(self, encoder: str) -> None:
         super().__init__(encoder)
@@ -51,7 +51,7 @@ AnyInpaintNetwork = TypeVar("AnyInpaintNetwork", bound=InpaintNetwork)
 
 
 class BlockError(Objective[AnyInpaintNetwork]):
-    """Squared error of the block (equation 1), ten times as much where it overlaps its surroundings."""
+    """Squared error of the block (equation 1), with ten times the weight where it overlaps its surroundings."""
 
     def __init__(self, setup: Setup, region: Region = "central") -> None:
         super().__init__(setup)
@@ -62,7 +62,7 @@ class BlockError(Objective[AnyInpaintNetwork]):
         return self._error(*self._blocks(network, batch))
 
     def _blocks(self, network: AnyInpaintNetwork, batch: Batch) -> tuple[Tensor, Tensor]:
-        """The blocks generated for the holes, and the blocks cut out."""
+        """Return the blocks generated for the holes, and the blocks cut out."""
         corners_N2 = block_corners(self.region, len(batch.images)).to(batch.images.device, non_blocking=True)
         generated: Tensor = network(with_holes(batch.images, corners_N2))
         return generated.float(), cut_blocks(batch.images, corners_N2)
@@ -81,8 +81,9 @@ class Inpaint(BlockError[InpaintNetwork]):
 class AdversarialInpaint(BlockError[AdversarialInpaintNetwork]):
     """0.999 of the squared error and 0.001 of the game against a discriminator (equation 3).
 
-    The generator's term is the one of practice, -log D(generated). The discriminator's is part of the same loss, each
-    player's gradient its own. No one epoch's loss of a game is comparable with another's, so the last epoch is kept.
+    The generator's term is the usual -log D(generated). The discriminator's term is part of the same loss, but each
+    player receives only its own gradient. Adversarial losses of different epochs are not comparable, so the last epoch
+    is kept.
     """
 
     keeps = "last"
@@ -94,7 +95,7 @@ class AdversarialInpaint(BlockError[AdversarialInpaintNetwork]):
         return self.measures(network, batch)["loss"]
 
     def measures(self, network: AdversarialInpaintNetwork, batch: Batch) -> dict[str, Tensor]:
-        """The whole loss and its terms, unweighted."""
+        """Return the whole loss and its terms, unweighted."""
         generated, blocks = self._blocks(network, batch)
         error = self._error(generated, blocks)
         generator = judged(frozen_call(network.discriminator, generated), True)
@@ -105,26 +106,26 @@ class AdversarialInpaint(BlockError[AdversarialInpaintNetwork]):
 
 
 def judged(logits_N1: Tensor, as_true: bool) -> Tensor:
-    """Cross-entropy of the logits with all blocks true, or none."""
+    """Return the cross-entropy of the logits, with all blocks labelled true, or all false."""
     return binary_cross_entropy_with_logits(logits_N1.float(), torch.full_like(logits_N1, as_true, dtype=torch.float32))
 
 
 def overlap_weights() -> Tensor:
-    """(48, 48): 10 in the border that the encoder sees, 1 inside."""
+    """Return weights (48, 48): 10 in the border that the encoder sees, 1 inside."""
     weights_HW = torch.full((BLOCK, BLOCK), OVERLAP_WEIGHT)
     weights_HW[OVERLAP:-OVERLAP, OVERLAP:-OVERLAP] = 1
     return weights_HW
 
 
 def block_corners(region: Region, count: int) -> Tensor:
-    """Each block's first row and column (N, 2)."""
+    """Return each block's first row and column (N, 2)."""
     if region == "central":
         return torch.full((count, 2), (SIDE - BLOCK) // 2)
     return torch.randint(SIDE - BLOCK + 1, (count, 2))
 
 
 def cut_blocks(images_NCHW: Tensor, corners_N2: Tensor) -> Tensor:
-    """The blocks (N, 3, 48, 48), channels last."""
+    """Return the blocks (N, 3, 48, 48), channels last."""
     places = torch.arange(BLOCK, device=images_NCHW.device)
     rows, columns = (corners_N2[..., None] + places).unbind(1)
     images = torch.arange(len(images_NCHW), device=images_NCHW.device)[:, None, None]
@@ -132,14 +133,14 @@ def cut_blocks(images_NCHW: Tensor, corners_N2: Tensor) -> Tensor:
 
 
 def with_holes(images_NCHW: Tensor, corners_N2: Tensor) -> Tensor:
-    """The images, filled where their blocks are but for the overlap."""
+    """Return the images with their blocks filled, except for the overlap."""
     inside = torch.arange(SIDE, device=images_NCHW.device) - corners_N2[..., None]  # (N, 2, 96), from the block's start
     rows, columns = ((inside >= OVERLAP) & (inside < BLOCK - OVERLAP)).unbind(1)
     return images_NCHW.masked_fill((rows[:, :, None] & columns[:, None, :])[:, None], FILL)
 
 
 def block_decoder(latent_size: int) -> nn.Module:
-    """(N, D) -> (N, 3, 48, 48) in [0, 1]; the sides are 3, 6, 12, 24, 48."""
+    """Build (N, D) -> (N, 3, 48, 48) in [0, 1]; the maps' sides are 3, 6, 12, 24, 48."""
     layers: list[nn.Module] = [nn.Linear(latent_size, 256 * 3 * 3), nn.Unflatten(1, (256, 3, 3)), nn.LeakyReLU(0.2)]
     for before, after in ((256, 256), (256, 128), (128, 64)):
         layers += [nn.ConvTranspose2d(before, after, 4, 2, 1), nn.BatchNorm2d(after), nn.LeakyReLU(0.2)]
@@ -147,7 +148,7 @@ def block_decoder(latent_size: int) -> nn.Module:
 
 
 def block_discriminator() -> nn.Module:
-    """(N, 3, 48, 48) -> logits (N, 1); the paper's, one halving short: the sides are 48, 24, 12, 6, 3."""
+    """Build (N, 3, 48, 48) -> logits (N, 1): the paper's with one down-sampling less; sides are 48, 24, 12, 6, 3."""
     layers: list[nn.Module] = [nn.Conv2d(3, 64, 4, 2, 1), nn.LeakyReLU(0.2)]
     for before, after in ((64, 128), (128, 256), (256, 512)):
         layers += [nn.Conv2d(before, after, 4, 2, 1), nn.BatchNorm2d(after), nn.LeakyReLU(0.2)]

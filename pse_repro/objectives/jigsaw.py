@@ -1,10 +1,10 @@
-"""Jigsaw: which permutation an image's nine tiles were shuffled by.
+"""Jigsaw: the permutation of an image's nine shuffled tiles is predicted.
 
 Source: Noroozi and Favaro, *Unsupervised Learning of Visual Representations by Solving Jigsaw Puzzles*, 2016 (arXiv
 1603.09246), section 3 and, for the precautions against shortcuts, section 4 and table 5. Scaled from windows of 225
 pixels: tiles of 24 in cells of 32 (there 64 in 75), so 8 pixels apart on average (there 11), and the channels of a
 tile moved by up to 1 pixel (there 2), which is the paper's colour jitter, against chromatic aberration.
-The set of 100 permutations is the default: the paper's table 5 has the figures of that row of its table 4.
+The set of 100 permutations is the default, because the paper's table 5 has the figures of that row of its table 4.
 Deviation: the share of grey images (there 30 %) is left out.
 Shapes: N images, D latent values, P permutations.
 """
@@ -20,11 +20,11 @@ from pse_repro.objectives.shared.tiles import grid_tiles, tile_latents
 
 TILE_SIDE = 24  # pixels
 JITTER = 1  # pixels
-FLAT = 1 / 255  # a standard deviation that small is no texture; it is not blown up
+FLAT = 1 / 255  # standard deviations this small are not texture, and must not be amplified
 
 
 class JigsawNetwork(EncoderWithHead):
-    """One encoder for all tiles, their latents concatenated in the order they come in, and the head: logits (N, P)."""
+    """One encoder for all tiles, and a head on their latents, concatenated in input order: logits (N, P)."""
 
     def forward(self, tiles_N9CHW: Tensor) -> Tensor:
         logits: Tensor = self.head(tile_latents(self.encoder, tiles_N9CHW).flatten(1))
@@ -34,9 +34,9 @@ class JigsawNetwork(EncoderWithHead):
 class Jigsaw(Pretext[JigsawNetwork]):
     """Cross-entropy of the permutations; `permutations` names a stored set.
 
-    `gap`, `jitter` and `normalise` are the three precautions: tiles apart, colour channels moved, and each tile with
-    mean 0 and standard deviation 1 in each channel. The last one becomes part of the encoder, which therefore
-    normalises the whole images that it is judged on in the same way.
+    `gap`, `jitter` and `normalise` are the three precautions: gaps between tiles, shifted colour channels, and mean 0
+    and standard deviation 1 per tile and channel. The last one is part of the encoder, which therefore also normalises
+    whole images in its evaluations.
     """
 
     def __init__(
@@ -63,16 +63,16 @@ class Jigsaw(Pretext[JigsawNetwork]):
 
 
 def shuffle(tiles_NTCHW: Tensor, orders_NT: Tensor) -> Tensor:
-    """The tiles in other orders: `orders_NT` names the tile that comes to each place, on the CPU."""
+    """Return the tiles reordered: `orders_NT`, on the CPU, holds the index of the tile for each place."""
     device = tiles_NTCHW.device
     image = torch.arange(len(tiles_NTCHW), device=device)[:, None]
     return tiles_NTCHW[image, orders_NT.to(device, non_blocking=True)]
 
 
 def move_channels(tiles_NTCHW: Tensor, reach: int) -> Tensor:
-    """The tiles (N, T, C, s, s), each channel moved by its own -`reach` to `reach` pixels in x and in y.
+    """Return the tiles (N, T, C, s, s) with each channel shifted separately by -`reach` to `reach` pixels in x and y.
 
-    Where a channel has moved away from an edge, the edge is repeated.
+    Pixels from outside the tile repeat its edge.
     """
     size = tiles_NTCHW.shape[-1]
     moves = torch.randint(-reach, reach + 1, (*tiles_NTCHW.shape[:3], 2))

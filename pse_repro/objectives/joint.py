@@ -2,11 +2,11 @@
 
     cross-entropy + weight * ramp(progress) * reconstruction,    ramp(p) = exp(-5 (1 - min(p / 0.25, 1))^2)
 
-Source: overview of self-supervision, "Semi-supervised learning" (two weighted terms, one supervised, one not); the
-ramp is that of S. Laine and T. Aila, *Temporal Ensembling for Semi-Supervised Learning*, 2017, which its
-example (X. Li et al., *Semi-supervised Skin Lesion Segmentation via Transformation Consistent Self-ensembling Model*,
-2018) has, too: theirs ends after 80 of 300 epochs, ours after a quarter of the pre-training. Reconstruction stands in
-for the consistency that they ask for.
+Source: overview of self-supervision, "Semi-supervised learning" (two weighted terms, one supervised, one not). The
+ramp is that of S. Laine and T. Aila, *Temporal Ensembling for Semi-Supervised Learning*, 2017. The overview's example
+(X. Li et al., *Semi-supervised Skin Lesion Segmentation via Transformation Consistent Self-ensembling Model*, 2018) has
+it, too: theirs ends after 80 of 300 epochs, ours after a quarter of the pre-training. Reconstruction replaces their
+consistency term.
 """
 
 import math
@@ -26,7 +26,7 @@ RAMP_END = 0.25  # of the pre-training
 
 
 def ramp(progress: float) -> float:
-    """The unsupervised term's share of its full weight: exp(-5) at the beginning, 1 from RAMP_END on."""
+    """Return the unsupervised term's share of its full weight: exp(-5) at the start, 1 from RAMP_END on."""
     return math.exp(-5 * (1 - min(progress / RAMP_END, 1)) ** 2)
 
 
@@ -39,12 +39,13 @@ class JointNetwork(Autoencoder):
 
 
 class Joint(Objective[JointNetwork]):
-    """Half of a step's images are labelled ones, drawn from the few; the others are the first half of the batch.
+    """Cross-entropy and reconstruction of batches that are half labelled, half unlabelled.
 
-    So a step costs what the autoencoder's does. All images are reconstructed, the labelled ones classified. `fraction`
-    of the labelled images have their labels used, class-balanced: those of low-label's first subset of that fraction.
-    Its results on a smaller one flatter the encoder, which has seen more labels than they say.
-    No label beyond these has a say: the last epoch is kept, and the held-out ones serve the curves alone.
+    Half of a step's images are drawn from the few labelled ones, the rest is the first half of the batch, so a step
+    costs as much as the autoencoder's. All images are reconstructed, and the labelled ones classified. The labels of a
+    class-balanced `fraction` of the labelled images are used, those of low-label's first subset of that fraction.
+    Low-label results on smaller subsets are therefore biased: the encoder has seen more labels than they state.
+    No other labels influence the result: the last epoch is kept, and held-out labels are used only for the curves.
     """
 
     keeps = "last"
@@ -67,7 +68,7 @@ class Joint(Objective[JointNetwork]):
         return supervised + self.weight * ramp(batch.progress) * self.criterion(reconstruction, images)
 
     def measures(self, network: JointNetwork, batch: Batch) -> dict[str, Tensor]:
-        """On held-out labels and images: "loss" with the full weight, "cross_entropy", "accuracy" and "mse"."""
+        """Return, for held-out images, "loss" with the full weight, "cross_entropy", "accuracy" and "mse"."""
         labelled, labels = self.images.held_out(batch.positions)
         found = classification(network.classifier(network.encoder(labelled)), labels)
         reconstruction = network(batch.images)[1]
@@ -80,18 +81,18 @@ class Joint(Objective[JointNetwork]):
 
 
 class JointMSE(Joint):
-    """The reconstruction's mean squared error is the unsupervised term."""
+    """Joint training with the mean squared error of the reconstruction as the unsupervised term."""
 
     def __init__(self, setup: Setup, fraction: float = 0.1, weight: float = 10) -> None:
         super().__init__(setup, squared_error, fraction, weight)
 
 
 class JointPSE(Joint):
-    """PSE is the unsupervised term; `weight` is that of a kernel of mass one, whichever switch 1 asks for."""
+    """Joint training with PSE as the unsupervised term; `weight` is for a kernel of mass one, whatever switch 1."""
 
     def __init__(self, setup: Setup, fraction: float = 0.1, weight: float = 10) -> None:
         criterion = pse_criterion(setup.sigma, setup.switches)
-        kernel_mass = float(criterion.weights.sum()) ** 2  # in two dimensions; the loss goes with its square
+        kernel_mass = float(criterion.weights.sum()) ** 2  # in two dimensions; the loss is proportional to its square
         super().__init__(setup, criterion, fraction, weight / kernel_mass**2)
 
     @classmethod

@@ -1,10 +1,10 @@
-"""Patch location: which of the eight neighbours of a patch another one is.
+"""Patch location: the position of a patch among the eight neighbours of another is predicted.
 
 Source: Doersch, Gupta and Efros, *Unsupervised Visual Representation Learning by Context Prediction*, 2015 (arXiv
 1505.05192), section 3 and, for the precautions against shortcuts, section 3.1. Scaled from patches of 96 pixels:
 patches of 22, gaps of 11 (there 48), each patch moved by up to 2 pixels (there 7), so that the grid fits into 96.
-The middle patch goes into all eight pairs, as there each patch goes into up to eight.
-Deviation: no patch is made coarser (there some are, against pixelation).
+The middle patch is part of all eight pairs; in the paper each patch is part of up to eight.
+Deviation: no patch is down-sampled (there some are, against pixelation).
 Shapes: N images, D latent values; the nine patches of an image by rows, the middle one is the fifth.
 """
 
@@ -20,15 +20,15 @@ from pse_repro.objectives.shared.tiles import GRID, cut, grid_places, grid_tiles
 
 PATCH, GAP, JITTER = 22, 11, 2  # pixels
 NEIGHBOURS, MIDDLE = 8, 4
-NOISE = 1 / 100  # of the kept channel's standard deviation, in place of a dropped one
+NOISE = 1 / 100  # of the kept channel's standard deviation, in dropped channels
 
 Colour = Literal["projected", "dropped", "kept"]
 
 
 class PairNetwork(EncoderWithHead):
-    """One encoder for all patches, the latents of a pair concatenated (late fusion), and the head: logits (N, 8, 8).
+    """One encoder for all patches, and a head on a pair's concatenated latents (late fusion): logits (N, 8, 8).
 
-    The second index is the neighbour that makes the pair with the middle patch.
+    The second index is the neighbour that is paired with the middle patch.
     """
 
     def forward(self, patches_N9CHW: Tensor) -> Tensor:
@@ -42,9 +42,9 @@ class PairNetwork(EncoderWithHead):
 class PatchLocation(Pretext[PairNetwork]):
     """Cross-entropy of the eight locations.
 
-    `gap` False lets the patches adjoin without jitter. `colour` tells what is done against chromatic aberration:
-    "projected" takes the axis from green to magenta away, as part of the encoder, which therefore does so in the images
-    that it is judged on; "dropped" leaves one channel of each patch; "kept" does nothing.
+    With `gap` False, the patches adjoin without jitter. `colour` is the precaution against chromatic aberration:
+    "projected" removes the axis from green to magenta, as part of the encoder, and so in its evaluations, too;
+    "dropped" keeps only one channel of each patch; "kept" does nothing.
     """
 
     def __init__(self, setup: Setup, gap: bool = True, colour: Colour = "projected") -> None:
@@ -66,7 +66,7 @@ class PatchLocation(Pretext[PairNetwork]):
 
 
 def grid_patches(images_NCHW: Tensor) -> Tensor:
-    """The 3 x 3 patches (N, 9, 3, 22, 22) of a grid at a random place, each moved at random around its own place."""
+    """Return the 3 x 3 patches (N, 9, 3, 22, 22) of a grid at a random position, each jittered separately."""
     count, side = len(images_NCHW), images_NCHW.shape[-1]
     room = side - (GRID * PATCH + (GRID - 1) * GAP + 2 * JITTER)
     start = torch.randint(room + 1, (count, 1, 2))
@@ -75,9 +75,9 @@ def grid_patches(images_NCHW: Tensor) -> Tensor:
 
 
 class ColourProjection(nn.Module):
-    """Images (N, 3, H, W) without the part of each pixel's colour that lies along a = (-1, 2, -1), green to magenta.
+    """Removes the component of each pixel's colour along a = (-1, 2, -1), green to magenta, from images (N, 3, H, W).
 
-    That is I - a a^T / (a^T a) applied to every pixel.
+    It applies I - a a^T / (a^T a) to every pixel.
     """
 
     def forward(self, images_NCHW: Tensor) -> Tensor:
@@ -88,7 +88,7 @@ class ColourProjection(nn.Module):
 
 
 def drop_colours(patches_NTCHW: Tensor) -> Tensor:
-    """One channel of each patch kept, at random; instead of the others its mean, with a hundredth of its deviation."""
+    """Keep one random channel of each patch; fill the others with its mean, and noise of 1/100 of its deviation."""
     count, number, channels = patches_NTCHW.shape[:3]
     device = patches_NTCHW.device
     kept = torch.randint(channels, (count, number, 1, 1, 1)).to(device, non_blocking=True)

@@ -1,10 +1,10 @@
-"""PIRL: an image and its transformed version share a representation, which a memory bank holds for every image.
+"""PIRL: an image and its transformed version share a representation, stored in a memory bank for every image.
 
 Source: Misra and van der Maaten, *Self-Supervised Learning of Pretext-Invariant Representations*, 2019 (arXiv
 1912.01991), equations 3 to 5 and section 3. Temperature 0.07, moving average 0.5 and lambda 0.5 are the paper's.
 Scaled from 224 x 224: the 9 tiles, of 24 pixels from cells of 32 (there 64 of 85), are encoded as small images. There
-are 1,024 negatives (there 32,000), or all images where there are fewer, drawn once a batch and not once an image: one
-matrix product then compares them all. The bank's start and the epoch kept are explained at `MemoryBank` and `PIRL`.
+are 1,024 negatives (there 32,000), or all images if there are fewer. They are drawn once per batch, not per image, so
+that one matrix product compares them all. `MemoryBank` explains the bank's initial state, `PIRL` the kept epoch.
 Shapes: N images, D latent values, E = 128 values of an embedding, K negatives, B images in the bank.
 """
 
@@ -24,10 +24,10 @@ TRANSFORMS = ("jigsaw", "rotation", "both")
 
 
 def nce(positives_N: Tensor, negatives_NK: Tensor) -> Tensor:
-    """-log h(positive) - sum of log(1 - h(negative)), averaged over the images: the paper's equation 4.
+    """Return -log h(positive) - sum of log(1 - h(negative)), averaged over the images: the paper's equation 4.
 
-    Both are similarities divided by the temperature. h is a pair's share of itself and all negatives together
-    (equation 3), that is the logistic function of its distance from their log-sum-exp. A negative of -inf is none.
+    Arguments are similarities divided by the temperature. h is a pair's share of the sum over itself and all negatives
+    (equation 3), which is the logistic function of its difference to their log-sum-exp. A negative of -inf is ignored.
     """
     all_N = negatives_NK.logsumexp(1)
     of_positives = logsigmoid(positives_N - all_N)
@@ -36,10 +36,10 @@ def nce(positives_N: Tensor, negatives_NK: Tensor) -> Tensor:
 
 
 class MemoryBank(nn.Module):
-    """An embedding of unit length for every training image, the moving average of those it had.
+    """An embedding of unit length for every training image: the moving average of its past embeddings.
 
-    It starts with random directions, as in the paper's predecessors: they keep the images apart and cost no pass. A
-    first pass would give nearly the same direction to all, since an untrained encoder tells images hardly apart.
+    It starts with random directions, as in the paper's predecessors: they separate the images and need no pass. A first
+    pass would give nearly the same direction to all images, because an untrained encoder hardly distinguishes them.
     """
 
     def __init__(self, images: int, momentum: float = 0.5) -> None:
@@ -50,13 +50,13 @@ class MemoryBank(nn.Module):
 
     @torch.no_grad()
     def update(self, positions_N: Tensor, embeddings_NE: Tensor) -> None:
-        """Move the memories at `positions_N` towards the embeddings, and back to unit length."""
+        """Move the memories at `positions_N` towards the embeddings, and normalise them to unit length."""
         moved = torch.lerp(embeddings_NE, self.memories_BE[positions_N], self.momentum)
         self.memories_BE[positions_N] = normalize(moved)
 
 
 class TileHead(nn.Module):
-    """Latents (N, 9, D) of an image's tiles -> (N, 128): each to 128 values, then all, in random order, to 128."""
+    """Latents (N, 9, D) of an image's tiles -> (N, 128): each to 128 values, then all in random order to 128."""
 
     def __init__(self, latent_size: int) -> None:
         super().__init__()
@@ -72,7 +72,7 @@ class TileHead(nn.Module):
 
 
 def turned(images_NCHW: Tensor) -> Tensor:
-    """Each image turned by 0, 90, 180 or 270 degrees, at random."""
+    """Rotate each image by 0, 90, 180 or 270 degrees, at random."""
     copies = torch.stack([images_NCHW.rot90(turns, (2, 3)) for turns in range(4)])
     return copies[torch.randint(4, (len(images_NCHW),)), torch.arange(len(images_NCHW))]
 
@@ -90,11 +90,11 @@ class PIRLNetwork(nn.Module):
         self.bank = MemoryBank(images)
 
     def embed(self, images_NCHW: Tensor) -> Tensor:
-        """Embeddings (N, 128) of unit length, in float32."""
+        """Return embeddings (N, 128) of unit length, in float32."""
         return normalize(self.head(self.encoder(images_NCHW)).float())
 
     def embed_transformed(self, images_NCHW: Tensor) -> Tensor:
-        """The same of the images turned, cut into tiles, or both, one after the other."""
+        """Return the embeddings of the images after rotation, cutting into tiles, or both in this order."""
         if self.turns:
             images_NCHW = turned(images_NCHW)
         if self.cuts:
@@ -105,11 +105,11 @@ class PIRLNetwork(nn.Module):
 
 
 class PIRL(Objective[PIRLNetwork]):
-    """NCE of the transformed image and of the image itself, each against the image's memory and other images'.
+    """NCE of the transformed image and of the image itself, each compared with the memories of this and other images.
 
-    The last epoch is kept: every epoch's losses are measured against another bank, the first ones against directions
-    that are still random and easily told apart. Image and transformed image are distorted independently (crop, flip,
-    colours), so that the colours of an image do not give it away.
+    The last epoch is kept, because every epoch's losses refer to another state of the bank, the first ones to random
+    directions, which are easy to distinguish. Image and transformed image are distorted independently (crop, flip,
+    colours), so that an image cannot be identified by its colours.
     """
 
     keeps = "last"
@@ -117,7 +117,10 @@ class PIRL(Objective[PIRLNetwork]):
     def __init__(
         self, setup: Setup, transform: str, negatives: int = 1024, temperature: float = 0.07, weight: float = 0.5
     ) -> None:
-        """`weight` is the paper's lambda, the share of the transformed image's term; ValueError for a transform."""
+        """Build the objective; `weight` is the paper's lambda, the share of the transformed image's term.
+
+        ValueError for a transform that is not in TRANSFORMS.
+        """
         super().__init__(setup)
         if transform not in TRANSFORMS:
             raise ValueError(f"transform is {transform!r}; expected one of {', '.join(TRANSFORMS)}")
@@ -133,7 +136,7 @@ class PIRL(Objective[PIRLNetwork]):
         return self._weighted(*self._similarities(network, batch))
 
     def measures(self, network: PIRLNetwork, batch: Batch) -> dict[str, Tensor]:
-        """The loss, and how often (in percent) a transformed image is most similar to its own image."""
+        """Return the loss, and the percentage of transformed images that are most similar to their own image."""
         image_NM, transformed_NM = self._similarities(network, batch)
         is_own = transformed_NM.argmax(1) == 0
         return {"loss": self._weighted(image_NM, transformed_NM), "accuracy": 100 * is_own.float().mean()}
@@ -143,10 +146,10 @@ class PIRL(Objective[PIRLNetwork]):
         return self.weight * of_transformed + (1 - self.weight) * of_image
 
     def _similarities(self, network: PIRLNetwork, batch: Batch) -> tuple[Tensor, Tensor]:
-        """Of the images and of their transformed versions, (N, 1 + K): to the own memory, then to the negatives.
+        """Return similarities (N, 1 + K) of images and transformed images to their own memory, then to the negatives.
 
-        They are divided by the temperature. The bank is moved on after it was looked at, if this is training. Images
-        of the validation are not in it: their memory is the embedding that they have now.
+        They are divided by the temperature. In training, the bank is updated after it was read. Validation images are
+        not in the bank: their current embedding is used as their memory.
         """
         image_NE = network.embed(self.distort_image(batch.images))
         transformed_NE = network.embed_transformed(self.distort_transformed(batch.images))

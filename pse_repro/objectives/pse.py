@@ -9,7 +9,7 @@ from pse_repro.objectives.shared.reconstruction import StudyReconstruction
 
 
 class PSE(StudyReconstruction):
-    """`PSELoss` with the kernel that switches 1, 2 and 3 ask for."""
+    """`PSELoss` with the kernel of switches 1, 2 and 3."""
 
     def __init__(self, setup: Setup) -> None:
         criterion = pse_criterion(setup.sigma, setup.switches)
@@ -26,9 +26,9 @@ class PSE(StudyReconstruction):
 
 
 def pse_criterion(sigma: float | None, switches: Switches) -> PSELoss:
-    """PSE of `sigma` pixels as the protocol's switches want it; ValueError for a sigma that they cannot have."""
+    """Return PSE of `sigma` pixels under the protocol's switches; ValueError if they do not allow the sigma."""
     PSE.check(sigma)
-    assert sigma is not None  # check() has said so
+    assert sigma is not None  # ensured by check()
     radius = None
     if switches.kernel_support == "one-sigma":
         if sigma != int(sigma) or sigma < 1:

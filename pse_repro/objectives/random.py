@@ -1,9 +1,9 @@
-"""No pre-training at all: the encoder as it was initialised. The baseline that every pre-training has to beat."""
+"""No pre-training: the encoder with its initial weights. The baseline that every pre-training has to beat."""
 
 from pse_repro.objectives.mse import MSE
 
 
 class Random(MSE):
-    """Never trained on; its reconstructions are measured by MSE."""
+    """An untrained autoencoder; its reconstructions are measured by MSE."""
 
     trains = False

@@ -1,4 +1,4 @@
-"""Rotation: which of 0, 90, 180 and 270 degrees an image was turned by.
+"""Rotation: whether an image was rotated by 0, 90, 180 or 270 degrees is predicted.
 
 Source: Gidaris, Singh and Komodakis, *Unsupervised Representation Learning by Predicting Image Rotations*, 2018 (arXiv
 1803.07728), equations 1 to 3: all four copies of an image in a batch. Nothing depends on the images' size; the head is
@@ -27,9 +27,9 @@ class Rotation(Pretext[EncoderWithHead]):
 
 
 def all_turns(images_NCHW: Tensor) -> tuple[Tensor, Tensor]:
-    """Square images turned counter-clockwise by 0, 90, 180 and 270 degrees (4N, 3, H, H), and by how many turns (4N,).
+    """Return square images rotated counter-clockwise by 0, 90, 180 and 270 degrees (4N, 3, H, H), and the turns (4N,).
 
-    All images unturned come first, then all turned once, and so on. No pixel changes its value.
+    All unrotated images come first, then all rotated once, and so on. Pixels are moved, not interpolated.
     """
     turned = torch.cat([images_NCHW.rot90(turns, (2, 3)) for turns in range(TURNS)])
     turns = torch.arange(TURNS, device=images_NCHW.device).repeat_interleave(len(images_NCHW))

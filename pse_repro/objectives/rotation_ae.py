@@ -1,8 +1,8 @@
-"""Autoencoder that also tells by how much its image was rotated: `MSE + beta * cross-entropy`.
+"""Autoencoder that also predicts its image's rotation: `MSE + beta * cross-entropy`.
 
-Source: the homework report's improvements 1 and 2 (beta = 10). Its pixels lie in [-1, 1], so its MSE is four times the
-one of pixels in [0, 1]; the loss is counted in its units, the measure "mse" in the study's. With the encoder `residual`
-the network is the report's, with the study's encoders only the decoder and the classifier are.
+Source: the homework report's improvements 1 and 2 (beta = 10). Its pixels are in [-1, 1], so its MSE is four times that
+of pixels in [0, 1]; the loss is in the report's units, the metric "mse" in the study's. With the encoder `residual` the
+network is the report's; with the study's encoders, only the decoder and the classifier are.
 """
 
 import torch
@@ -17,7 +17,7 @@ TURNS = 4
 
 
 class RotationAutoencoder(Autoencoder):
-    """Reconstructs as an Autoencoder does; `classifier` takes the latent to logits (N, 4) of its quarter turns."""
+    """An autoencoder with a `classifier` from the latent to logits (N, 4) of the image's quarter turns."""
 
     def __init__(self, encoder: nn.Module, latent_size: int) -> None:
         super().__init__(encoder, latent_size)
@@ -26,7 +26,7 @@ class RotationAutoencoder(Autoencoder):
 
 
 class RotationAE(Reconstruction[RotationAutoencoder]):
-    """Trained to give back rotated images and their rotation; in validation images as they are are given back."""
+    """Reconstruction and rotation of rotated images; in validation, reconstruction is measured on unrotated images."""
 
     def __init__(self, setup: Setup, beta: float = BETA) -> None:
         super().__init__(setup, squared_error)
@@ -57,12 +57,12 @@ def cross_entropy(logits: Tensor, turns_N: Tensor) -> Tensor:
 
 
 def drawn_turns(images_NCHW: Tensor) -> Tensor:
-    """Quarter turns (N,), 0 to 3, drawn on the CPU for each image on its own."""
+    """Draw quarter turns (N,), 0 to 3, on the CPU, for each image separately."""
     return torch.randint(TURNS, (len(images_NCHW),)).to(images_NCHW.device, non_blocking=True)
 
 
 def rotated(images_NCHW: Tensor, turns_N: Tensor) -> Tensor:
-    """The images turned counter-clockwise by so many quarter turns: transposed, then flipped, as their number asks."""
+    """Rotate the images counter-clockwise by these numbers of quarter turns, by transposing and flipping."""
     turns = turns_N[:, None, None, None]
     turned = torch.where(turns % 2 == 1, images_NCHW.transpose(2, 3), images_NCHW)
     turned = torch.where((turns == 1) | (turns == 2), turned.flip(2), turned)

@@ -1,4 +1,4 @@
-"""SimCLR: two views of an image agree, all other images' views differ.
+"""SimCLR: two views of an image should agree, views of other images should differ.
 
 Source: Chen et al., *A Simple Framework for Contrastive Learning*, 2020 (arXiv 2002.05709), algorithm 1 and equation 1.
 Scaled from 224 x 224: colour distortion of strength 0.5 and temperature 0.5, the paper's values for small images
@@ -18,25 +18,25 @@ PROJECTION = 128
 
 
 def similarities(first_ND: Tensor, second_ND: Tensor) -> Tensor:
-    """Cosine similarities (2N, 2N) of all views, each one's own -inf: the first N rows are the first views."""
+    """Return cosine similarities (2N, 2N) of all views, -inf on the diagonal; the first N rows are the first views."""
     with torch.autocast(first_ND.device.type, enabled=False):
         views_VD = normalize(torch.cat([first_ND, second_ND]).float())
         return (views_VD @ views_VD.T).fill_diagonal_(-torch.inf)
 
 
 def other_view(similarities_VV: Tensor) -> Tensor:
-    """The row (2N,) of each view's other view."""
+    """Return the row (2N,) of each view's other view."""
     views = len(similarities_VV)
     return torch.arange(views, device=similarities_VV.device).roll(views // 2)
 
 
 def nt_xent(similarities_VV: Tensor, temperature: float) -> Tensor:
-    """Cross-entropy of finding each view's other view among all but itself, averaged over the 2N views."""
+    """Return the cross-entropy of identifying each view's other view among all but itself, averaged over 2N views."""
     return cross_entropy(similarities_VV / temperature, other_view(similarities_VV))
 
 
 class SimCLR(Objective[EncoderWithHead]):
-    """NT-Xent of the projections of two distorted views; the projection head is thrown away afterwards."""
+    """NT-Xent of the projections of two distorted views; the projection head is discarded afterwards."""
 
     def __init__(self, setup: Setup, temperature: float = 0.5) -> None:
         super().__init__(setup)
@@ -52,7 +52,7 @@ class SimCLR(Objective[EncoderWithHead]):
         return nt_xent(self._similarities(network, batch), self.temperature)
 
     def measures(self, network: EncoderWithHead, batch: Batch) -> dict[str, Tensor]:
-        """The loss, and how often (in percent) a view's nearest neighbour is its other view."""
+        """Return the loss, and the percentage of views whose nearest neighbour is their other view."""
         found = self._similarities(network, batch)
         is_nearest = found.argmax(1) == other_view(found)
         return {"loss": nt_xent(found, self.temperature), "accuracy": 100 * is_nearest.float().mean()}

@@ -2,7 +2,7 @@
 
 Source: R. Zhang, P. Isola, A. A. Efros, *Split-Brain Autoencoders*, arXiv 1611.09842, section 3.2. There a half is half
 of AlexNet's channels; here it is the study's encoder with half the latent, so that both halves together give (N, D).
-Maps of 24 x 24 pixels are predicted, with soft targets as in `colorize`, all bins weighing the same.
+Maps of 24 x 24 pixels are predicted, with soft targets as in `colorize`, and equal weights for all bins.
 """
 
 import torch
@@ -22,7 +22,7 @@ from pse_repro.objectives.shared.lab import rgb_to_lab
 
 
 class SplitBrainEncoder(nn.Module):
-    """RGB images -> the latent of their lightness and that of their colours, side by side: (N, D)."""
+    """RGB images -> the latents of their lightness and of their colours, concatenated: (N, D)."""
 
     def __init__(self, encoder: str) -> None:
         super().__init__()
@@ -34,13 +34,13 @@ class SplitBrainEncoder(nn.Module):
         return self.of_lab(rgb_to_lab(images_NCHW))
 
     def of_lab(self, lab_NCHW: Tensor) -> Tensor:
-        """The same of images in Lab, whose channels the halves see in [0, 1] and in about [-1, 1]."""
+        """Encode images in Lab; the halves receive L in [0, 1], and a and b in about [-1, 1]."""
         lightness, colour = lab_NCHW[:, :1] / 100, lab_NCHW[:, 1:] / 100
         return torch.cat([self.of_lightness(lightness), self.of_colour(colour)], 1)
 
 
 class SplitBrainNetwork(nn.Module):
-    """The encoder, and a decoder to the other channels' bins for each half."""
+    """The encoder, and for each half a decoder to the bins of the other channels."""
 
     def __init__(self, encoder: str, colour_channels: int, lightness_channels: int) -> None:
         super().__init__()
@@ -50,7 +50,7 @@ class SplitBrainNetwork(nn.Module):
         self.to_lightness = map_decoder(half, lightness_channels)
 
     def forward(self, lab_NCHW: Tensor) -> tuple[Tensor, Tensor]:
-        """Logits (N, Q, 24, 24) of the colour, from lightness, and of the lightness, from colour."""
+        """Return logits (N, Q, 24, 24) of the colour, from lightness, and of the lightness, from colour."""
         of_lightness, of_colour = self.encoder.of_lab(lab_NCHW).chunk(2, 1)
         return self.to_colour(of_lightness), self.to_lightness(of_colour)
 
@@ -70,7 +70,7 @@ class SplitBrain(Objective[SplitBrainNetwork]):
         return self.measures(network, batch)["loss"]
 
     def measures(self, network: SplitBrainNetwork, batch: Batch) -> dict[str, Tensor]:
-        """ "accuracy" is of the colours; "lightness_accuracy" of the other direction."""
+        """Return "loss", "accuracy" (of the colours) and "lightness_accuracy", the latter two in percent."""
         lab_NCHW = rgb_to_lab(batch.images)
         maps_NCHW = reduced(lab_NCHW)
         colours = self.colour_bins.soft_targets(maps_NCHW[:, 1:])
@@ -84,7 +84,7 @@ class SplitBrain(Objective[SplitBrainNetwork]):
 
 
 def half_encoder(encoder: str, channels: int, latent_size: int) -> nn.Module:
-    """The study's encoder for images of so many channels, with a latent of its own size."""
+    """Return the study's encoder with the given numbers of input channels and latent values."""
     network = build_encoder(encoder)
     convolutions = [(name, module) for name, module in network.named_modules() if isinstance(module, nn.Conv2d)]
     linears = [(name, module) for name, module in network.named_modules() if isinstance(module, nn.Linear)]

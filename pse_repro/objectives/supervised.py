@@ -1,7 +1,7 @@
-"""Supervised training from scratch on the labelled images: the baseline that pre-training without labels is held to.
+"""Supervised training from scratch on the labelled images: the reference for pre-training without labels.
 
-The encoder has seen 85 % of all labels (the others are held out for its curves), so that its `low-label` results cannot
-be compared with those of objectives that saw none.
+The encoder has seen 85 % of all labels (the rest is held out for its curves), so its `low-label` results are not
+comparable with those of objectives without labels.
 Source: T. Chen et al., *A Simple Framework for Contrastive Learning of Visual Representations*, 2020, table 7, and
 A. Kwasigroch's overview of self-supervision, whose tables begin with a supervised row.
 """
@@ -15,9 +15,9 @@ from pse_repro.objectives.shared.labelled import LabelledImages, classification
 
 
 class Supervised(Objective[EncoderWithHead]):
-    """Cross-entropy of one linear layer on the latents, over as many labelled images a step as others have unlabelled.
+    """Cross-entropy of one linear layer on the latents of labelled images, as many per step as the batch has.
 
-    The unlabelled images of a step are not looked at. The epoch that is kept has the lowest loss on held-out images.
+    The batch's unlabelled images are not used. The kept epoch is that of the lowest loss on held-out images.
     """
 
     def __init__(self, setup: Setup) -> None:
@@ -33,6 +33,6 @@ class Supervised(Objective[EncoderWithHead]):
         return classification(network(images), labels)["loss"]
 
     def measures(self, network: EncoderWithHead, batch: Batch) -> dict[str, Tensor]:
-        """ "loss" and "accuracy" in percent on the held-out images."""
+        """Return "loss" and "accuracy" (in percent) on held-out images."""
         images, labels = self.images.held_out(batch.positions)
         return classification(network(images), labels)

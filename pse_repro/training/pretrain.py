@@ -91,7 +91,7 @@ class Pretraining:
             for key, value in row.items():
                 if not math.isfinite(value):
                     raise CellError(
-                        f"{self.name}: {key} is {value} in epoch {state.epoch}; this cell stops, the others go on"
+                        f"{self.name}: {key} is {value} in epoch {state.epoch}; this cell stops, the others continue"
                     )
             best = min((past["validation_loss"] for past in state.curves), default=math.inf)
             if validation["loss"] < best or self.objective.keeps == "last":

@@ -1,4 +1,4 @@
-"""Colour from lightness: what the encoder sees, the weights' origin, gradients and a few steps."""
+"""Colour from lightness: the encoder's input, the source of the weights, gradients and a few steps."""
 
 import pytest
 import torch

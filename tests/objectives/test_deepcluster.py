@@ -1,4 +1,4 @@
-"""DeepCluster: what an epoch begins with, how images are sampled, and what the encoder is trained on."""
+"""DeepCluster: the clustering at the start of an epoch, the sampling of images, and the training."""
 
 from collections import Counter
 from dataclasses import replace

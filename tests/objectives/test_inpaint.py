@@ -1,4 +1,4 @@
-"""Blocks, holes and errors against loops; who learns from which term; a few steps of both kinds."""
+"""Blocks, holes and errors against loops; the gradients of each term; a few steps of both kinds."""
 
 import math
 
@@ -33,7 +33,7 @@ def noise(*shape: int) -> Tensor:
 
 
 def is_seen(row: int, column: int, corner: list[int]) -> bool:
-    """Whether the encoder sees the pixel of an image whose block begins at `corner`."""
+    """Return whether the encoder sees the pixel of an image whose block begins at `corner`."""
     return not all(start + 3 <= place < start + 45 for place, start in zip((row, column), corner, strict=True))
 
 

@@ -1,4 +1,4 @@
-"""The jigsaw's shuffling and its precautions against shortcuts, each next to loops."""
+"""The jigsaw's shuffling and its precautions against shortcuts, against loops."""
 
 import pytest
 import torch
@@ -12,7 +12,7 @@ from tests.support.tiny import setup
 
 
 class Seen(nn.Module):
-    """Keeps the tiles that it is given."""
+    """Network that records its input tiles."""
 
     def forward(self, tiles: Tensor) -> Tensor:
         self.tiles = tiles
@@ -20,7 +20,7 @@ class Seen(nn.Module):
 
 
 def unshuffled(objective: Jigsaw, images: Tensor) -> Tensor:
-    """What the network is shown, each tile put back to where its class says that it comes from."""
+    """Return the network's input with each tile moved back to its original place, according to the class."""
     seen = Seen()
     _, classes = objective.classified(seen, images)
     back = torch.empty_like(seen.tiles)

@@ -1,4 +1,4 @@
-"""Pairs of patches, where they lie and what they show of their colours, next to loops."""
+"""Pairs of patches, their positions and their colours, against loops."""
 
 import numpy as np
 import pytest
@@ -13,7 +13,7 @@ from tests.support.tiny import setup
 
 
 class Seen(nn.Module):
-    """Keeps the patches that it is given."""
+    """Network that records its input patches."""
 
     def forward(self, patches: Tensor) -> Tensor:
         self.patches = patches
@@ -54,7 +54,7 @@ def test_each_neighbour_makes_a_pair_with_the_middle() -> None:
 
 
 def test_the_classes_are_the_locations() -> None:
-    """Who sees where both patches lie tells the location: by rows, the middle left out."""
+    """The positions of both patches determine the location: by rows, without the middle."""
 
     class Place(nn.Module):
         def forward(self, patches: Tensor) -> Tensor:

@@ -1,4 +1,4 @@
-"""PIRL's loss next to loops in float64; its memory bank, its transforms and who is compared with whom."""
+"""PIRL's loss against loops in float64; its memory bank, its transforms and the pairs that it compares."""
 
 import math
 from dataclasses import replace
@@ -25,7 +25,7 @@ def noise(*shape: int, seed: int = 0) -> Tensor:
 
 
 def slow_nce(positives: Tensor, negatives: Tensor) -> float:
-    """Equations 3 and 4, number by number; what is masked is left out."""
+    """Compute equations 3 and 4 number by number, leaving out masked negatives."""
     total = 0.0
     for positive, row in zip(positives.double().tolist(), negatives.double().tolist(), strict=True):
         drawn = [value for value in row if value > -math.inf]

@@ -1,4 +1,4 @@
-"""The PSE objective has the kernel that switches 1, 2 and 3 ask for."""
+"""The PSE objective has the kernel of switches 1, 2 and 3."""
 
 import dataclasses
 import math
@@ -26,7 +26,7 @@ def pair() -> tuple[Tensor, Tensor]:
 
 
 def switched(**values: str) -> Switches:
-    """Return the released switches with some turned."""
+    """Return the released switches with some changed."""
     return dataclasses.replace(RELEASED, **values)  # type: ignore[arg-type]
 
 

@@ -1,4 +1,4 @@
-"""Rotated images next to loops over their pixels."""
+"""Rotated images against loops over their pixels."""
 
 import torch
 from torch import nn
@@ -17,14 +17,14 @@ def test_every_pixel_goes_where_a_turn_takes_it() -> None:
         once = torch.empty_like(expected)
         for y in range(4):
             for x in range(4):
-                once[:, :, 3 - x, y] = expected[:, :, y, x]  # what lay at the right comes to lie at the top
+                once[:, :, 3 - x, y] = expected[:, :, y, x]  # the right edge becomes the top
         expected = once
     assert torch.equal(expected, images)
 
 
 def test_the_network_sees_all_four_copies() -> None:
     class Corner(nn.Module):
-        """Logits that tell where the brightest corner is: upper left, lower left, lower right, upper right."""
+        """Return logits for the brightest corner: upper left, lower left, lower right, upper right."""
 
         def forward(self, images: torch.Tensor) -> torch.Tensor:
             corners = images[:, 0, [0, -1, -1, 0], [0, 0, -1, -1]]

@@ -1,4 +1,4 @@
-"""Rotation against torch.rot90 image by image; the loss, what it is measured on, gradients and a few steps."""
+"""Rotation against torch.rot90 image by image; the loss, the validation images, gradients and a few steps."""
 
 import pytest
 import torch

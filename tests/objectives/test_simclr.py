@@ -1,4 +1,4 @@
-"""NT-Xent next to a double loop and to what is known of it; the objective that is built on it."""
+"""NT-Xent against a double loop and known values; the objective based on it."""
 
 import math
 
@@ -19,7 +19,7 @@ IMAGES = Images(dataset(16, 1, 1).unlabeled, torch.device("cpu"))[torch.arange(1
 
 
 def slow(first: Tensor, second: Tensor, temperature: float) -> float:
-    """Algorithm 1 by loops, the views of an image next to each other, in float64."""
+    """Compute algorithm 1 by loops in float64, with the views of an image adjacent."""
     views = [view.double() for pair in zip(first, second, strict=True) for view in pair]
 
     def similarity(i: int, j: int) -> float:
@@ -80,7 +80,7 @@ def test_similarities_are_float32_under_autocast() -> None:
 
 
 class FixedOutput(torch.nn.Module):
-    """The same output, whatever comes in."""
+    """Encoder with the same output for every input."""
 
     def __init__(self, output: Tensor) -> None:
         super().__init__()

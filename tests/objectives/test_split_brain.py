@@ -1,4 +1,4 @@
-"""Two half-encoders: what each sees, what they give together, gradients and a few steps."""
+"""Two half-encoders: their inputs, their joint latent, gradients and a few steps."""
 
 import pytest
 import torch

@@ -1,4 +1,4 @@
-"""Supervised: cross-entropy on the labelled images, whatever the unlabelled ones are."""
+"""Supervised: cross-entropy on the labelled images, independent of the unlabelled images."""
 
 from dataclasses import replace
 
@@ -21,7 +21,7 @@ def batch(count: int = 8, training: bool = True) -> Batch:
 
 
 class Brightness(nn.Module):
-    """Logits that tell images apart, from their mean colour."""
+    """Network whose logits distinguish images by their mean colour."""
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
         return images.mean((2, 3)) @ torch.linspace(-9, 9, 30).view(3, 10).to(images)

@@ -1,4 +1,4 @@
-"""Synthetic labels: three tasks on rendered scenes, and two players who each get their own gradient."""
+"""Synthetic labels: three tasks on rendered scenes, and two players with separate gradients."""
 
 import itertools
 import math
@@ -30,7 +30,7 @@ def batch(count: int = 8, training: bool = True) -> Batch:
 
 
 def cells(scenes: Scenes, scene: int, row: int, column: int) -> tuple[float, float, list[float]]:
-    """Edge, mean depth and mean normal of one cell."""
+    """Return edge, mean depth and mean normal of one cell."""
     there = (slice(CELL * row, CELL * (row + 1)), slice(CELL * column, CELL * (column + 1)))
     normals = scenes.normals_NCHW[scene].double()[(slice(None), *there)]
     edge = float(scenes.edges_NHW[scene][there].max())
@@ -73,7 +73,7 @@ def test_true_maps_cost_nothing_and_a_scene_without_edges_is_fine() -> None:
 
 
 def parts(objective: SyntheticLabels, network: SyntheticLabelsNetwork, given: Batch) -> tuple[torch.Tensor, ...]:
-    """The tasks' loss, the encoder's adversarial one and the discriminator's, plainly; the seed as for `loss`."""
+    """Compute the losses of tasks, encoder (adversarial) and discriminator plainly, with the seed of `loss`."""
     real = len(given.images) // 2
     scenes = render(draw(len(given.images) - real))
     latents = network.encoder(torch.cat([given.images[:real], scenes.images_NCHW]))
@@ -130,7 +130,7 @@ def test_bf16_gives_a_float32_loss_and_gradients_everywhere(encoder: str, count:
 
 
 def trained(parameters_of: str, rate: float, steps: int) -> list[dict[str, float]]:
-    """Measures before each step on batches of 16, those parameters alone being trained."""
+    """Return the metrics before each step on batches of 16, training only the given parameters."""
     torch.manual_seed(0)
     objective = SyntheticLabels(setup(DATA))
     network = objective.network()

@@ -1,1 +1,1 @@
-"""What several objectives share."""
+"""Code shared by several objectives."""

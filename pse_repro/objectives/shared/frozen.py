@@ -1,4 +1,4 @@
-"""Modules that a loss looks through without training them: of two players, each has gradients of its own."""
+"""Calls of modules without training them, so that each player of an adversarial loss gets only its own gradients."""
 
 from torch import Tensor, nn
 from torch.func import functional_call

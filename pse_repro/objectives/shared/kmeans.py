@@ -19,8 +19,8 @@ def cluster(
 ) -> tuple[Tensor, Tensor]:
     """Return the cluster of each training image (N,) and of each validation image (M,), on the features' device.
 
-    Principal components, whitened and of unit length, are fitted to the training images, and so are the centroids;
-    every image belongs to its nearest one. `seed` is below 2**32. Clusters are as many as images, at most.
+    Principal components, whitened and normalised to unit length, and centroids are fitted to the training images; every
+    image is assigned to its nearest centroid. `seed` is below 2**32. There are at most as many clusters as images.
     """
     assign = make_pipeline(
         PCA(components, whiten=True, svd_solver="covariance_eigh"),

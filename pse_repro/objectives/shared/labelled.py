@@ -1,4 +1,4 @@
-"""Labelled images for the objectives that train with labels: drawn for training, held out for the curves.
+"""Labelled images for objectives that train with labels: drawn for training, held out for the curves.
 
 Shapes: N images (N, 3, 96, 96) in [0, 1], labels (N,) 0..9, logits (N, 10).
 """
@@ -13,14 +13,16 @@ from pse_repro.data.subsets import balanced_subset
 from pse_repro.errors import NotFitError
 from pse_repro.objectives.base import Setup
 
-TRAIN_FRACTION = 0.85  # of the labelled images at most; the others are held out, whatever the objective
-SUBSET = 1  # the number of the balanced subset, which is low-label's first, too
+TRAIN_FRACTION = 0.85  # maximum of the labelled images; every objective holds out the rest
+SUBSET = 1  # number of the balanced subset; low-label's first subset has the same
 
 
 class LabelledImages:
-    """A class-balanced `fraction` of the labelled images to train on, and those held out to measure on.
+    """A class-balanced `fraction` of the labelled images for training, and held-out images for measuring.
 
-    ValueError for a fraction above TRAIN_FRACTION, NotFitError where too few images are there to hold any out.
+    Raises:
+        ValueError: fraction outside (0, TRAIN_FRACTION].
+        NotFitError: too few images to hold any out.
     """
 
     def __init__(self, setup: Setup, fraction: float = TRAIN_FRACTION) -> None:
@@ -41,20 +43,20 @@ class LabelledImages:
         return images, torch.from_numpy(labels).to(self.setup.device)
 
     def __len__(self) -> int:
-        """How many images there are to train on."""
+        """Return the number of training images."""
         return len(self._train)
 
     def draw(self, count: int) -> tuple[Tensor, Tensor]:
-        """Images to train on and their labels, drawn with replacement; with the small augmentation of switch 4.
+        """Draw training images and their labels, with replacement, and apply the small augmentation of switch 4.
 
-        They have it whatever the switch says: they are few, and seen many times.
+        It is applied whatever the switch's value, because the images are few and seen many times.
         """
         positions = torch.randint(len(self._train), (count,))
         images = self._train[positions]
         return (images if self.augment is None else self.augment(images)), self._labels(self._train_labels, positions)
 
     def held_out(self, positions: Tensor) -> tuple[Tensor, Tensor]:
-        """As many held-out images and their labels as there are positions (N,), which go round and round them."""
+        """Return one held-out image and its label per position (N,); positions wrap around."""
         positions = positions % len(self._held_out)
         return self._held_out[positions], self._labels(self._held_out_labels, positions)
 
@@ -63,6 +65,6 @@ class LabelledImages:
 
 
 def classification(logits: Tensor, labels: Tensor) -> dict[str, Tensor]:
-    """The mean cross-entropy "loss", in float32, and the top-1 "accuracy" in percent."""
+    """Return the mean cross-entropy "loss", in float32, and the top-1 "accuracy" in percent."""
     accuracy = 100 * (logits.argmax(1) == labels).float().mean()
     return {"loss": nn.functional.cross_entropy(logits.float(), labels), "accuracy": accuracy}

@@ -1,12 +1,12 @@
-"""Sets of permutations of nine tiles, far apart in Hamming distance, as the jigsaw takes them for its classes.
+"""Sets of permutations of nine tiles with large Hamming distances, used as classes by the jigsaw.
 
 Source: Noroozi and Favaro 2016 (arXiv 1603.09246), algorithm 1 (greedy choice of the permutation farthest from those
-chosen) and table 4 (the sets compared there). The sets are stored beside this module; this makes the file again, the
-same on every machine:
+chosen) and table 4 (the sets compared there). The sets are stored beside this module; this recreates the file, with
+the same content on every machine:
 
     python -c "from pse_repro.objectives.shared.permutations import write; write()"
 
-Shapes: M permutations of L elements, (M, L), row m naming which element comes to each place; (L, L!) all of them.
+Shapes: M permutations of L elements, (M, L), where row m holds the element at each place; (L, L!) all of them.
 A Hamming distance is the number of places, 0 or 2 to L, at which two permutations differ.
 """
 
@@ -30,10 +30,10 @@ SHA256 = "5c11bcb85d7f5273c571775cddc70e3f1b615da98af9318fbaba44495cb834fc"
 
 @dataclass(frozen=True)
 class Wanted:
-    """A row of the paper's table 4; `aimed` where its mean is to be met although farther permutations are left.
+    """A row of the paper's table 4; `aimed` if its mean is to be met although farther permutations are left.
 
-    The mean of 3.99 is out of reach: no 1,000 different permutations of nine have one below 5.33 (a linear programming
-    bound, in the tests). "1000-near" is what the greedy choice comes to: 5.46, with other draws up to 5.69.
+    The mean of 3.99 is impossible: no 1,000 different permutations of nine have a mean below 5.33 (a linear programming
+    bound, in the tests). "1000-near" is the result of the greedy choice: 5.46, up to 5.69 for other seeds.
     """
 
     count: int
@@ -58,11 +58,14 @@ WANTED = {
 
 
 def greedy(length: int, count: int, minimum: int, mean: float | None, rng: Random) -> np.ndarray:
-    """`count` permutations (M, L), one after another, each at least `minimum` from those before; ties by lot.
+    """Choose `count` permutations (M, L) one by one, each at least `minimum` from those before; ties are random.
 
-    Without a `mean` the farthest from all those before is taken (algorithm 1), else the one that brings the mean over
-    all pairs nearest to it. Of `rng` only random() is used, which every Python draws alike. ValueError when no
-    permutation is left that is far enough.
+    Without a `mean`, the permutation farthest from all chosen ones is taken (algorithm 1), else the one that brings the
+    mean over all pairs nearest to it. Only rng.random() is used, because it gives the same numbers in every Python
+    version.
+
+    Raises:
+        ValueError: no permutation is left that is far enough.
     """
     every = all_permutations(length)
     total = np.zeros(every.shape[1], dtype=np.int32)  # of the distances to those chosen
@@ -89,19 +92,19 @@ def greedy(length: int, count: int, minimum: int, mean: float | None, rng: Rando
 
 @cache
 def all_permutations(length: int) -> np.ndarray:
-    """(L, L!), in lexicographic order."""
+    """Return all permutations (L, L!), in lexicographic order."""
     return np.array(list(itertools.permutations(range(length))), dtype=np.uint8).T.copy()
 
 
 def make(name: str) -> np.ndarray:
-    """The set (M, 9) of that name, made anew."""
+    """Compute the named set (M, 9) from scratch."""
     wanted = WANTED[name]
     mean = wanted.mean if wanted.aimed else None
     return greedy(TILES, wanted.count, wanted.minimum, mean, Random(derive("jigsaw", name)))
 
 
 def load(name: str) -> np.ndarray:
-    """The stored set (M, 9) of that name, int64. ValueError for another name, NotFitError for another file."""
+    """Return the named stored set (M, 9), int64; ValueError for an unknown name, NotFitError for a changed file."""
     if name not in WANTED:
         raise ValueError(f"permutations is {name!r}; expected one of {', '.join(WANTED)}")
     return stored_sets()[name]
@@ -109,7 +112,7 @@ def load(name: str) -> np.ndarray:
 
 @cache
 def stored_sets() -> dict[str, np.ndarray]:
-    """All stored sets; NotFitError unless the file is the one that belongs to this module."""
+    """Read all stored sets; NotFitError unless the file has the expected SHA-256."""
     content = STORED.read_bytes()
     found = hashlib.sha256(content).hexdigest()
     if found != SHA256:
@@ -122,13 +125,13 @@ def stored_sets() -> dict[str, np.ndarray]:
 
 
 def as_text(sets: dict[str, np.ndarray]) -> str:
-    """The stored file's text: a line for each permutation, as nine digits."""
+    """Return the stored file's text: one line per permutation, as nine digits."""
     lines = [f"{name},{''.join(map(str, row))}" for name, permutations in sets.items() for row in permutations.tolist()]
     return "\n".join(["set,permutation", *lines]) + "\n"
 
 
 def write() -> None:
-    """Make all sets and store them; SHA256 above must then become what is printed."""
+    """Compute and store all sets; set SHA256 above to the printed value afterwards."""
     content = as_text({name: make(name) for name in WANTED}).encode()
     write_bytes(STORED, content)
     print(f"{STORED.name} written; its SHA-256 is {hashlib.sha256(content).hexdigest()}")

@@ -1,6 +1,6 @@
-"""What the pretext classifications have in common: the class of what was done to an image is to be told from it.
+"""Base of the pretext classifications, which predict how an image was changed.
 
-Shapes: N images, K cases made of them, C classes, D latent values.
+Shapes: N images, K cases made from them, C classes, D latent values.
 """
 
 from abc import abstractmethod
@@ -14,11 +14,11 @@ HIDDEN = 512
 
 
 class Pretext(Objective[Network]):
-    """Cross-entropy over the cases of a batch; curves also tell the accuracy in percent."""
+    """Cross-entropy over the cases of a batch; curves also have the accuracy in percent."""
 
     @abstractmethod
     def classified(self, network: Network, images_NCHW: Tensor) -> tuple[Tensor, Tensor]:
-        """The cases made of the images: their logits (K, C) and their classes (K,), on the images' device."""
+        """Return logits (K, C) and classes (K,) of the cases made from the images, on the images' device."""
 
     def loss(self, network: Network, batch: Batch) -> Tensor:
         logits, classes = self.classified(network, batch.images)
@@ -31,5 +31,5 @@ class Pretext(Objective[Network]):
 
 
 def pretext_head(inputs: int, classes: int) -> nn.Module:
-    """One hidden layer: latents, or several of them concatenated, (..., inputs) -> logits (..., C)."""
+    """Build a head with one hidden layer: one latent or several concatenated (..., inputs) -> logits (..., C)."""
     return nn.Sequential(nn.Linear(inputs, HIDDEN), nn.ReLU(), nn.Linear(HIDDEN, classes))

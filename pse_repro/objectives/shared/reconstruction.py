@@ -1,4 +1,4 @@
-"""What the autoencoders have in common: images in, the same images out, judged by a criterion."""
+"""Base of the autoencoders, which reconstruct their input under a criterion."""
 
 from collections.abc import Callable
 from typing import TypeVar
@@ -9,18 +9,18 @@ from pse_repro.loss import PSELoss
 from pse_repro.models import Autoencoder, build_autoencoder
 from pse_repro.objectives.base import Batch, Objective, Setup
 
-CURVE_SIGMA = 3  # objectives without a sigma log the released PSE of this one, as the slides' curves do
+CURVE_SIGMA = 3  # objectives without a sigma log the released PSE of this sigma, as in the slides' curves
 Criterion = Callable[[Tensor, Tensor], Tensor]  # of reconstruction and images, each (N, 3, 96, 96) in [0, 1]
 AnyAutoencoder = TypeVar("AnyAutoencoder", bound=Autoencoder)
 
 
 def squared_error(reconstruction: Tensor, images: Tensor) -> Tensor:
-    """mean((reconstruction - images)^2), in float32."""
+    """Return mean((reconstruction - images)^2), in float32."""
     return nn.functional.mse_loss(reconstruction.float(), images.float())
 
 
 class Reconstruction(Objective[AnyAutoencoder]):
-    """An autoencoder under `criterion`; its curves tell MSE and PSE of the reconstructions, too."""
+    """An autoencoder under `criterion`; its curves also have MSE and PSE of the reconstructions."""
 
     reconstructs = True
 

@@ -1,7 +1,7 @@
-"""Rendered scenes with free labels: spheres and boxes before a wall and a floor; edges, depth and normals exact.
+"""Rendered scenes with free labels: spheres and boxes in front of a wall and a floor; exact edges, depth and normals.
 
-Every surface has a closed form under orthographic projection, so that the labels are computed, not estimated, and fit
-the image to the last pixel. All is done by the batch on any device, from numbers drawn on the CPU.
+Every surface has a closed form under orthographic projection, so the labels are computed, not estimated, and match the
+image exactly. Scenes are rendered in batches on any device, from random numbers drawn on the CPU.
 Shapes: N scenes; H = W = 96; K solids of a kind; S surfaces (floor, wall, spheres, boxes).
 Coordinates are x to the right, y downwards and z away from the viewer, in half sides of the image, whose middle is 0;
 depth is z. A normal is (x, y, towards the viewer), proportional to (d depth / dx, d depth / dy, 1).
@@ -16,19 +16,19 @@ from pse_repro.data.stl10 import SIDE
 
 SPHERES, BOXES = 3, 3
 SURFACES = 2 + SPHERES + BOXES
-SOLID, MATERIAL, LIGHT = 10, 13, 6  # numbers drawn for a solid, for a surface's look, for the light
+SOLID, MATERIAL, LIGHT = 10, 13, 6  # random numbers per solid, per surface's material, and for the light
 DRAWN = 5 + (SPHERES + BOXES) * SOLID + SURFACES * MATERIAL + LIGHT
-PRESENT = 0.75  # share of the solids that are there
-CPU_SCENES = 16  # at once: fewer cost more calls, more leave a CPU's cache
-EDGE_ON = 1e-4  # the least z of a box's axis, below which its face cannot be seen
+PRESENT = 0.75  # share of the solids that are present
+CPU_SCENES = 16  # per part on a CPU: fewer need more calls, more do not fit the cache
+EDGE_ON = 1e-4  # minimum z of a box's axis, below which its face is invisible
 
 
 @dataclass(frozen=True)
 class Scenes:
     """Images (N, 3, H, W) in [0, 1] and their labels.
 
-    `edges` (N, H, W) are 1 where the pixel to the right or the one below shows another facet, else 0; `depth`
-    (N, H, W) in half sides of the image; `normals` (N, 3, H, W) of length 1.
+    `edges` (N, H, W) are 1 where the pixel to the right or below shows another facet, else 0; `depth` (N, H, W) is in
+    half sides of the image; `normals` (N, 3, H, W) have length 1.
     """
 
     images_NCHW: Tensor
@@ -39,9 +39,9 @@ class Scenes:
 
 @dataclass(frozen=True)
 class Solids:
-    """Where things are. Planes are z = p[0] + p[1] x + p[2] y; absent solids lie far behind the planes.
+    """Geometry of the scenes. Planes are z = p[0] + p[1] x + p[2] y; absent solids are far behind the planes.
 
-    Boxes have unit axes, `axes[:, k, i]` being the i-th of the k-th box, and half an extent along each.
+    `axes[:, k, i]` is the i-th unit axis of the k-th box, `halves[:, k, i]` half its extent along it.
     """
 
     planes_N23: Tensor
@@ -54,7 +54,7 @@ class Solids:
 
 @dataclass(frozen=True)
 class Relief:
-    """What each pixel (N, H, W) shows: its depth, its normal, and its facet, three numbers being kept for a surface.
+    """Depth, normal and facet of the surface visible in each pixel (N, H, W).
 
     Facet 3 s + i is the i-th of surface s; only boxes have more than one.
     """
@@ -65,12 +65,12 @@ class Relief:
 
 
 def draw(count: int) -> Tensor:
-    """Uniform numbers (count, DRAWN) in [0, 1) from PyTorch's global generator on the CPU: a scene's everything."""
+    """Draw all random numbers (count, DRAWN) of the scenes, uniform in [0, 1), by PyTorch's global CPU generator."""
     return torch.rand(count, DRAWN)
 
 
 def render(drawn_NP: Tensor) -> Scenes:
-    """The scenes of the numbers drawn, where these are; in float32, also under autocast."""
+    """Render the scenes of the random numbers, on their device; in float32, also under autocast."""
     size = CPU_SCENES if drawn_NP.device.type == "cpu" else max(len(drawn_NP), 1)
     with torch.autocast(drawn_NP.device.type, enabled=False):
         parts = [_render(part) for part in drawn_NP.split(size)]
@@ -87,7 +87,7 @@ def _render(drawn_NP: Tensor) -> Scenes:
 
 
 def placed(drawn_N5: Tensor, drawn_NKP: Tensor) -> Solids:
-    """Where the solids of the numbers drawn are."""
+    """Return the geometry given by the random numbers."""
     slopes_N4 = 0.7 * (2 * drawn_N5[:, :4] - 1)
     floor = torch.stack([1.6 + 0.5 * drawn_N5[:, 4], 0.3 * slopes_N4[:, 0], -1.4 + 0.5 * slopes_N4[:, 1]], 1)
     wall = torch.stack([torch.full_like(floor[:, 0], 1.2), slopes_N4[:, 2], slopes_N4[:, 3]], 1)
@@ -106,7 +106,7 @@ def placed(drawn_N5: Tensor, drawn_NKP: Tensor) -> Solids:
 
 
 def _rotations(drawn_NK3: Tensor) -> Tensor:
-    """Rotation matrices (N, K, 3, 3), uniform over all: from unit quaternions, by three uniform numbers (Shoemake)."""
+    """Return uniform rotation matrices (N, K, 3, 3): unit quaternions from three uniform numbers (Shoemake)."""
     share, first, second = drawn_NK3.unbind(-1)
     first, second = 2 * torch.pi * first, 2 * torch.pi * second
     inner, outer = (1 - share).sqrt(), share.sqrt()
@@ -120,7 +120,7 @@ def _rotations(drawn_NK3: Tensor) -> Tensor:
 
 
 def traced(solids: Solids) -> Relief:
-    """The nearest surface in every pixel: solids are put into a depth buffer one after another, scenes together."""
+    """Return the nearest surface in every pixel, by a depth buffer: solids one by one, all scenes at once."""
     x, y = pixel_centres(solids.planes_N23.device)
     floor, wall = solids.planes_N23[..., None, None].unbind(1)
     relief = _plane(floor, x, y, 0)
@@ -135,7 +135,7 @@ def traced(solids: Solids) -> Relief:
 
 
 def pixel_centres(device: torch.device) -> tuple[Tensor, Tensor]:
-    """x (1, W) and y (H, 1) of the pixels' centres in half sides of the image."""
+    """Return x (1, W) and y (H, 1) of the pixels' centres in half sides of the image."""
     places = (torch.arange(SIDE, device=device) + 0.5) * (2 / SIDE) - 1
     return places[None], places[:, None]
 
@@ -150,7 +150,7 @@ def _nearer(one: Relief, other: Relief) -> Relief:
 
 
 def _facet(surface: int, depth_NHW: Tensor) -> Tensor:
-    """The first facet of a surface, in every pixel."""
+    """Return the number of a surface's first facet, in every pixel."""
     return torch.full_like(depth_NHW, 3 * surface, dtype=torch.long)
 
 
@@ -174,7 +174,7 @@ def _sphere(centre_N3: Tensor, radius_N: Tensor, x: Tensor, y: Tensor, surface: 
 
 
 def _box(centre_N3: Tensor, half_N3: Tensor, axes_N33: Tensor, x: Tensor, y: Tensor, surface: int) -> Relief:
-    """A box is where three slabs meet: entered where the last of them is, left where the first one is."""
+    """Return a box as the intersection of three slabs: entered with the last slab, left with the first."""
     centre_x, centre_y, centre_z = centre_N3[..., None, None].unbind(1)
     along_x, along_y, along_z = axes_N33.unbind(-1)
     away = along_z.abs().clamp_min(EDGE_ON)
@@ -193,7 +193,7 @@ def _box(centre_N3: Tensor, half_N3: Tensor, axes_N33: Tensor, x: Tensor, y: Ten
 
 
 def edges(facet_NHW: Tensor) -> Tensor:
-    """1.0 where the pixel to the right or the one below shows another facet, else 0.0."""
+    """Return 1.0 where the pixel to the right or below shows another facet, else 0.0."""
     found = torch.zeros_like(facet_NHW, dtype=torch.bool)
     found[:, :, :-1] |= facet_NHW[:, :, 1:] != facet_NHW[:, :, :-1]
     found[:, :-1] |= facet_NHW[:, 1:] != facet_NHW[:, :-1]
@@ -201,9 +201,10 @@ def edges(facet_NHW: Tensor) -> Tensor:
 
 
 def painted(relief: Relief, looks_NSP: Tensor, light_NP: Tensor) -> Tensor:
-    """Images (N, 3, H, W) in [0, 1], channels last: two colours a surface, mixed by a solid texture, in one light.
+    """Return images (N, 3, H, W) in [0, 1], channels last: two colours per surface, mixed by a solid texture.
 
-    The texture is the product of two waves in space, so that it follows the surface's shape and makes no edge labels.
+    The texture is the product of two waves in space, so it follows the surface's shape and makes no edge labels. One
+    light illuminates each scene.
     """
     looks = looks_NSP.gather(1, (relief.facet_NHW // 3).flatten(1)[..., None].expand(-1, -1, MATERIAL))
     looks_NPHW = looks.mT.unflatten(2, (SIDE, SIDE))

@@ -1,6 +1,6 @@
-"""Tiles of images, for the objectives that look at pieces of them: cut at given places, encoded as small images.
+"""Tiles of images for objectives that use parts of them: cut at given positions, encoded as small images.
 
-What is drawn comes from PyTorch's global generator on the CPU.
+Random numbers come from PyTorch's global generator on the CPU.
 Shapes: images_NCHW (N, 3, H, W); T tiles of an image, each s x s pixels; the nine tiles of a grid by rows; D latent
 values; x of a column, y of a row, both counted in pixels from the upper left corner.
 """
@@ -8,15 +8,18 @@ values; x of a column, y of a row, both counted in pixels from the upper left co
 import torch
 from torch import Tensor, nn
 
-GRID = 3  # tiles a side
+GRID = 3  # tiles per side
 
 
 def grid_tiles(images_NCHW: Tensor, size: int, gap: bool = True) -> Tensor:
-    """The 3 x 3 tiles (N, 9, 3, s, s) of square images, `size` pixels a side.
+    """Return the 3 x 3 tiles (N, 9, 3, s, s) of square images, with sides of `size` pixels.
 
-    With a gap each tile lies at a random place of its own ninth of the image (96: cells of 32, so that tiles of 24 are
-    8 pixels apart on average, 0 to 16). Without, the nine adjoin, and their block lies at a random place in the image.
-    A third of the image's side is the largest size; there both give the whole image. ValueError for another size.
+    With a gap, each tile is at a random position in its own ninth of the image (96: cells of 32, so tiles of 24 are
+    8 pixels apart on average, 0 to 16). Without, the nine tiles adjoin, and their block is at a random position. The
+    maximum size is a third of the image's side, for which both give the whole image.
+
+    Raises:
+        ValueError: size out of range, or images that are not square.
     """
     side = images_NCHW.shape[-1]
     cell = side // GRID
@@ -30,14 +33,14 @@ def grid_tiles(images_NCHW: Tensor, size: int, gap: bool = True) -> Tensor:
 
 
 def grid_places(step: int) -> Tensor:
-    """The upper left corners (9, 2), x and y, of a 3 x 3 grid of that many pixels, by rows."""
+    """Return the upper left corners (9, 2), x and y, of a 3 x 3 grid with cells of `step` pixels, by rows."""
     steps = step * torch.arange(GRID)
     y, x = torch.meshgrid(steps, steps, indexing="ij")
     return torch.stack([x, y], -1).flatten(0, 1)
 
 
 def cut(images_NCHW: Tensor, places_NT2: Tensor, size: int) -> Tensor:
-    """Tiles (N, T, 3, s, s) whose upper left corners (x, y) are given, on the CPU; their memory is channels last."""
+    """Cut tiles (N, T, 3, s, s) at the upper left corners (x, y), which are on the CPU; memory is channels last."""
     within = torch.arange(size)
     x, y = (places_NT2[..., None] + within).unbind(2)
     pixels = y[..., :, None] * images_NCHW.shape[-1] + x[..., None, :]
@@ -49,6 +52,6 @@ def cut(images_NCHW: Tensor, places_NT2: Tensor, size: int) -> Tensor:
 
 
 def tile_latents(encoder: nn.Module, tiles_NTCHW: Tensor) -> Tensor:
-    """Latents (N, T, D): the same encoder for all tiles, each taken as a small image."""
+    """Return latents (N, T, D) of the tiles, each encoded as a small image by the same encoder."""
     latents: Tensor = encoder(tiles_NTCHW.flatten(0, 1).contiguous(memory_format=torch.channels_last))
     return latents.unflatten(0, tiles_NTCHW.shape[:2])

@@ -31,7 +31,7 @@ def noise(*shape: int, seed: int = 0) -> Tensor:
 
 
 def slow_targets(values: list[float], bins: Bins) -> dict[int, float]:
-    """One pixel's shares by bin."""
+    """Return one pixel's shares by bin."""
     distances = {index: math.dist(values, centre) for index, centre in enumerate(bins.centres_QC.tolist())}
     nearest = sorted(distances, key=distances.__getitem__)[: bins.neighbours]
     weights = {index: math.exp(-(distances[index] ** 2) / (2 * bins.sigma**2)) for index in nearest}
@@ -39,7 +39,7 @@ def slow_targets(values: list[float], bins: Bins) -> dict[int, float]:
 
 
 def slow_weights(shares: list[float], centres: list[list[float]]) -> list[float]:
-    """Equation 4 in loops: smoothed by a Gaussian of 5, mixed half and half with a uniform distribution."""
+    """Compute equation 4 in loops: smooth by a Gaussian of 5, mix half and half with a uniform distribution."""
     smoothed = [0.0] * len(shares)
     for share, source in zip(shares, centres, strict=True):
         kernel = [math.exp(-(math.dist(source, centre) ** 2) / (2 * 5**2)) for centre in centres]
@@ -69,7 +69,7 @@ def test_soft_targets_are_the_loops(bins: Bins, low: float, high: float, data: s
     found = bins.soft_targets(torch.tensor(values).reshape(1, channels, 1, 1))
     expected = slow_targets(values, bins)
     shares = found.shares_PK[0].tolist()
-    # bins at the same distance may stand for each other: what they have is what is compared
+    # bins at the same distance may be exchanged, so their shares are compared
     assert shares == pytest.approx(sorted(expected.values(), reverse=True), abs=1e-4)
     for index, value in zip(found.bins_PK[0].tolist(), shares, strict=True):
         assert expected.get(index, value) == pytest.approx(value, abs=1e-4)

@@ -1,4 +1,4 @@
-"""A module that is looked through: the same outputs, gradients for the inputs alone."""
+"""Frozen calls: the same outputs, and gradients only for the inputs."""
 
 import torch
 from torch import nn

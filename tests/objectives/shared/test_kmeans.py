@@ -1,4 +1,4 @@
-"""Clusters of whitened features: known ones are found, and nothing depends on scale, threads or few images."""
+"""Clusters of whitened features: known clusters are found, independently of scale and threads, also with few images."""
 
 import pytest
 import torch
@@ -27,7 +27,7 @@ def partition(labels: Tensor) -> set[frozenset[int]]:
 def test_clusters_that_lie_apart_are_found_whatever_their_scale(scale: float) -> None:
     points, direction = directions()
     points = points * torch.tensor([1.0, scale]) + 100  # whitening makes both axes equal
-    found = [cluster(points, points[:8], 2, 4, seed) for seed in range(5)]  # a start at random may end in a poor one
+    found = [cluster(points, points[:8], 2, 4, seed) for seed in range(5)]  # a random start may end in a poor optimum
     labels, validation_labels = next(pair for pair in found if partition(pair[0]) == partition(direction))
     assert torch.equal(validation_labels, labels[:8])
 

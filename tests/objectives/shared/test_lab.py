@@ -37,7 +37,7 @@ def pixel(*values: float) -> Tensor:
 
 
 def slow(red: float, green: float, blue: float) -> list[float]:
-    """One pixel, step by step; the cube root without its straight line, which only the darkest colours need."""
+    """Convert one pixel step by step; without the cube root's linear part, which only the darkest colours need."""
     linear = [((value + 0.055) / 1.055) ** 2.4 if value > 0.04045 else value / 12.92 for value in (red, green, blue)]
     xyz = [sum(weight * value for weight, value in zip(row, linear, strict=True)) for row in RGB_TO_XYZ]
     x, y, z = ((value / white) ** (1 / 3) for value, white in zip(xyz, WHITE, strict=True))
@@ -51,7 +51,7 @@ def scikit_image(images_NCHW: Tensor) -> Tensor:
 
 @pytest.mark.parametrize("theirs", [scikit_image, kornia.color.rgb_to_lab], ids=["scikit-image", "kornia"])
 def test_it_is_what_others_have(theirs: Callable[[Tensor], Tensor]) -> None:
-    for images in (noise(), noise() / 30):  # dark ones take the straight lines
+    for images in (noise(), noise() / 30):  # dark images use the linear parts
         torch.testing.assert_close(rgb_to_lab(images), theirs(images), rtol=1e-5, atol=1e-3)
 
 

@@ -1,4 +1,4 @@
-"""Labelled images for training: which they are, how they are drawn, and what is held out."""
+"""Labelled images for training: their choice, how they are drawn, and the held-out images."""
 
 from dataclasses import replace
 
@@ -16,7 +16,7 @@ from tests.support.tiny import dataset
 
 
 def numbered(count: int) -> Dataset:
-    """Labelled images whose grey level is their index."""
+    """Return labelled images whose grey level is their index."""
     stored = np.tile(np.arange(count, dtype=np.uint8)[:, None, None, None], (1, 3, 96, 96))
     return replace(dataset(8, 8, 8), train=Split(stored, np.arange(count) % 10 + 1))
 
@@ -31,8 +31,8 @@ def test_no_held_out_image_is_ever_drawn_and_labels_are_the_images() -> None:
     torch.manual_seed(0)
     drawn, labels = images.draw(2000)
     held_out, held_out_labels = images.held_out(torch.arange(45))
-    assert indices(held_out)[:20] == indices(held_out)[20:40]  # round and round
-    assert len(set(indices(held_out))) == 20  # one or two of ten a class
+    assert indices(held_out)[:20] == indices(held_out)[20:40]  # wraps around
+    assert len(set(indices(held_out))) == 20  # one or two of ten per class
     assert set(indices(drawn)) == set(range(100)) - set(indices(held_out))
     for found, numbers in ((labels, indices(drawn)), (held_out_labels, indices(held_out))):
         assert found.tolist() == [number % 10 for number in numbers]

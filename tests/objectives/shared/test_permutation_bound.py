@@ -1,4 +1,4 @@
-"""How near to each other 1,000 permutations of nine can be: Delsarte's linear programming bound.
+"""Lower bound on the mean distance of 1,000 permutations of nine: Delsarte's linear programming bound.
 
 Let a_C be the mean number, over the members of a set, of members that differ from them by an element of the conjugacy
 class C. Then sum_C a_C chi(C) is, for every irreducible character chi, a squared norm but for a positive factor, so at
@@ -29,13 +29,13 @@ def partitions(number: int, largest: int | None = None) -> Iterator[Partition]:
 
 
 def class_size(cycles: Partition) -> int:
-    """How many permutations have these cycle lengths."""
+    """Return the number of permutations with these cycle lengths."""
     return factorial(sum(cycles)) // prod(length**times * factorial(times) for length, times in Counter(cycles).items())
 
 
 @cache
 def character(shape: Partition, cycles: Partition) -> int:
-    """The irreducible character of `shape` at a permutation of these cycles, by the Murnaghan-Nakayama rule."""
+    """Return the irreducible character of `shape` at a permutation of these cycles, by the Murnaghan-Nakayama rule."""
     if not cycles:
         return 1
     last = len(shape) - 1
@@ -52,13 +52,13 @@ def character(shape: Partition, cycles: Partition) -> int:
 
 
 def character_table(number: int) -> tuple[list[Partition], np.ndarray]:
-    """The classes' cycle lengths, and the characters: one irreducible character a row, one class a column."""
+    """Return the classes' cycle lengths, and the irreducible characters: one per row, one class per column."""
     classes = list(partitions(number))
     return classes, np.array([[character(shape, cycles) for cycles in classes] for shape in classes], dtype=float)
 
 
 def least_mean_distance(number: int, count: int) -> float:
-    """No `count` permutations of `number` elements have a smaller mean Hamming distance than this."""
+    """Return a lower bound on the mean Hamming distance of `count` permutations of `number` elements."""
     classes, characters = character_table(number)
     distances = np.array([number - cycles.count(1) for cycles in classes])
     identity = classes.index((1,) * number)

@@ -1,4 +1,4 @@
-"""The greedy choice next to brute force on few elements; the stored sets next to the published table."""
+"""The greedy choice against brute force on few elements; the stored sets against the published table."""
 
 import itertools
 import math
@@ -41,7 +41,7 @@ def distance(first: tuple[int, ...], second: tuple[int, ...]) -> int:
 
 
 def slow_greedy(length: int, count: int, minimum: int, mean: float | None, seed: int) -> list[tuple[int, ...]]:
-    """Every distance counted anew for every choice; the same lots."""
+    """Choose greedily, recomputing every distance for every choice; with the same random numbers."""
     rng = Random(seed)
     every = list(itertools.permutations(range(length)))
     chosen = [every[int(rng.random() * len(every))]]
@@ -104,7 +104,7 @@ def test_the_stored_sets_are_different_permutations(name: str) -> None:
 
 
 def test_the_nearest_set_is_as_near_as_1000_permutations_come() -> None:
-    """All 720 that move six elements alone, and the next ones in lexicographic order, have a mean of 5.45."""
+    """All 720 that move only six elements, and the next ones in lexicographic order, have a mean of 5.45."""
     first = np.array(list(itertools.islice(itertools.permutations(range(9)), 1000)))
     assert hamming_distances(load("1000-near")).mean() == pytest.approx(hamming_distances(first).mean(), abs=0.01)
 

@@ -1,4 +1,4 @@
-"""What all pretext classifications do: loss and accuracy next to loops, gradients, precision, draws, falling losses."""
+"""All pretext classifications: loss and accuracy against loops, gradients, precision, draws, falling losses."""
 
 import math
 from typing import Any
@@ -33,7 +33,7 @@ def batch(count: int = 4) -> Batch:
 
 
 class Told(Pretext):
-    """Logits and classes as they are told."""
+    """Pretext task with given logits and classes."""
 
     logits: Tensor
     classes: Tensor

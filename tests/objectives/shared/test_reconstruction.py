@@ -1,4 +1,4 @@
-"""What the autoencoders have in common: the loss of the network's reconstruction, and what the curves tell of it."""
+"""Base of the autoencoders: the loss of the network's reconstruction, and the metrics for the curves."""
 
 import pytest
 import torch

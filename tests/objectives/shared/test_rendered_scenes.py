@@ -1,4 +1,4 @@
-"""Rendered scenes: labels against marching along each ray in float64, and against one another."""
+"""Rendered scenes: labels against ray marching in float64, and against each other."""
 
 import itertools
 
@@ -41,7 +41,7 @@ def solids_of(drawn: torch.Tensor) -> Solids:
 
 
 def inside(solids: Solids, scene: int, point: np.ndarray) -> bool:
-    """Whether the point (x, y, z) lies behind a plane's or within a solid's surface."""
+    """Return whether the point (x, y, z) is behind a plane or inside a solid."""
     for plane in solids.planes_N23[scene].double().numpy():
         if point[2] >= plane[0] + plane[1] * point[0] + plane[2] * point[1]:
             return True
@@ -57,7 +57,7 @@ def inside(solids: Solids, scene: int, point: np.ndarray) -> bool:
 
 
 def march(solids: Solids, scene: int, x: float, y: float, start: float) -> float:
-    """The depth at which the ray from `start` first goes into something."""
+    """Return the depth at which the ray from `start` first enters a surface."""
     ray = np.array([x, y, start])
     while not inside(solids, scene, ray):
         ray[2] += STEP
@@ -86,7 +86,7 @@ def test_normals_are_the_gradient_of_depth(scenes: Scenes) -> None:
     assert (normals[:, 2] >= 0).all()  # surfaces that are seen face the viewer
     near_edge = torch.nn.functional.max_pool2d(scenes.edges_NHW[:, None], 3, 1, 1)[:, 0, 1:-1, 1:-1] > 0
     normals = normals[:, :, 1:-1, 1:-1]
-    clear = ~near_edge & (normals[:, 2] > 0.7)  # where a sphere bends away, central differences do not follow
+    clear = ~near_edge & (normals[:, 2] > 0.7)  # central differences are inaccurate near a sphere's outline
     assert clear.float().mean() > 0.6
     expected = torch.stack([across, down, torch.ones_like(across)], 1)
     expected = expected / expected.norm(dim=1, keepdim=True)
@@ -106,7 +106,7 @@ def test_edges_lie_where_depth_or_normals_break_and_nowhere_else(scenes: Scenes)
         here = normals[:, :, :-1, :-1]
         axis = 0 if right else 1
         slopes = [n[:, axis] / n[:, 2].clamp_min(1e-3) for n in (here, next_normals)]
-        expected = (slopes[0] + slopes[1]) / SIDE  # what depth grows by from pixel to pixel on one surface
+        expected = (slopes[0] + slopes[1]) / SIDE  # change of depth between neighbouring pixels on one surface
         breaks |= ((depth[there] - depth[:, :-1, :-1]) - expected).abs() > 0.01
         turns |= (here * next_normals).sum(1) < 0.97
         steep |= torch.minimum(here[:, 2], next_normals[:, 2]) < 0.7

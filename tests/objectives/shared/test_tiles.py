@@ -1,4 +1,4 @@
-"""Tiles next to slices of one image at a time; put together they give the image back."""
+"""Tiles against slices of single images; reassembled tiles give the image."""
 
 import pytest
 import torch
