@@ -23,7 +23,7 @@ from pse_repro.expected import FOLDER
 from pse_repro.tables import model_name
 
 TOP1 = "top1"
-PERCENTAGES = (TOP1, "validation_accuracy")  # metrics in percent; validation_accuracy is that of a pretext task
+PERCENT_METRICS = (TOP1, "validation_accuracy")  # metrics in percent; validation_accuracy is that of a pretext task
 _LABELS = {"two_domains_accuracy": "two domains", "error_rank_correlation": "correlation"}
 
 
@@ -67,7 +67,7 @@ class Statement:
     @property
     def unit(self) -> str:
         """Unit of the statement's differences, minimum and margin."""
-        return "percentage points" if self.metric in PERCENTAGES else self.metric
+        return "percentage points" if self.metric in PERCENT_METRICS else self.metric
 
     def contrasts(self) -> Iterator[tuple[str, tuple[Term, ...], tuple[Term, ...]]]:
         """Yield the name, the added terms and the subtracted terms of each contrast."""

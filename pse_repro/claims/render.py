@@ -4,7 +4,7 @@ import textwrap
 from collections.abc import Sequence
 from typing import Any
 
-from pse_repro.claims.definitions import PERCENTAGES, Statement
+from pse_repro.claims.definitions import PERCENT_METRICS, Statement
 from pse_repro.claims.judge import ClaimResult, PartResult, claims_in_question
 from pse_repro.claims.measure import Measured, SeedEffect
 from pse_repro.errors import UsageError
@@ -208,7 +208,7 @@ def _effect(difference: Interval, statement: Statement, unit: bool = True) -> st
 
 
 def _number(value: float, statement: Statement) -> str:
-    return f"{value:+.2f}" if statement.metric in PERCENTAGES else f"{value:+.2g}"
+    return f"{value:+.2f}" if statement.metric in PERCENT_METRICS else f"{value:+.2g}"
 
 
 def _p(value: float) -> str:

@@ -25,7 +25,7 @@ def with_home(function: Callable[..., None]) -> Callable[..., None]:
 def _expanded(value: Any) -> Any:
     if isinstance(value, list):
         return [_expanded(each) for each in value]
-    if type(value) is not str and not isinstance(value, Path):  # a member of a StrEnum is a str, too
+    if not isinstance(value, str | Path):
         return value
     expanded = os.path.expanduser(value)
     if expanded.split(os.sep)[0] == "~":

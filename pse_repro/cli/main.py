@@ -1,5 +1,6 @@
 """The entry point: every error becomes one line and an exit status; a traceback is shown only with --debug."""
 
+import io
 import os
 import signal
 import sys
@@ -15,6 +16,9 @@ INTERRUPTED = "interrupted; what was done is kept, run the same command again to
 def main() -> None:
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # `kill` and `docker stop` end a run like Ctrl-C
     os.environ["MPLBACKEND"] = "agg"  # a notebook's or cluster's backend may be missing here, and none is needed
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")  # a bar or an accent that a terminal's encoding lacks ends no command
     command = typer.main.get_command(app)
     try:
         status = int(command.main(standalone_mode=False) or 0)

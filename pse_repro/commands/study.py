@@ -86,13 +86,13 @@ def evaluate(
     """Evaluate the models of a run, which need not have requested it; return the scores and the exit status."""
     require(log_to)
     run = Run.open(directory or newest_run())
+    study = replace(run.study, evaluations=evaluations_of(run.study, evaluations))
     machine = choose_machine(run.device if device == "auto" else device, run.precision)
     with Progress(quiet) as progress:
         images = _images_of(run, data, progress)
         context = RunContext(run.directory, images, machine, progress, tuple(evaluations), log_to)
-        study = replace(run.study, evaluations=evaluations_of(run.study, evaluations))
         failed = run_study(study, run.protocols, run.seeds, context)
-    results = Run.open(run.directory).results
+    results = Run.open(run.directory).require_results()
     shown = results[results["evaluation"].isin(evaluations) & results["fold"].isin(["ensemble", ""])]
     columns = ["protocol", "encoder", "objective", "sigma", "seed", "evaluation"]
     scores = shown.pivot_table(index=columns, columns="metric", values="value").reset_index()

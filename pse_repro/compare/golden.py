@@ -45,7 +45,7 @@ def main(directory: str) -> None:
     name = run.study.name
     command = "smoke --objectives" if name == "smoke-objectives" else name
     source = f"pse-repro {command} --device cpu, {time.strftime('%Y-%m-%d')}, PyTorch {version('torch').split('+')[0]}"
-    frame = golden(name, run.results, source)
+    frame = golden(name, run.require_results(), source)
     write_table(frame, FOLDER / f"{name}.csv")
     print(f"{len(frame)} golden values written to {FOLDER / f'{name}.csv'}")
 

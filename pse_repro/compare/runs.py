@@ -113,7 +113,7 @@ def _interval(cell: Mapping[Hashable, Any], first: Predictions, second: Predicti
 
     None if there is no such seed, or if the cell is a baseline, which `Predictions` does not cover.
     """
-    model = NONE.join(part for part in (cell["encoder"], cell["objective"], cell["sigma"]) if part)
+    model = "-".join(part for part in (cell["encoder"], cell["objective"], cell["sigma"]) if part)
     protocol, evaluation = cell["protocol"], cell["evaluation"]
     if not all(run.covers(model, evaluation) for run in (first, second)):
         return None

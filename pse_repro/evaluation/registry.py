@@ -34,7 +34,7 @@ class Evaluation:
     """
 
     title: str  # in tables and figures
-    switches: tuple[str, ...]  # that affect its numbers; folder names hash them, so their order must not change
+    switches: tuple[str, ...]  # that affect its numbers; folder names hash them, so they must not change
     implementation: str = ""
     options: Mapping[str, Any] = field(default_factory=dict)
     metrics: tuple[str, ...] = ()  # of an evaluation without folds; folds have scores and their best epoch

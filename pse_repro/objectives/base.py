@@ -63,7 +63,7 @@ class Objective(ABC, Generic[Network]):
     def check(cls, sigma: float | None, switches: Switches | None = None) -> None:
         """Raise ValueError unless the objective can be built with this sigma (in pixels) and these switches."""
         if sigma is not None:
-            raise ValueError(f"sigma is {sigma:g}, but {cls.__name__.lower()} has none; leave it out")
+            raise ValueError(f"sigma is {sigma:g}, but {cls.__name__.lower()} takes none; leave it out")
 
     @abstractmethod
     def network(self) -> Network:

@@ -101,21 +101,24 @@ class CellRun:
                 seconds[f"{evaluation}/{path.stem}"] = float(store.read_npz(path)["seconds"])
         if clustering := self.clustering.seconds():
             seconds["cluster"] = clustering
-        record = provenance(self.context.data.description, self.context.machine) | {
+        before, machine = store.read_json(self.files.provenance, default={}), self.context.machine
+        record = provenance(self.context.data.description, machine) | {
             "cell": self.cell.name,
             "seed": self.cell.seed,
             "finished": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
             "seconds": seconds,
             "folders": {name: str(folder.relative_to(self.context.directory)) for name, folder in folders.items()},
-            "energy_joules": self._energy(),
-            "peak_memory_bytes": self.context.machine.peak_memory_bytes(),
+            "energy_joules": self._energy(before),
+            "peak_memory_bytes": max(before.get("peak_memory_bytes") or 0, machine.peak_memory_bytes()),
         }
         store.write_json(self.files.provenance, record)
 
-    def _energy(self) -> float | None:
-        """Return the machine's energy in joules during work on this cell, over all sessions; None if not measurable."""
-        now = self.pretraining.energy.joules()
-        before = store.read_json(self.files.provenance, default={}).get("energy_joules", 0.0)
+    def _energy(self, record: dict[str, Any]) -> float | None:
+        """Return the machine's energy in joules during work on this cell, over all sessions; None if not measurable.
+
+        `record` is the provenance of earlier sessions.
+        """
+        now, before = self.pretraining.energy.joules(), record.get("energy_joules", 0.0)
         return None if now is None or before is None else before + now
 
 

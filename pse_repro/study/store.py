@@ -32,10 +32,10 @@ def read_json(path: Path, default: Any = None) -> Any:
     """Return the contents of a JSON file; `default`, if given, replaces a missing file.
 
     Raises:
-        NotFitError: the file is not JSON or cannot be read.
+        NotFitError: the file is not JSON, not of the default's type, or cannot be read.
     """
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
+        found = json.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         if default is not None and isinstance(error, FileNotFoundError):
             return default
@@ -44,6 +44,9 @@ def read_json(path: Path, default: Any = None) -> Any:
         raise NotFitError(
             f"{path} is not JSON ({error}); it was altered; start again from scratch with --fresh"
         ) from error
+    if default is not None and not isinstance(found, type(default)):
+        raise NotFitError(f"{path} is not a file of this kit: expected a JSON object; start again with --fresh")
+    return found
 
 
 def write_npz(path: Path, **arrays: np.ndarray) -> None:

@@ -250,7 +250,7 @@ def test_a_mistake_in_a_protocol_is_refused_by_its_key(
         ('"cnn"', '"vit"', "encoder is 'vit'; expected one of cnn, resnet, residual"),
         ('"pse"', '"psee"', "objective is 'psee'; expected one of mse, pse, random, "),
         ('"pse"', '"psee"', "supervised (did you mean pse?)"),
-        ('"pse"', '"mse"', "sigma is 3, but mse has none; leave it out"),
+        ('"pse"', '"mse"', "sigma is 3, but mse takes none; leave it out"),
         ("sigma = 3", "sigma = -1", "sigma is -1; expected 0 to 96 pixels, an image's width"),
         ("sigma = 3", "sigma = nan", "models 1: sigma is nan; expected a finite number"),
         ("sigma = 3", "sigma = 1e308", "sigma is 1e+308; expected 0 to 96 pixels"),

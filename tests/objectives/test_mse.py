@@ -21,5 +21,5 @@ def test_it_is_the_mean_square_in_float32(dtype: torch.dtype) -> None:
 
 def test_it_has_no_sigma() -> None:
     MSE.check(None)
-    with pytest.raises(ValueError, match="sigma is 3, but mse has none; leave it out"):
+    with pytest.raises(ValueError, match="sigma is 3, but mse takes none; leave it out"):
         OBJECTIVES["mse"].build(setup(sigma=3.0))

@@ -32,7 +32,9 @@ class LabelledImages:
         trained = balanced_subset(labels, fraction, SUBSET)
         held_out = np.setdiff1d(np.arange(len(labels)), balanced_subset(labels, TRAIN_FRACTION, SUBSET))
         if not len(held_out):
-            raise NotFitError(f"{len(labels)} labelled images leave none to hold out; expected 4 or more of each class")
+            raise NotFitError(
+                f"{len(labels)} labelled images are too few to hold any out; expected 4 or more of each class"
+            )
         self.setup, self.augment = setup, pretrain_augmentation("small")
         self._train, self._train_labels = self._part(trained)
         self._held_out, self._held_out_labels = self._part(held_out)

@@ -62,7 +62,7 @@ def test_draws_are_augmented_and_repeat_with_the_seed() -> None:
 def test_what_cannot_be_is_refused() -> None:
     with pytest.raises(ValueError, match=r"fraction of labels is 0\.9; expected more than 0, at most 0\.85"):
         LabelledImages(setup(dataset()), 0.9)
-    with pytest.raises(NotFitError, match="10 labelled images leave none to hold out"):
+    with pytest.raises(NotFitError, match="10 labelled images are too few to hold any out"):
         LabelledImages(setup(numbered(10)))
 
 
