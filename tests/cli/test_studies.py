@@ -13,6 +13,7 @@ from pse_repro.commands.study import RunOptions
 from pse_repro.study.load import load_study
 from pse_repro.tables import read_table
 from tests.cli.conftest import Run
+from tests.support.stored_run import store_run, study
 from tests.support.tiny import write_images
 
 SHORT_STUDY = """
@@ -37,8 +38,8 @@ sigma = 3
 def test_a_folder_of_other_things_is_one_line_and_status_3(run: Run, tmp_path: Path) -> None:
     (tmp_path / "other").mkdir()
     (tmp_path / "other" / "thesis.pdf").touch()
-    for study in ("smoke", "full"):
-        status, _, err = run(study, "--data", "other", "--device", "cpu", "--quiet")
+    for name in ("smoke", "full"):
+        status, _, err = run(name, "--data", "other", "--device", "cpu", "--quiet")
         assert status == 3
         assert "no images in other" in err
         assert len(err.strip().splitlines()) == 1
@@ -132,6 +133,16 @@ def test_pretrain_then_evaluate_one_model(run: Run, tmp_path: Path) -> None:
     assert "frozen" in out
     assert "finetune" not in out
     assert run("report", "one")[:2] == (0, "one/report.html\n")
+
+
+def test_an_unknown_evaluation_is_refused_before_images_are_looked_for(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store_run(tmp_path / "one", study())
+    monkeypatch.setattr("pse_repro.commands.study.find_data", None)
+    status, _, err = run("evaluate", "one", "--evaluation", "froze")
+    assert (status, err.count("\n")) == (2, 1)
+    assert "evaluation is 'froze'; expected one of finetune, frozen" in err
 
 
 @pytest.mark.usefixtures("tiny_models")

@@ -76,6 +76,14 @@ def test_a_failed_write_leaves_what_was_there_and_no_rubbish(tmp_path: Path, mon
     assert store.read_json(path) == {"a": 1}
 
 
+def test_a_default_replaces_a_missing_file_alone(tmp_path: Path) -> None:
+    path = tmp_path / "x.json"
+    assert store.read_json(path, default={}) == {}
+    store.write_json(path, [])
+    with pytest.raises(NotFitError, match=r"x.json is not a file of this kit: expected a JSON object"):
+        store.read_json(path, default={})
+
+
 def test_a_run_of_other_settings_is_refused_by_the_name_of_the_setting(tmp_path: Path) -> None:
     settings = {"precision": "fp32", "protocols": [{"name": "a"}], "study": {"folds": 5, "epochs": 2}}
     store.prepare_run(tmp_path, settings, fresh=False)
