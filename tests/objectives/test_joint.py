@@ -102,7 +102,7 @@ def test_a_tenth_of_the_labels_is_seen_and_the_last_epoch_kept() -> None:
 
 def test_sigmas_are_checked_as_those_of_mse_and_pse() -> None:
     JointPSE.check(3.0)
-    for kind, sigma, message in ((JointMSE, 3.0, "jointmse has none"), (JointPSE, None, "sigma is missing")):
+    for kind, sigma, message in ((JointMSE, 3.0, "jointmse takes none"), (JointPSE, None, "sigma is missing")):
         with pytest.raises(ValueError, match=message):
             kind.check(sigma)
 

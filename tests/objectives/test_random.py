@@ -15,7 +15,7 @@ from tests.support.tiny import TinyAutoencoder, cell, context
 
 def test_it_has_no_sigma() -> None:
     Random.check(None)
-    with pytest.raises(ValueError, match="random has none"):
+    with pytest.raises(ValueError, match="random takes none"):
         Random.check(3.0)
 
 

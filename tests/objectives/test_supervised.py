@@ -28,7 +28,7 @@ class Brightness(nn.Module):
 
 
 def test_it_has_no_sigma() -> None:
-    with pytest.raises(ValueError, match="supervised has none"):
+    with pytest.raises(ValueError, match="supervised takes none"):
         Supervised.check(3.0)
 
 

@@ -157,5 +157,5 @@ def test_the_discriminator_learns_to_tell_latents_that_stay_as_they_are() -> Non
 
 
 def test_it_has_no_sigma() -> None:
-    with pytest.raises(ValueError, match="syntheticlabels has none"):
+    with pytest.raises(ValueError, match="syntheticlabels takes none"):
         SyntheticLabels.check(3.0)

@@ -107,5 +107,5 @@ def test_the_loss_falls(kind: type[Pretext], options: dict[str, Any]) -> None:
 @pytest.mark.parametrize("kind", [Jigsaw, PatchLocation, Rotation])
 def test_they_have_no_sigma(kind: type[Pretext]) -> None:
     kind.check(None)
-    with pytest.raises(ValueError, match=f"sigma is 3, but {kind.__name__.lower()} has none"):
+    with pytest.raises(ValueError, match=f"sigma is 3, but {kind.__name__.lower()} takes none"):
         kind.check(3.0)
