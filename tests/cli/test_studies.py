@@ -1,19 +1,15 @@
-"""The built-in studies, a user's own study, its plan, and the commands on one model."""
+"""smoke, quick, full and run."""
 
 import json
 import re
 import sys
-from importlib.resources import files
 from pathlib import Path
 
-import jsonschema
 import pytest
 
 from pse_repro.commands.study import RunOptions
-from pse_repro.study.load import load_study
-from pse_repro.tables import read_table
 from tests.cli.conftest import Run
-from tests.support.stored_run import store_run, study
+from tests.support.short_study import _short_protocol
 from tests.support.tiny import write_images
 
 SHORT_STUDY = """
@@ -120,82 +116,6 @@ def test_switch_13_prints_ensembles_as_the_run_s_own_protocol_says(run: Run, tmp
     assert measured == pytest.approx(cut if rule == "cut" else rounded, abs=1e-9)
 
 
-@pytest.mark.usefixtures("tiny_models")
-def test_pretrain_then_evaluate_one_model(run: Run, tmp_path: Path) -> None:
-    write_images(tmp_path / "photos", unlabeled=60)
-    protocol = (tmp_path / "p.toml").write_text(_short_protocol()) and "p.toml"
-    words = ("--encoder", "cnn", "--objective", "pse", "--sigma", "3", "--epochs", "1", "--protocol", protocol)
-    status, out, err = run("pretrain", *words, "--data", "photos", "--device", "cpu", "--out", "one", "--quiet")
-    assert (status, out) == (0, "one\n"), err
-    assert not list((tmp_path / "one").glob("models/*/frozen-*"))
-    status, out, err = run("evaluate", "one", "--evaluation", "frozen", "--data", "photos", "--quiet")
-    assert status == 0, err
-    assert "frozen" in out
-    assert "finetune" not in out
-    assert run("report", "one")[:2] == (0, "one/report.html\n")
-
-
-def test_an_unknown_evaluation_is_refused_before_images_are_looked_for(
-    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    store_run(tmp_path / "one", study())
-    monkeypatch.setattr("pse_repro.commands.study.find_data", None)
-    status, _, err = run("evaluate", "one", "--evaluation", "froze")
-    assert (status, err.count("\n")) == (2, 1)
-    assert "evaluation is 'froze'; expected one of finetune, frozen" in err
-
-
-@pytest.mark.usefixtures("tiny_models")
-def test_a_run_is_judged_in_ways_that_it_did_not_know(run: Run, tmp_path: Path) -> None:
-    write_images(tmp_path / "photos")
-    (tmp_path / "p.toml").write_text(_short_protocol())
-    words = ("--encoder", "cnn", "--objective", "rotation", "--epochs", "1", "--protocol", "p.toml")
-    status, out, err = run("pretrain", *words, "--data", "photos", "--device", "cpu", "--out", "one", "--quiet")
-    assert (status, out) == (0, "one\n"), err
-    more = ("--evaluation", "linear", "--evaluation", "cluster")
-    status, out, err = run("evaluate", "one", *more, "--data", "photos", "--quiet")
-    assert status == 0, err
-    found = [[cell.strip() for cell in line.strip("|").split("|")] for line in out.strip().splitlines()]
-    evaluation, accuracy, top1 = map(found[0].index, ("evaluation", "accuracy", "top1"))
-    by_name = {row[evaluation]: row for row in found[2:]}
-    assert set(by_name) == {"linear", "cluster"}
-    assert 0 <= float(by_name["linear"][top1]) <= 100
-    assert 0.1 <= float(by_name["cluster"][accuracy]) <= 1
-    assert by_name["linear"][accuracy] == by_name["cluster"][top1] == ""
-    assert evaluations(Path("one")) == ["finetune", "frozen", "linear", "cluster"]
-    assert run("report", "one")[0] == 0
-
-
-@pytest.mark.usefixtures("tiny_models")
-def test_a_run_is_judged_on_the_images_that_it_was_made_on(run: Run, tmp_path: Path) -> None:
-    for name in ("photos", "others"):
-        write_images(tmp_path / name, test=40 if name == "photos" else 30)
-    (tmp_path / "p.toml").write_text(_short_protocol())
-    words = ("--encoder", "cnn", "--objective", "mse", "--epochs", "1", "--protocol", "p.toml")
-    assert run("pretrain", *words, "--data", "photos", "--device", "cpu", "--out", "one", "--quiet")[0] == 0
-    status, out, err = run("evaluate", "one", "--evaluation", "knn", "--quiet")  # without --data
-    assert (status, "knn" in out) == (0, True), err
-    status, out, err = run("evaluate", "one", "--evaluation", "knm", "--quiet")
-    known = "finetune, frozen, linear, knn, low-label-1, low-label-10, low-label-100, cluster"
-    assert (status, out) == (2, "")
-    assert f"evaluation is 'knm'; expected one of {known} (did you mean knn?)" in err
-    status, out, err = run("evaluate", "one", "--evaluation", "frozen", "--data", "others", "--quiet")
-    assert (status, out) == (2, "")
-    said = r"one was made on photos-\w{8}, and the images of \S+/others are different: give --data the folder that"
-    assert re.search(said, err)
-    assert "--fresh" not in err
-    (tmp_path / "photos").rename(tmp_path / "moved")
-    status, _, err = run("evaluate", "one", "--evaluation", "frozen", "--quiet")
-    assert (status, "give --data the folder that it was made on" in err) == (2, True)
-    status, out, err = run("evaluate", "one", "--evaluation", "frozen", "--data", "moved", "--quiet")
-    assert (status, "frozen" in out) == (0, True), err
-    assert set(read_table("one/results.csv")["data"]) == {json.loads(Path("one/run.json").read_text())["data"]["name"]}
-
-
-def evaluations(directory: Path) -> list[str]:
-    return list(json.loads((directory / "run.json").read_text())["study"]["evaluations"])
-
-
 def started(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, RunOptions]]:
     """Record what would have been run, without running it."""
     asked: list[tuple[str, RunOptions]] = []
@@ -295,43 +215,3 @@ def test_tensorboard_that_is_not_installed_is_one_line_and_status_2(
     assert (status, err.count("\n")) == (2, 1)
     assert "pip install 'pse-repro[tensorboard]'" in err
     assert not Path("runs").exists()
-
-
-def _short_protocol() -> str:
-    from importlib.resources import files
-
-    text = (files("pse_repro") / "protocols" / "as-released.toml").read_text()
-    for long, short in (
-        ('"as-released"', '"short"'),
-        ("= 128", "= 8"),
-        ("downstream_max_epochs = 1000", "downstream_max_epochs = 2"),
-    ):
-        text = text.replace(long, short)
-    return text
-
-
-def test_a_plan_lists_every_model_and_follows_its_schema(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("pse_repro.study.plan.estimate_seconds", lambda *_: 7200.0)
-    status, out, _ = run("plan", "full", "--protocol", "as-released", "--protocol", "as-described", "--seeds", "3")
-    assert status == 0
-    assert len(re.findall("^as-", out, re.M)) == 54  # 7 models and 2 untrained encoders
-    assert "study full: 54 models, at least 2.0 h here" in out
-    plan = json.loads(run("plan", "full", "--format", "json")[1])
-    jsonschema.validate(plan, json.loads((files("pse_repro") / "schemas" / "plan.schema.json").read_text()))
-    lengths = {(row["encoder"], row["objective"], row["sigma"]): row["epochs"] for row in plan["cells"]}
-    assert lengths["cnn", "mse", None] == 116  # switch 6, study page
-    assert lengths["cnn", "pse", 6] == 334
-
-
-def test_a_plan_of_the_objectives_lists_all_models(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("pse_repro.study.plan.estimate_seconds", lambda *_: 7200.0)
-    plan = json.loads(run("plan", "objectives-small", "--format", "json")[1])
-    jsonschema.validate(plan, json.loads((files("pse_repro") / "schemas" / "plan.schema.json").read_text()))
-    study = load_study("objectives-small")
-    assert [(row["encoder"], row["objective"], row["sigma"]) for row in plan["cells"]] == [
-        (model.encoder, model.objective, model.sigma) for model in study.models
-    ]
-    assert {row["epochs"] for row in plan["cells"] if row["objective"] != "random"} == {study.epochs}
-    assert {tuple(row["evaluations"]) for row in plan["cells"]} == {study.evaluations}
-    _, table, _ = run("plan", "objectives-small")
-    assert f"study objectives-small: {len(study.models)} models, at least 2.0 h here" in table

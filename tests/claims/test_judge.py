@@ -1,160 +1,21 @@
-"""The claims against the slides' own numbers, and their verdicts on stored runs with known truth."""
+"""Verdicts on stored runs with known truth."""
 
-import json
-from collections.abc import Iterator, Mapping
-from dataclasses import replace
-from importlib.resources import files
 from pathlib import Path
 
-import jsonschema
 import numpy as np
 import pytest
 
-from pse_repro.claims import ClaimResult, Part, as_json, claims_table, definitions, judge, load_claims, render_claims
+from pse_repro.claims import as_json, claims_table, judge, render_claims
 from pse_repro.config.study import Model
-from pse_repro.errors import NotFitError, UsageError
-from pse_repro.expected import FOLDER, load_expected
+from pse_repro.errors import NotFitError
 from pse_repro.stats import holm, mcnemar, paired_difference
 from pse_repro.study.cells import Cell
 from pse_repro.study.predictions import Predictions
 from pse_repro.study.record import Run
-from tests.support.stored_predictions import LABELS, Likely, fold_path, store_predictions, study
+from tests.support.judged import CNN, IMAGES, judged, likely
+from tests.support.stored_predictions import fold_path, store_predictions, study
 
-
-@pytest.fixture
-def claims_of_tmp_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Claims are read from tmp_path, not from the package."""
-    monkeypatch.setattr(definitions, "FOLDER", tmp_path)
-    load_claims.cache_clear()
-    yield
-    load_claims.cache_clear()
-
-
-CLAIMS = {claim.number: claim for claim in load_claims()}
-CNN = (Model("cnn", "mse"), *(Model("cnn", "pse", sigma) for sigma in (3.0, 4.0, 5.0, 6.0)))
 RESNET = (Model("resnet", "mse"), Model("resnet", "pse", 3.0))
-PAIR = CNN[:2]
-IMAGES = len(LABELS)
-JITTER = (0.0, 0.001, -0.001)  # of accuracy from seed to seed, other for every model
-Points = Mapping[str, float] | float
-
-
-def likely(points: Points, by_seed: tuple[float, ...] = JITTER, frozen: float = 0.0) -> Likely:
-    """Accuracy 40 %, for PSE `points` more (by model, or for all), frozen `frozen` more still.
-
-    The easiest images are right, so that models differ in the images between; by_seed[seed] adds for PSE alone.
-    """
-
-    def of(cell: Cell, evaluation: str, fold: int) -> np.ndarray:
-        if cell.model.objective == "mse":
-            return np.arange(IMAGES) < 0.4 * IMAGES
-        own = points if isinstance(points, float | int) else points[cell.model.name]
-        gain = own / 100 + (frozen / 100 if evaluation == "frozen" else 0) + by_seed[cell.seed]
-        return np.arange(IMAGES) < round((0.4 + gain) * IMAGES)
-
-    return of
-
-
-def judged(directory: Path, models: tuple[Model, ...] = PAIR, seeds: int = 3, **rest: object) -> dict[int, ClaimResult]:
-    """Judge the claims, by number, on a run in which PSE is `points` better."""
-    how = {name: rest.pop(name) for name in ("points", "by_seed", "frozen") if name in rest}
-    record = store_predictions(directory, study(models), likely(**how), seeds, **rest)  # type: ignore[arg-type]
-    return {result.claim.number: result for result in judge(record)}
-
-
-# --- the data
-
-
-@pytest.mark.parametrize(
-    ("old", "new", "expected"),
-    [
-        ('kind = "gain"', 'kin = "gain"', "gain-larger-frozen: statements 1: unknown key 'kin'; expected kind, why"),
-        ('kind = "gain"', 'kind = "gian"', "statements 1: kind is 'gian'; expected one of difference, gain"),
-        ('short = "gain larger', 'shot = "gain larger', "claims.toml, gain-larger-frozen: unknown key 'shot'"),
-        ("margin = 1.5", 'margin = "1.5"', "statements 1: margin is '1.5'; expected a number"),
-    ],
-)
-@pytest.mark.usefixtures("claims_of_tmp_path")
-def test_a_typing_mistake_is_refused_by_its_key(tmp_path: Path, old: str, new: str, expected: str) -> None:
-    text = (FOLDER / "claims.toml").read_text(encoding="utf-8")
-    assert old in text
-    (tmp_path / "claims.toml").write_text(text.replace(old, new, 1), encoding="utf-8")
-    with pytest.raises(UsageError) as caught:
-        load_claims()
-    assert expected in str(caught.value)
-
-
-def slides() -> dict[tuple[str, str, str], float]:
-    frame = load_expected("slides").frame
-    top1 = frame[frame["metric"] == "top1"].to_dict("records")
-    return {
-        ("-".join(filter(None, (row["encoder"], row["objective"], row["sigma"]))), row["evaluation"], row["fold"]): row[
-            "value"
-        ]
-        for row in top1
-    }
-
-
-def published(part: Part) -> float:
-    table = slides()
-    terms = [(term, sign) for terms, sign in ((part.plus, 1), (part.minus, -1)) for term in terms]
-    value = 0.0
-    for term, sign in terms:
-        folds = map(str, range(1, 6)) if term.members else ["ensemble"]
-        value += sign * float(np.mean([table[term.model, term.evaluation, fold] for fold in folds]))
-    return value
-
-
-def test_published_effects_are_those_of_the_slides() -> None:
-    parts = [part for claim in CLAIMS.values() for part in claim.parts() if part.statement.metric == "top1"]
-    assert len(parts) == 8 + 2 + 4 + 12 + 14 + 10
-    assert [part.published for part in parts] == [pytest.approx(published(part), abs=0.005) for part in parts]
-
-
-def test_published_errors_are_those_of_the_curves() -> None:
-    mse = {"cnn-mse": 81, "cnn-pse-3": 85, "cnn-pse-4": 85, "cnn-pse-5": 87, "cnn-pse-6": 87}  # 1e-4, off the plots
-    mse |= {"resnet-mse": 40, "resnet-pse-3": 46}
-    for part in CLAIMS[6].parts()[:5]:
-        assert part.published == pytest.approx((mse[part.plus[0].model] - mse[part.minus[0].model]) * 1e-4)
-
-
-def test_the_study_makes_its_own_claims() -> None:
-    for claim in CLAIMS.values():
-        assert claim.title.endswith(".")
-        assert len(claim.statements[0].why) > 10
-        for part in claim.parts():
-            assert part.published is not None
-            bounds = part.statement
-            assert abs(part.published) < bounds.margin if bounds.margin else part.published > bounds.minimum, part.name
-    assert [len(claim.parts()) for claim in CLAIMS.values()] == [8, 2, 4, 12, 14, 15]
-
-
-def test_bounds_lie_where_their_reasons_say() -> None:
-    gains = [part.published for part in CLAIMS[1].parts()]
-    spread = [abs(part.published or 0) for part in CLAIMS[4].parts()]
-    margin = CLAIMS[4].statements[0].margin
-    assert margin is not None
-    assert max(spread) < margin < min(gain for gain in gains if gain)
-    assert f"{min(gains)} points" in CLAIMS[4].statements[0].why  # type: ignore[type-var]
-    assert f"{max(spread[:6])} points fine-tuned and {max(spread[6:])} frozen" in CLAIMS[4].statements[0].why
-    logged = load_expected("released_logs").frame
-    found = logged.query("objective == 'mse' and evaluation == 'finetune' and fold == 'ensemble' and metric == 'top1'")
-    assert found["value"].item() - 48.6625 == pytest.approx(CLAIMS[1].statements[0].minimum)
-
-
-def test_what_is_remarked_is_on_the_slides() -> None:
-    table = slides()
-    for evaluation, words in (("finetune", "best fine-tuned is"), ("frozen", "the best frozen")):
-        best = max((f"cnn-pse-{sigma}" for sigma in range(3, 7)), key=lambda m: table[m, evaluation, "ensemble"])
-        assert f"{words} {definitions.shown(best)}" in CLAIMS[4].remark
-    above = [key for key, value in table.items() if value > table[*key[:2], "ensemble"]]
-    assert f"{len(above)} of {len(table) - 14} members" in CLAIMS[5].remark
-    for model, evaluation, fold in above:
-        numbers = f"({table[model, evaluation, fold]:.2f} against {table[model, evaluation, 'ensemble']:.2f})"
-        assert f"{definitions.shown(model)}, {evaluation}, fold {fold} {numbers}" in CLAIMS[5].remark
-
-
-# --- verdicts
 
 
 @pytest.mark.parametrize(("points", "verdict"), [(5, "holds"), (0, "inconclusive"), (-5, "fails")])
@@ -304,9 +165,6 @@ def test_a_claim_fails_with_one_part_against_it(tmp_path: Path) -> None:
     assert (len(result.parts), len(result.missing)) == (2, 6)
 
 
-# --- what is there, and what is not
-
-
 def test_claims_without_a_part_in_the_run_are_named(tmp_path: Path) -> None:
     found = judged(tmp_path, points=5)
     assert list(found) == [1, 3, 5, 6]
@@ -387,42 +245,3 @@ def test_another_claim_is_another_table(tmp_path: Path) -> None:
     assert result.adjusted_p == result.p_value
     assert result.missing == ()
     assert result.parts[0].measured.part.published is None
-
-
-# --- rendering
-
-
-def test_conditions_are_said_where_they_are_not_the_studys(tmp_path: Path) -> None:
-    assert judged(tmp_path / "a", points=5)[1].conditions == ""
-    record = store_predictions(tmp_path / "b", replace(study(), scale="reduced"), likely(5), data="imagenet96")
-    results = judge(record)
-    assert results[0].conditions == "on imagenet96, reduced"
-    assert render_claims(results).splitlines()[0] == "as-released, on imagenet96, reduced"
-
-
-def test_json_follows_its_schema_and_is_strict(tmp_path: Path) -> None:
-    schema = json.loads((files("pse_repro") / "schemas" / "claims.schema.json").read_text())
-    jsonschema.Draft202012Validator.check_schema(schema)
-    for seeds in (1, 3):
-        results = [*judged(tmp_path / str(seeds), CNN, seeds=seeds, points=5).values()]
-        document = json.loads(render_claims(results, "json"), parse_constant=lambda name: pytest.fail(name))
-        jsonschema.Draft202012Validator(schema).validate(document)
-        reconstruction = next(entry for entry in document if entry["number"] == 6)["parts"][0]
-        assert (reconstruction["low"] is None) == (seeds == 1)
-
-
-def test_people_read_it_in_100_columns(tmp_path: Path) -> None:
-    results = [*judged(tmp_path, points=5, by_seed=(0.02, -0.02), seeds=2, mse=lambda cell: cell.seed / 7).values()]
-    text = render_claims(results, details=True)
-    assert max(map(len, text.splitlines())) <= 100
-    assert "seed 0: +7.00, only one correct 140 : 0 (p <0.001), folds' sd 0.00" in text
-    assert "not in this run: CNN-PSE-4 - CNN-MSE, finetune; " in text
-    assert claims_table(results)[0][:3] == ["1 CNN: PSE beats MSE (2/8)", "as-released", "? inconclusive"]
-    markdown = render_claims(results, "markdown", details=True)
-    assert "| claim " in markdown
-    assert "```text\n1, as-released: ? inconclusive (2/8)" in markdown
-
-
-def test_an_unknown_format_is_refused() -> None:
-    with pytest.raises(UsageError, match="unknown format 'csv'; expected one of table, markdown, json"):
-        render_claims([], "csv")

@@ -1,0 +1,38 @@
+"""plan."""
+
+import json
+import re
+from importlib.resources import files
+
+import jsonschema
+import pytest
+
+from pse_repro.study.load import load_study
+from tests.cli.conftest import Run
+
+
+def test_a_plan_lists_every_model_and_follows_its_schema(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("pse_repro.study.plan.estimate_seconds", lambda *_: 7200.0)
+    status, out, _ = run("plan", "full", "--protocol", "as-released", "--protocol", "as-described", "--seeds", "3")
+    assert status == 0
+    assert len(re.findall("^as-", out, re.M)) == 54  # 7 models and 2 untrained encoders
+    assert "study full: 54 models, at least 2.0 h here" in out
+    plan = json.loads(run("plan", "full", "--format", "json")[1])
+    jsonschema.validate(plan, json.loads((files("pse_repro") / "schemas" / "plan.schema.json").read_text()))
+    lengths = {(row["encoder"], row["objective"], row["sigma"]): row["epochs"] for row in plan["cells"]}
+    assert lengths["cnn", "mse", None] == 116  # switch 6, study page
+    assert lengths["cnn", "pse", 6] == 334
+
+
+def test_a_plan_of_the_objectives_lists_all_models(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("pse_repro.study.plan.estimate_seconds", lambda *_: 7200.0)
+    plan = json.loads(run("plan", "objectives-small", "--format", "json")[1])
+    jsonschema.validate(plan, json.loads((files("pse_repro") / "schemas" / "plan.schema.json").read_text()))
+    study = load_study("objectives-small")
+    assert [(row["encoder"], row["objective"], row["sigma"]) for row in plan["cells"]] == [
+        (model.encoder, model.objective, model.sigma) for model in study.models
+    ]
+    assert {row["epochs"] for row in plan["cells"] if row["objective"] != "random"} == {study.epochs}
+    assert {tuple(row["evaluations"]) for row in plan["cells"]} == {study.evaluations}
+    _, table, _ = run("plan", "objectives-small")
+    assert f"study objectives-small: {len(study.models)} models, at least 2.0 h here" in table
