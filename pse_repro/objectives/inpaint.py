@@ -98,14 +98,14 @@ class AdversarialInpaint(BlockError[AdversarialInpaintNetwork]):
         """Return the whole loss and its terms, unweighted."""
         generated, blocks = self._blocks(network, batch)
         error = self._error(generated, blocks)
-        generator = judged(frozen_call(network.discriminator, generated), True)
+        generator = adversarial_loss(frozen_call(network.discriminator, generated), True)
         true, false = network.discriminator(blocks), network.discriminator(generated.detach())
-        discriminator = judged(true, True) + judged(false, False)
+        discriminator = adversarial_loss(true, True) + adversarial_loss(false, False)
         loss = RECONSTRUCTION_WEIGHT * error + ADVERSARIAL_WEIGHT * (generator + discriminator)
         return {"loss": loss, "error": error, "generator": generator, "discriminator": discriminator}
 
 
-def judged(logits_N1: Tensor, as_true: bool) -> Tensor:
+def adversarial_loss(logits_N1: Tensor, as_true: bool) -> Tensor:
     """Return the cross-entropy of the logits, with all blocks labelled true, or all false."""
     return binary_cross_entropy_with_logits(logits_N1.float(), torch.full_like(logits_N1, as_true, dtype=torch.float32))
 

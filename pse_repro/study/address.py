@@ -39,6 +39,7 @@ RECORD = "run.json"
 ARCHIVED_RESULTS = (RECORD, "results.csv", "report.*", "figures/*", "cells/*/*/*.json", "baselines/*/*.npz")
 ARCHIVED_MODELS = tuple(f"models/{folder}/*.{suffix}" for folder in ("*", "*/*") for suffix in ("json", "csv", "npz"))
 ARCHIVED_WEIGHTS = ("models/*/*.safetensors",)
+EPOCHS = "epochs"  # folder of features after every epoch, which an archive leaves out
 
 SHOWN_IMAGES = 8  # test images whose reconstructions are stored for the report
 _PRETRAIN = ("pretrain_augmentation", "gradient_clipping")
@@ -169,11 +170,11 @@ class CellFiles:
 
     def epoch_features(self, epoch: int) -> Path:
         """Return the path of the features after an epoch, counted from 0."""
-        return self.model / "epochs" / f"epoch-{epoch}.npz"
+        return self.model / EPOCHS / f"epoch-{epoch}.npz"
 
     def stored_epochs(self) -> list[int]:
         """Return the epochs, from 0, whose features are stored."""
-        return sorted(int(path.stem.removeprefix("epoch-")) for path in self.model.glob("epochs/epoch-*.npz"))
+        return sorted(int(path.stem.removeprefix("epoch-")) for path in self.model.glob(f"{EPOCHS}/epoch-*.npz"))
 
     def evaluation(self, evaluation: str) -> Path:
         """Return the folder of an evaluation of the pre-training."""

@@ -21,7 +21,7 @@ from typing import IO, Any
 
 from pse_repro.errors import KitError, NotFitError, UsageError
 from pse_repro.files import written_whole
-from pse_repro.study.address import ARCHIVED_MODELS, ARCHIVED_RESULTS, ARCHIVED_WEIGHTS, RECORD
+from pse_repro.study.address import ARCHIVED_MODELS, ARCHIVED_RESULTS, ARCHIVED_WEIGHTS, EPOCHS, RECORD
 from pse_repro.study.record import Run
 
 SUFFIXES = (".tar.gz", ".tgz", ".zip")
@@ -89,7 +89,7 @@ def _files(directory: Path, weights: bool) -> list[str]:
     """List the run's own files by their relative paths, without foreign files and those being written."""
     patterns = (*ARCHIVED_RESULTS, *ARCHIVED_MODELS, *(ARCHIVED_WEIGHTS if weights else ()))
     found = (path for pattern in patterns for path in directory.glob(pattern))
-    wanted = (path for path in found if path.is_file() and path.name[0] != "." and path.parent.name != "epochs")
+    wanted = (path for path in found if path.is_file() and path.name[0] != "." and path.parent.name != EPOCHS)
     return [path.relative_to(directory).as_posix() for path in wanted]
 
 

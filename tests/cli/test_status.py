@@ -9,7 +9,7 @@ from pathlib import Path
 import jsonschema
 import pytest
 
-from pse_repro.commands import status as run_commands
+from pse_repro.commands import status as commands
 from pse_repro.study import store
 from pse_repro.study.archive import open_run_or_archive
 from tests.cli.conftest import Run
@@ -76,7 +76,7 @@ def test_status_for_people_and_for_programs(run: Run, stored: Path, busy: bool) 
 
 def test_watch_ends_with_the_run(run: Run, stored: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Of three reads, a process holds the run in the first two."""
-    monkeypatch.setattr(run_commands, "REFRESH_SECONDS", 0.01)
+    monkeypatch.setattr(commands, "REFRESH_SECONDS", 0.01)
     looks = iter((True, True, False))
     monkeypatch.setattr("pse_repro.study.status.is_held", lambda _: next(looks))
     status, out, err = run("status", stored, "--watch")
@@ -115,7 +115,7 @@ def test_status_while_files_come_and_go(run: Run, stored: Path) -> None:
     writer = threading.Thread(target=write)
     writer.start()
     try:
-        found = {run_commands.status(stored, "table") for _ in range(20)}
+        found = {commands.status(stored, "table") for _ in range(20)}
     finally:
         ended.set()
         writer.join()

@@ -13,9 +13,9 @@ from pse_repro.objectives.inpaint import (
     AdversarialInpaint,
     AdversarialInpaintNetwork,
     Inpaint,
+    adversarial_loss,
     block_corners,
     cut_blocks,
-    judged,
     overlap_weights,
     with_holes,
 )
@@ -112,9 +112,9 @@ def test_the_generators_gradient_is_the_one_that_a_frozen_discriminator_gives() 
     network = fresh(AdversarialInpaint(setup("inpaint-adversarial"))).eval()
     assert isinstance(network, AdversarialInpaintNetwork)
     blocks = noise(2, 3, 48, 48).requires_grad_()
-    (held,) = torch.autograd.grad(judged(frozen_call(network.discriminator, blocks), True), blocks)
+    (held,) = torch.autograd.grad(adversarial_loss(frozen_call(network.discriminator, blocks), True), blocks)
     network.discriminator.requires_grad_(False)
-    (expected,) = torch.autograd.grad(judged(network.discriminator(blocks), True), blocks)
+    (expected,) = torch.autograd.grad(adversarial_loss(network.discriminator(blocks), True), blocks)
     assert held.any()
     torch.testing.assert_close(held, expected)
 

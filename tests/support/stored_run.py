@@ -57,57 +57,53 @@ def store_run(
 
 def store_cell(directory: Path, cell: Cell, number: int, data: dict[str, object], size: int) -> list[dict[str, object]]:
     """Store a finished cell with values that depend on `number`, and return its rows of the results."""
-    folder, random = CellFiles(directory, cell).model, np.random.default_rng(number)
+    stored, random = CellFiles(directory, cell), np.random.default_rng(number)
     losses = np.exp(-np.arange(EPOCHS) / 3) * (1 + 0.1 * number) + 0.01
     curves = {"epoch": np.arange(EPOCHS), "validation_mse": losses, "validation_loss": losses / 9}
-    write_bytes(folder / "curves.csv", pd.DataFrame(curves).to_csv(index=False).encode())
+    write_bytes(stored.curves, pd.DataFrame(curves).to_csv(index=False).encode())
     metrics = {"best_epoch": EPOCHS - 1, "validation_loss": losses[-1] / 9, "validation_mse": losses[-1]}
     length = {"epochs": EPOCHS, "batch_size": 64}
-    store.write_json(folder / "pretrain.json", {"metrics": metrics, "length": length, "seconds": 125.0})
+    store.write_json(stored.pretraining, {"metrics": metrics, "length": length, "seconds": 125.0})
     images = random.random((8, 3, size, size)).astype(np.float16)
-    store.write_npz(folder / "reconstructions.npz", images=images, reconstructions=images[:, :, ::-1])
+    store.write_npz(stored.reconstructions, images=images, reconstructions=images[:, :, ::-1])
     note = {
         "versions": {"python": "3.11.0"},
         "git": None,
         "device": {"name": "a machine"},
         "seconds": {"pretrain": 3.0, "frozen/fold-1": 4.0},
-        "folders": {"pretrain": folder.relative_to(directory).as_posix()},
+        "folders": {"pretrain": stored.model.relative_to(directory).as_posix()},
     }
     images_of = {"images": {"test": IMAGES}}
     note |= {"data": data | images_of, "peak_memory_bytes": 2**30, "finished": "2026-01-01T00:00:00+0000"}
-    store.write_json(CellFiles(directory, cell).provenance, note)
+    store.write_json(stored.provenance, note)
     rows = [cell.key | {"evaluation": "pretrain", "fold": "", "metric": "validation_mse", "value": losses[-1]}]
     for evaluation in cell.evaluations:
-        judged = CellFiles(directory, cell).evaluation(evaluation)
         if not EVALUATIONS[evaluation].has_folds:
             metrics = {"accuracy": 0.3, "nmi": 0.2, "ari": 0.1, "two_domains_accuracy": 0.6}
-            store.write_json(judged / "measures.json", {"metrics": metrics, "points": IMAGES, "seconds": 2.0})
+            store.write_json(stored.measures(evaluation), {"metrics": metrics, "points": IMAGES, "seconds": 2.0})
             clusters = {"assigned": np.arange(IMAGES) % 10, "labels": np.arange(IMAGES) % 10}
-            store.write_npz(judged / "embedding.npz", embedding=random.normal(size=(IMAGES, 2)), **clusters)
+            store.write_npz(stored.cluster_embedding, embedding=random.normal(size=(IMAGES, 2)), **clusters)
             if OBJECTIVES[cell.model.objective].kind.reconstructs:
                 curve = pd.DataFrame({"epoch": np.arange(EPOCHS), "error": losses, "accuracy": 0.3})
-                write_bytes(judged / "curve.csv", curve.to_csv(index=False).encode())
+                write_bytes(stored.cluster_curve, curve.to_csv(index=False).encode())
             key = cell.key | {"evaluation": evaluation, "fold": ""}
             rows += [key | {"metric": metric, "value": value} for metric, value in metrics.items()]
             continue
-        for fold in [*map(str, range(1, cell.folds + 1)), "ensemble"]:
-            if fold != "ensemble":
+        for fold in [*range(1, cell.folds + 1), "ensemble"]:
+            if isinstance(fold, int):
                 arrays = {"train_losses": 2 - losses, "validation_losses": 2 - losses, "best_epoch": np.array(0)}
                 arrays |= {"probabilities": random.dirichlet(np.ones(10), IMAGES), "labels": np.arange(IMAGES) % 10 + 1}
-                store.write_npz(judged / f"fold-{fold}.npz", **arrays, seconds=np.array(4.0))
+                store.write_npz(stored.fold(evaluation, fold), **arrays, seconds=np.array(4.0))
             for metric, scale in (("top1", 50.0), ("top2", 70.0), ("top4", 90.0), ("loss", 1.4)):
-                key = {"evaluation": evaluation, "fold": fold, "metric": metric}
+                key = {"evaluation": evaluation, "fold": str(fold), "metric": metric}
                 rows.append(cell.key | key | {"value": scale * (1 + random.normal() / 50)})
     return rows
 
 
 def comparison(directory: Path) -> Comparison:
     """Return the comparison of `pse-repro compare` for a run, also if it has no results yet."""
-    record = Run.open(directory)
-    path = directory / "results.csv"
-    columns = ["protocol", "encoder", "objective", "sigma", "seed", "evaluation", "fold", "metric", "value"]
-    results = pd.read_csv(path, dtype={"sigma": str}) if path.exists() else pd.DataFrame(columns=columns)
-    return compare(results, load_expected(record.study.expected), scope=record.scope)
+    run = Run.open(directory)
+    return compare(run.results, load_expected(run.study.expected), scope=run.scope)
 
 
 def report(directory: Path) -> "Page":
