@@ -1,7 +1,7 @@
 """The claims of the study and of its peers, tested on a run's stored predictions."""
 
 from pse_repro.claims.definitions import Claim, Part, Statement, load_claims
-from pse_repro.claims.judge import ClaimResult, PartResult, claims_in_question, judge
+from pse_repro.claims.judge import ClaimResult, PartResult, claims_in_question, is_decided, judge, planned_looks
 from pse_repro.claims.render import ALIGN, HEADER, as_json, claims_table, render_claims, table_notes
 
 __all__ = [
@@ -15,8 +15,10 @@ __all__ = [
     "as_json",
     "claims_in_question",
     "claims_table",
+    "is_decided",
     "judge",
     "load_claims",
+    "planned_looks",
     "render_claims",
     "table_notes",
 ]

@@ -1,6 +1,6 @@
 """Claims as data (`expected/claims.toml`): those of the study and of its peers, and the contrasts that test them.
 
-A claim is a conjunction: it holds if all its parts hold. There are five kinds of statement:
+A claim is a conjunction: it holds if all its parts were tested and hold. There are five kinds of statement:
 
     difference   a minus b, under each evaluation
     gain         the gain of a over b under the first evaluation minus the same gain under the second
@@ -42,7 +42,9 @@ class Statement:
 
     A difference holds if it exceeds `threshold` in the claimed direction by at least `minimum` (>= 0); an equivalence
     holds if the difference lies within `margin`. Units: percentage points for top1 and validation_accuracy, else the
-    metric's own; `why` justifies the chosen values. `published` lists the published effects in the order of the parts.
+    metric's own; `why` justifies the chosen values. `sd` is the standard
+    deviation of a part over seeds where it does not follow from that of the ensembles; only claims/power.py uses it.
+    `published` lists the published effects in the order of the parts.
     """
 
     kind: Literal["difference", "gain", "ensemble", "equivalence", "value"]
@@ -55,6 +57,7 @@ class Statement:
     threshold: float = 0.0
     minimum: float = 0.0
     margin: float | None = None
+    sd: float = 0.0
     published: tuple[float, ...] = ()
 
     @property
@@ -127,6 +130,10 @@ class Claim:
                 published = statement.published[place] if statement.published else None
                 found.append(Part(name, statement, plus, minus, published))
         return found
+
+    def models(self) -> list[str]:
+        """Return the models that the claim compares, named as in `cnn-pse-3`."""
+        return list(dict.fromkeys(term.model for part in self.parts() for term in (*part.plus, *part.minus)))
 
 
 @cache

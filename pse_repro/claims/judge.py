@@ -1,10 +1,13 @@
 """Verdicts on claims: each claim under each protocol of a run, from the stored predictions.
 
-A claim holds if all its parts hold. Its p-value is the largest of the parts' p-values, which needs no adjustment for
-the number of parts (Berger 1982); Holm's method adjusts over the claims that have a p-value under the same protocol.
+A claim holds if all its parts were tested and hold. It is one hypothesis: its p-value is the largest of the parts'
+p-values, which needs no adjustment for the number of parts (Berger 1982); Holm's method adjusts over the claims that
+can hold under the same protocol, those with all parts tested.
 A claim fails if one of its parts fails after Holm's adjustment over the parts, since one of many may fall below the
-claim by chance. Otherwise, and always with one seed, it is inconclusive; so is a claim that would hold but has
-untested parts. "Holds" establishes the direction of a difference; only the estimate is required to reach the minimum.
+claim by chance. Otherwise it is undecided, and always with fewer than three seeds or with parts that were not tested
+and none that fails. "Holds" establishes the direction of a difference; only the estimate is required to reach the
+minimum. Looks at a run after several numbers of seeds share alpha equally (Bonferroni), so that a planned early stop
+(`is_decided`) keeps the error rate.
 Sources: pse_repro/stats/verdicts.py.
 """
 
@@ -14,21 +17,27 @@ from dataclasses import dataclass, replace
 from pse_repro.claims.definitions import Claim, Part, Statement, load_claims
 from pse_repro.claims.describe import descriptions
 from pse_repro.claims.measure import Measured, complete_seeds, in_run, measure
-from pse_repro.stats import ClaimVerdict, Interval, equivalence_claim, holm, superiority_claim
+from pse_repro.stats import MIN_SEEDS, ClaimVerdict, Interval, equivalence_claim, holm, superiority_claim
 from pse_repro.study.predictions import Predictions
 from pse_repro.study.record import Run
 
 ALPHA = 0.05
+LOOKS = (5, 8, 12, 20)  # numbers of seeds after which a run that may stop early is judged
 NOT_IN_RUN, NOT_COMPLETE = "not in this run", "not complete for any seed"
 
 
 @dataclass(frozen=True)
 class PartResult:
-    """A part with its own verdict: "holds" at alpha for this part only, "fails" after Holm over the claim's parts."""
+    """A part with its own verdict: "holds" at alpha for this part only, "fails" after Holm over the claim's parts.
+
+    `detectable` is the smallest true effect that 80 % of such runs would find at the claims' strictest level, in the
+    part's unit; None for an equivalence, or with too few seeds for a verdict.
+    """
 
     measured: Measured
     verdict: ClaimVerdict
     against_adjusted_p: float
+    detectable: float | None
 
 
 @dataclass(frozen=True)
@@ -36,7 +45,8 @@ class ClaimResult:
     """The verdict on a claim under one protocol.
 
     `conditions` names the images and the scale if they are not the study's own, such as "on imagenet96, reduced".
-    `p_value` is the largest p-value of the parts; `adjusted_p` is adjusted by Holm's method over `family` claims.
+    `p_value` is the largest p-value of the tested parts; `adjusted_p` is adjusted by Holm's method over `family`
+    claims, and None if the claim cannot hold because parts are missing.
     `missing` lists the untested parts, each with the reason; `notes` are descriptions without a verdict.
     """
 
@@ -45,7 +55,7 @@ class ClaimResult:
     conditions: str
     verdict: ClaimVerdict
     p_value: float
-    adjusted_p: float
+    adjusted_p: float | None
     family: int
     parts: tuple[PartResult, ...]
     missing: tuple[tuple[Part, str], ...]
@@ -55,6 +65,14 @@ class ClaimResult:
     def seeds(self) -> int:
         """Minimum number of seeds over the parts."""
         return min(part.measured.difference.seeds for part in self.parts)
+
+    @property
+    def words(self) -> str:
+        """The verdict and, if untested parts keep the claim undecided, how many were tested."""
+        tested, missing = len(self.parts), len(self.missing)
+        if self.verdict.verdict == "undecided" and missing:
+            return f"undecided: {tested} of {tested + missing} parts tested"
+        return self.verdict.verdict
 
     @property
     def weakest(self) -> PartResult:
@@ -72,13 +90,32 @@ class _Tested:
 def judge(run: Run, *, alpha: float = ALPHA) -> list[ClaimResult]:
     """Judge, for each protocol, every claim that has at least one part with a complete seed.
 
-    A seed is complete for a part if all the cells that the part compares are complete.
+    A seed is complete for a part if all the cells that the part compares are complete. `alpha` is the error rate over
+    all looks at the run.
 
     Raises:
         NotFitError: a stored file is damaged, or labels differ between cells.
     """
-    predictions = Predictions(run)
+    predictions, alpha = Predictions(run), alpha / len(run.looks)
     return [result for protocol in run.protocols for result in _judge_protocol(protocol.name, predictions, alpha)]
+
+
+def planned_looks(seeds: int) -> tuple[int, ...]:
+    """Return the numbers of seeds after which a run of at most `seeds` is judged, to stop once it is decided."""
+    return (*(look for look in LOOKS if look < seeds), seeds)
+
+
+def is_decided(results: Sequence[ClaimResult]) -> bool:
+    """Return whether a run may stop early: every claim that it can decide holds or fails.
+
+    It cannot decide a claim with parts that it does not test, or an equivalence, which takes far more seeds.
+    """
+    decidable = [
+        result
+        for result in results
+        if not result.missing and all(part.measured.part.statement.margin is None for part in result.parts)
+    ]
+    return bool(decidable) and all(result.verdict.verdict != "undecided" for result in decidable)
 
 
 def claims_in_question(results: Sequence[ClaimResult]) -> list[Claim]:
@@ -93,9 +130,12 @@ def _judge_protocol(protocol: str, predictions: Predictions, alpha: float) -> li
     if not tested:
         return []
     p_values = [max(part.p_value for part in found.measured) for found in tested]
+    complete = [place for place, found in enumerate(tested) if not found.missing]
+    adjusted = dict(zip(complete, holm([p_values[place] for place in complete]), strict=True)) if complete else {}
     results = []
-    for found, p_value, adjusted_p in zip(tested, p_values, holm(p_values).tolist(), strict=True):
-        parts = _judge_parts(found.measured, alpha)
+    for place, (found, p_value) in enumerate(zip(tested, p_values, strict=True)):
+        parts = _judge_parts(found.measured, alpha, max(1, len(complete)))
+        adjusted_p = float(adjusted[place]) if place in adjusted else None
         results.append(
             ClaimResult(
                 claim=found.claim,
@@ -104,7 +144,7 @@ def _judge_protocol(protocol: str, predictions: Predictions, alpha: float) -> li
                 verdict=_verdict(found, parts, adjusted_p, alpha),
                 p_value=p_value,
                 adjusted_p=adjusted_p,
-                family=len(tested),
+                family=len(complete),
                 parts=parts,
                 missing=tuple(found.missing),
                 notes=tuple(descriptions(found.measured, protocol, predictions)),
@@ -115,34 +155,49 @@ def _judge_protocol(protocol: str, predictions: Predictions, alpha: float) -> li
 
 def _test(claim: Claim, protocol: str, predictions: Predictions, alpha: float) -> _Tested:
     measured, missing = [], []
+    models = list(dict.fromkeys(name for each in load_claims(claim.group) for name in each.models()))
     for part in claim.parts():
         if not in_run(part, predictions):
             missing.append((part, NOT_IN_RUN))
         elif seeds := complete_seeds(part, protocol, predictions):
-            measured.append(measure(part, protocol, predictions, seeds, alpha))
+            measured.append(measure(part, protocol, predictions, seeds, alpha, models))
         else:
             missing.append((part, NOT_COMPLETE))
     return _Tested(claim, measured, missing)
 
 
-def _judge_parts(measured: list[Measured], alpha: float) -> tuple[PartResult, ...]:
+def _judge_parts(measured: list[Measured], alpha: float, family: int) -> tuple[PartResult, ...]:
     against = holm([part.p_against for part in measured]).tolist()
     return tuple(
-        PartResult(part, _part_verdict(part, part.p_value, adjusted, len(measured), alpha), adjusted)
+        PartResult(
+            part,
+            _part_verdict(part, part.p_value, adjusted, len(measured), alpha),
+            adjusted,
+            _detectable(part, alpha / family),
+        )
         for part, adjusted in zip(measured, against, strict=True)
     )
 
 
-def _verdict(found: _Tested, parts: tuple[PartResult, ...], adjusted_p: float, alpha: float) -> ClaimVerdict:
+def _detectable(part: Measured, alpha: float) -> float | None:
+    if part.part.statement.margin is not None or part.difference.seeds < MIN_SEEDS:
+        return None
+    return part.difference.detectable(alpha)
+
+
+def _verdict(found: _Tested, parts: tuple[PartResult, ...], adjusted_p: float | None, alpha: float) -> ClaimVerdict:
     """Return the verdict on the weakest part at the claim's p-value: if that part holds, all parts hold."""
     weakest = _weakest(parts)
-    verdict = _part_verdict(weakest.measured, adjusted_p, weakest.against_adjusted_p, len(parts), alpha)
-    if verdict.verdict == "holds" and found.missing:
-        part, why = found.missing[0]
-        tested = f"holds in {len(parts)} of {len(parts) + len(found.missing)} parts, the others were not tested"
-        return ClaimVerdict("inconclusive", f"{tested}; {part.name}: {why}")
+    p_value = weakest.measured.p_value if adjusted_p is None else adjusted_p
+    verdict = _part_verdict(weakest.measured, p_value, weakest.against_adjusted_p, len(parts), alpha)
     name = f"{weakest.measured.part.name}: " if len(parts) > 1 else ""
-    return ClaimVerdict(verdict.verdict, name + verdict.reason)
+    reason = name + verdict.reason
+    if found.missing and verdict.verdict != "fails":
+        part, why = found.missing[0]
+        tested = f"{len(parts)} of {len(parts) + len(found.missing)} parts tested"
+        so_far = "those hold" if all(part.verdict.verdict == "holds" for part in parts) else reason
+        return ClaimVerdict("undecided", f"{tested}; {so_far}; {part.name}: {why}")
+    return ClaimVerdict(verdict.verdict, reason)
 
 
 def _part_verdict(measured: Measured, p_value: float, against: float, parts: int, alpha: float) -> ClaimVerdict:
@@ -157,7 +212,7 @@ def _part_verdict(measured: Measured, p_value: float, against: float, parts: int
         verdict = _beyond_threshold(statement, difference, p_value, alpha)
     if verdict.verdict == "fails" and against > alpha:
         reason = f"against the claim by itself, but not as one of {parts} parts: adjusted p {against:.2g}"
-        return ClaimVerdict("inconclusive", reason)
+        return ClaimVerdict("undecided", reason)
     return verdict
 
 

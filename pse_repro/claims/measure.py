@@ -1,15 +1,25 @@
 """Measure one part of a claim on a run's predictions: difference, interval over seeds, description of each seed.
 
-Shapes: S seeds, N test images, K folds.
+Shapes: S seeds, M models, N test images, K folds.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from pse_repro.claims.definitions import TOP1, Part, Term
 from pse_repro.seeding import derive
-from pse_repro.stats import Interval, McNemar, equivalence_p_value, mcnemar, mean_interval, paired_difference
+from pse_repro.stats import (
+    Interval,
+    McNemar,
+    PooledVariance,
+    equivalence_p_value,
+    mcnemar,
+    mean_interval,
+    paired_difference,
+    pooled_variance,
+)
 from pse_repro.study.predictions import Correct, Predictions
 
 POINTS = 100  # percentage points in a share of 1
@@ -64,10 +74,16 @@ def complete_seeds(part: Part, protocol: str, predictions: Predictions) -> list[
     ]
 
 
-def measure(part: Part, protocol: str, predictions: Predictions, seeds: list[int], alpha: float) -> Measured:
-    """Measure the part over `seeds` (at least one), with an interval of confidence 1 - alpha."""
+def measure(
+    part: Part, protocol: str, predictions: Predictions, seeds: list[int], alpha: float, others: Sequence[str] = ()
+) -> Measured:
+    """Measure the part over `seeds` (at least one), with an interval of confidence 1 - alpha.
+
+    `others` are models whose variance over seeds is pooled with that of a difference in top-1.
+    """
     if part.statement.metric == TOP1:
-        difference, by_seed = _top1(part, protocol, predictions, seeds, 1 - alpha)
+        pooled = _pooled(part, protocol, predictions, seeds, others)
+        difference, by_seed = _top1(part, protocol, predictions, seeds, (1 - alpha, pooled))
     else:
         difference, by_seed = _scalar(part, protocol, predictions, seeds, 1 - alpha)
     return Measured(part, difference, _p_value(part, difference), _p_against(part, difference), tuple(by_seed))
@@ -87,10 +103,40 @@ def _scalar(
     return mean_interval(differences, confidence=confidence), by_seed
 
 
+def _pooled(
+    part: Part, protocol: str, predictions: Predictions, seeds: list[int], others: Sequence[str]
+) -> PooledVariance | None:
+    """Pool the variance over seeds of those models, the part's own included, that are complete for all `seeds`.
+
+    None for an ensemble's gain over its own members, which is not a difference between models.
+    """
+    statement = part.statement
+    if statement.kind == "ensemble":
+        return None
+    evaluations = statement.evaluations if statement.kind == "gain" else (part.plus[0].evaluation,)
+    models = dict.fromkeys([*(term.model for term in (*part.plus, *part.minus)), *others])
+    complete = [
+        model
+        for model in models
+        if all(predictions.complete(protocol, model, name, seed) for name in evaluations for seed in seeds)
+    ]
+    # in a gain, each model counts with its first evaluation minus its second
+    scores_EMS = np.array([
+        [[POINTS * predictions.correct(protocol, m, name, seed).ensemble_N.mean() for seed in seeds] for m in complete]
+        for name in evaluations
+    ])  # fmt: skip
+    return pooled_variance(scores_EMS[0] - scores_EMS[1] if len(evaluations) == 2 else scores_EMS[0])
+
+
 def _top1(
-    part: Part, protocol: str, predictions: Predictions, seeds: list[int], confidence: float
+    part: Part,
+    protocol: str,
+    predictions: Predictions,
+    seeds: list[int],
+    interval: tuple[float, PooledVariance | None],
 ) -> tuple[Interval, list[SeedEffect]]:
-    """Measure top-1 accuracy, paired over the same test images."""
+    """Measure top-1 accuracy, paired over the same test images; `interval` is its confidence and pooled variance."""
+    confidence, pooled = interval
     plus, minus, by_seed = [], [], []
     for seed in seeds:
         found = {
@@ -112,7 +158,8 @@ def _top1(
         )
     generator = np.random.default_rng(derive("claims", protocol, part.name))
     a_SN, b_SN = np.array(plus), np.array(minus)
-    return paired_difference(a_SN, b_SN, generator=generator, confidence=confidence, draws=DRAWS), by_seed
+    difference = paired_difference(a_SN, b_SN, generator=generator, confidence=confidence, draws=DRAWS, pooled=pooled)
+    return difference, by_seed
 
 
 def _correctness(found: Correct, members: bool) -> np.ndarray:

@@ -16,7 +16,7 @@ WIDTH = 100
 NAME_WIDTH = 42  # characters of a part's name; longer names are wrapped
 HEADER = ("claim", "protocol", "verdict", "weakest effect, interval", "seeds", "p")
 ALIGN = "lllrrr"  # one letter per column, l or r
-SIGNS = {"holds": "+", "fails": "-", "inconclusive": "?"}
+SIGNS = {"holds": "+", "fails": "-", "undecided": "?"}
 
 
 def render_claims(results: Sequence[ClaimResult], format: str = "table", details: bool = False) -> str:
@@ -46,9 +46,8 @@ def claims_table(results: Sequence[ClaimResult]) -> list[list[str]]:
     for result in results:
         weakest = result.weakest.measured
         rows.append([
-            f"{result.claim.number} {result.claim.short}{_share(result)}", result.protocol,
-            _verdict(result.verdict.verdict), _effect(weakest.difference, weakest.part.statement),
-            str(result.seeds), _deciding_p(result),
+            f"{result.claim.number} {result.claim.short}", result.protocol, _verdict(result.words),
+            _effect(weakest.difference, weakest.part.statement), str(result.seeds), _deciding_p(result),
         ])  # fmt: skip
     return rows
 
@@ -57,10 +56,12 @@ def table_notes(results: Sequence[ClaimResult]) -> list[str]:
     """Return the footnotes of the table: units, intervals, p-values and the claims that were not tested."""
     if not results:
         return ["No claim can be tested: the run has none of the claims' models, or no seed of them is complete."]
+    percent = 100 * results[0].parts[0].measured.difference.confidence
     notes = [
-        "Effects are in percentage points of ensemble top-1 unless a metric is named. Intervals: 95 %, over seeds and"
-        " images; with one seed, over images only. p: null hypothesis of no effect, after Holm over a protocol's claims"
-        " (for fails: null hypothesis that the claim is true, after Holm over its parts). (2/8): 2 of 8 parts tested."
+        "Effects are in percentage points of ensemble top-1 unless a metric is named. Intervals: "
+        f"{percent:.3g} %, over seeds and images; with one seed, over images only. p: null hypothesis of no effect, "
+        "after Holm over a protocol's claims (for fails: null hypothesis that the claim is true, after Holm over its "
+        "parts). A claim holds only if all its parts were tested."
     ]
     for protocol in dict.fromkeys(result.protocol for result in results):
         tested = {result.claim.id for result in results if result.protocol == protocol}
@@ -83,6 +84,8 @@ def as_json(results: Sequence[ClaimResult]) -> list[dict[str, Any]]:
             "conditions": result.conditions,
             "verdict": result.verdict.verdict,
             "reason": result.verdict.reason,
+            "parts_tested": len(result.parts),
+            "parts_total": len(result.parts) + len(result.missing),
             "p_value": result.p_value,
             "adjusted_p": result.adjusted_p,
             "family": result.family,
@@ -115,6 +118,7 @@ def _part(part: PartResult) -> dict[str, Any]:
         "confidence": difference.confidence,
         "p_value": measured.p_value,
         "against_adjusted_p": part.against_adjusted_p,
+        "detectable": part.detectable,
         "verdict": part.verdict.verdict,
         "reason": part.verdict.reason,
         "seeds": [
@@ -151,11 +155,12 @@ def _detail(result: ClaimResult) -> str:
     """Format one claim: title, reason of the verdict, source, notes, and its parts with the effect in each seed."""
     claim, verdict = result.claim, result.verdict
     texts = [claim.title, f"Why: {verdict.reason}.", f"Source: {claim.source}.", claim.remark, *result.notes]
-    lines = [f"{claim.number}, {result.protocol}: {_verdict(verdict.verdict)}{_share(result)}"]
+    lines = [f"{claim.number}, {result.protocol}: {_verdict(result.words)}"]
     lines += [line for text in texts for line in wrapped(text, WIDTH, "  ")]
     names = [textwrap.wrap(part.measured.part.name, NAME_WIDTH, break_on_hyphens=False) for part in result.parts]
     rows = [[name[0], *_columns(part)] for name, part in zip(names, result.parts, strict=True)]
-    *top, _ = grid = table(("part", "effect, interval", "published", "p", "verdict"), "lrrrl", rows).splitlines()
+    header = ("part", "effect, interval", "published", "detectable", "p", "verdict")
+    *top, _ = grid = table(header, "lrrrrl", rows).splitlines()
     lines += ["  " + line for line in top[: -len(rows)]]
     for row, name, part in zip(top[-len(rows) :], names, result.parts, strict=True):
         lines += ["  " + row, *("    " + rest for rest in name[1:]), *_seeds(part.measured)]
@@ -167,11 +172,12 @@ def _detail(result: ClaimResult) -> str:
 
 
 def _columns(part: PartResult) -> list[str]:
-    """Format a part's effect with its interval, the published effect, p and verdict."""
+    """Format a part's effect with its interval, the published and the detectable effect, p and verdict."""
     measured, statement = part.measured, part.measured.part.statement
     published = NONE if measured.part.published is None else _number(measured.part.published, statement)
     effect = _effect(measured.difference, statement, unit=False)
-    return [effect, published, _p(measured.p_value), _verdict(part.verdict.verdict)]
+    detectable = NONE if part.detectable is None else _number(part.detectable, statement).removeprefix("+")
+    return [effect, published, detectable, _p(measured.p_value), _verdict(part.verdict.verdict)]
 
 
 def _seeds(measured: Measured) -> list[str]:
@@ -187,18 +193,13 @@ def _seed_effect(effect: SeedEffect, statement: Statement) -> str:
     return ", ".join(texts + ([] if effect.fold_sd is None else [f"folds' sd {effect.fold_sd:.2f}"]))
 
 
-def _verdict(word: str) -> str:
-    return f"{SIGNS[word]} {word}"
+def _verdict(words: str) -> str:
+    return f"{SIGNS[words.partition(':')[0]]} {words}"
 
 
 def _deciding_p(result: ClaimResult) -> str:
-    return _p(result.weakest.against_adjusted_p if result.verdict.verdict == "fails" else result.adjusted_p)
-
-
-def _share(result: ClaimResult) -> str:
-    """Format how many of the claim's parts were tested; empty if all were."""
-    tested, missing = len(result.parts), len(result.missing)
-    return f" ({tested}/{tested + missing})" if missing else ""
+    p_value = result.weakest.against_adjusted_p if result.verdict.verdict == "fails" else result.adjusted_p
+    return NONE if p_value is None else _p(p_value)
 
 
 def _effect(difference: Interval, statement: Statement, unit: bool = True) -> str:

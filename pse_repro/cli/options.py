@@ -38,7 +38,21 @@ PrecisionOption = Annotated[
 ]
 SeedsOption = Annotated[
     int,
-    typer.Option("--seeds", min=1, envvar="PSE_REPRO_SEEDS", help="Independent repetitions of every model."),
+    typer.Option(
+        "--seeds",
+        min=1,
+        envvar="PSE_REPRO_SEEDS",
+        help="Independent repetitions of every model; the study's claims need about 8, and at least 3 (see plan).",
+    ),
+]
+UntilDecidedOption = Annotated[
+    bool,
+    typer.Option(
+        "--until-decided",
+        envvar="PSE_REPRO_UNTIL_DECIDED",
+        help="Judge the claims after 5, 8, 12 and 20 seeds, up to --seeds, and stop once they are decided; each look "
+        "has its share of the error rate.",
+    ),
 ]
 JobsOption = Annotated[
     int,
@@ -58,7 +72,9 @@ FreshOption = Annotated[
 StrictOption = Annotated[
     bool,
     typer.Option(
-        "--strict", envvar="PSE_REPRO_STRICT", help="Also exit with 1 if numbers are missing or not comparable."
+        "--strict",
+        envvar="PSE_REPRO_STRICT",
+        help="Also exit with 1 if any number is outside, missing or not comparable, or a claim fails.",
     ),
 ]
 LogToOption = Annotated[

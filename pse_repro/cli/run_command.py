@@ -18,6 +18,7 @@ from pse_repro.cli.options import (
     QuietOption,
     SeedsOption,
     StrictOption,
+    UntilDecidedOption,
 )
 from pse_repro.commands.options import RunOptions
 
@@ -28,6 +29,7 @@ OPTIONS: dict[str, Any] = {
     "device": DeviceOption,
     "precision": PrecisionOption,
     "seeds": SeedsOption,
+    "until_decided": UntilDecidedOption,
     "jobs": JobsOption,
     "fresh": FreshOption,
     "strict": StrictOption,

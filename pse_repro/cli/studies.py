@@ -82,16 +82,16 @@ def plan(
     study: StudyArgument, protocol: ProtocolOption = None, device: DeviceOption = "auto",
     precision: PrecisionOption = "fp32", seeds: SeedsOption = 1, format: ShortFormatOption = "table",
 ) -> None:  # fmt: skip
-    """List the models of a study, with the least time that they take on this machine; nothing is trained.
+    """List a study's models, the least time they take here, and what so many seeds could show; nothing is trained.
 
-    Example: `pse-repro plan full --protocol as-released --protocol as-described --seeds 3`
+    Example: `pse-repro plan full --protocol as-released --protocol as-described --seeds 8`
     """
-    from pse_repro.commands import study as commands
+    from pse_repro.commands.plan import plan as plan_study
 
-    typer.echo(commands.plan(study, protocol or [], device, precision, seeds, format))
+    typer.echo(plan_study(study, protocol or [], device, precision, seeds, format))
 
 
-@run_command(without=("seeds", "jobs", "strict", "format"))
+@run_command(without=("seeds", "until_decided", "jobs", "strict", "format"))
 def pretrain(
     encoder: Annotated[str, typer.Option("--encoder", envvar="PSE_REPRO_ENCODER", help="cnn or resnet.")],
     objective: Annotated[

@@ -14,6 +14,7 @@ class RunOptions:
     device: str = "auto"
     precision: str = "fp32"
     seeds: int = 1
+    until_decided: bool = False
     jobs: int = 1
     fresh: bool = False
     strict: bool = False

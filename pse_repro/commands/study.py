@@ -1,9 +1,9 @@
-"""Training commands: run a study, pre-train or evaluate one model, plan."""
+"""Training commands: run a study, pre-train or evaluate one model."""
 
 from dataclasses import replace
 from pathlib import Path
 
-from pse_repro.claims import judge
+from pse_repro.claims import is_decided, judge, planned_looks
 from pse_repro.commands.options import RunOptions
 from pse_repro.commands.results import comparison_of, exit_status
 from pse_repro.compare.render import render
@@ -21,7 +21,6 @@ from pse_repro.run.context import RunContext
 from pse_repro.run.runner import run_study
 from pse_repro.study.estimate import estimate_seconds
 from pse_repro.study.load import build_study, evaluations_of, load_study, study_protocols
-from pse_repro.study.plan import make_plan, render_plan
 from pse_repro.study.record import Run
 from pse_repro.study.store import RUNS, newest_run
 from pse_repro.text import duration
@@ -43,13 +42,19 @@ def run(study_name: str, options: RunOptions) -> tuple[str, int]:
         directory = options.out or RUNS / study.name
         if warning := lost_warning(options.out or RUNS):
             progress.say(warning)
-        context = RunContext(directory, data, machine, progress, log_to=options.log_to)
-        failed = run_study(study, protocols, options.seeds, context, options.fresh, options.jobs)
-        if len(failed) == len(study.models) * len(protocols) * options.seeds:
-            return "no cell could be finished:\n" + "\n".join(failed.values()), 1
-        result = Run.open(directory)
-        comparison, claims = comparison_of(result), judge(result)
-        progress.say(f"report: {write_report(result, comparison, claims)}")
+        looks = planned_looks(options.seeds) if options.until_decided else (options.seeds,)
+        context = RunContext(directory, data, machine, progress, log_to=options.log_to, looks=looks)
+        for seeds in looks:
+            fresh = options.fresh and seeds == looks[0]
+            failed = run_study(study, protocols, seeds, context, fresh, options.jobs)
+            if len(failed) == len(study.models) * len(protocols) * seeds:
+                return "no cell could be finished:\n" + "\n".join(failed.values()), 1
+            result = Run.open(directory)
+            comparison, claims = comparison_of(result), judge(result)
+            progress.say(f"report: {write_report(result, comparison, claims)}")
+            if is_decided(claims) and seeds != looks[-1]:
+                progress.say(f"the claims are decided after {seeds} seeds: stopped, as --until-decided asked")
+                break
     status = max(exit_status(comparison, claims, options.strict), 1 if failed else 0)
     return render(comparison, options.format, claims), status
 
@@ -109,15 +114,6 @@ def _images_of(run: Run, data: Path | None, progress: Progress) -> Dataset:
             "--data the folder that it was made on"
         )
     return replace(images, name=run.data["name"])  # the folder may have another name now
-
-
-def plan(study_name: str, protocol_names: list[str], device: str, precision: str, seeds: int, format: str) -> str:
-    """List a study's cells, with the least time that they would take on this machine, as text."""
-    study = load_study(study_name)
-    if protocol_names:
-        study = replace(study, protocols=tuple(dict.fromkeys(protocol_names)))
-    plan = make_plan(study, study_protocols(study), seeds, choose_machine(device, precision))
-    return render_plan(plan, format)
 
 
 def _refuse_slow(study: Study, protocols: list[Protocol], options: RunOptions, machine: Machine) -> None:

@@ -1,8 +1,10 @@
 """Comparison of results with expected values: a join on the cell, with a verdict for each.
 
 A cell is identified by encoder, objective, sigma, evaluation, fold and metric. Protocol, data and scale are conditions
-of a table: a value measured under other conditions is listed, but "not comparable". Seeds are averaged; from three
-seeds on, a test of equivalence decides whether their mean reproduces the expected value within its tolerance.
+of a table: a value measured under other conditions is listed, but "not comparable". Seeds are averaged, which narrows
+the tolerance. A value within it that would be within the tolerance of the other loss's value, too, does not
+discriminate: it fits the study's finding and no effect alike. The verdict on the whole table is that of chance.py, that
+on the study's own finding, the differences between the losses, that of differences.py.
 """
 
 import math
@@ -13,19 +15,18 @@ from typing import Any, Literal
 
 import pandas as pd
 
+from pse_repro.compare.chance import TableVerdict, judge_table
+from pse_repro.compare.differences import Difference, differences_between_losses
 from pse_repro.errors import UsageError
-from pse_repro.expected import CELL, ExpectedTable, Tolerance
-from pse_repro.stats import equivalence, mean_interval
+from pse_repro.expected import CELL, ExpectedTable
+from pse_repro.stats import mean_interval
 from pse_repro.tables import KEY, PERCENTAGES, as_table, plain_cell
 
 Rule = Literal["cut", "rounded"]
 VERDICTS = ("within", "outside", "missing", "not comparable")  # besides "": the metric has no tolerance
-SEEDS_VERDICTS = ("reproduced", "not reproduced", "inconclusive")  # from MIN_SEEDS on, instead of within and outside
-MIN_SEEDS = 3
-BAD = ("outside", "not reproduced")
 COLUMNS = (
     *("protocol", *CELL, "expected", "measured", "low", "high", "difference"),
-    *("tolerance", "verdict", "reason", "source", "note", "seeds"),
+    *("tolerance", "verdict", "rival", "discriminates", "reason", "source", "note", "seeds"),
 )
 # Switch 13, for tables without a protocol file; protocols not listed here round.
 PRINT_RULES: Mapping[str, Rule] = {"as-released": "cut", "initial": "cut"}
@@ -51,12 +52,15 @@ class Unknown:
 class Comparison:
     """Result of `compare`.
 
-    `rows` has COLUMNS, one row per cell; `extra` holds results without an expected value; `assumed` maps columns that
-    the results lack to the default taken. For a table from elsewhere, `unknown` lists its unrecognised words and
+    `rows` has COLUMNS, one row per cell; `whole` is the verdict on all of them, `differences` are those between the
+    losses. `extra` holds results without an expected value; `assumed` maps columns that the results lack to the default
+    taken. For a table from elsewhere, `unknown` lists its unrecognised words and
     `ignored` counts the rows that were dropped because of them.
     """
 
     rows: pd.DataFrame
+    whole: TableVerdict
+    differences: list[Difference]
     extra: pd.DataFrame
     expected: ExpectedTable
     assumed: Mapping[str, str]
@@ -64,19 +68,20 @@ class Comparison:
     ignored: int = 0
 
     def summary(self) -> dict[str, int]:
-        """Count the rows of each verdict, those without a tolerance, the extra values, and the rows ignored."""
+        """Count the rows of each verdict, those that do not discriminate, without a tolerance, extra and ignored."""
         counts = Counter(self.rows["verdict"])
         return {
-            **{verdict: counts[verdict] for verdict in (*VERDICTS, *SEEDS_VERDICTS)},
+            **{verdict: counts[verdict] for verdict in VERDICTS},
+            "does not discriminate": int((self.rows["discriminates"] == False).sum()),  # noqa: E712 - None is neither
             "no tolerance": counts[""],
             "extra": len(self.extra),
             "ignored": self.ignored,
         }
 
     def exit_status(self, strict: bool = False) -> int:
-        """Return 1 if a value is outside or not reproduced (strict: or lacks a verdict or was ignored), else 0."""
-        bad = (*BAD, "missing", "not comparable", "inconclusive", "ignored") if strict else BAD
-        return int(any(self.summary()[verdict] for verdict in bad))
+        """Return 1 if the table is not reproduced, else 0; strict: also if a value is not within, or was ignored."""
+        bad = ("outside", "missing", "not comparable", "ignored")
+        return int(self.whole.verdict == "not reproduced" or (strict and any(self.summary()[name] for name in bad)))
 
 
 def compare(
@@ -107,8 +112,11 @@ def compare(
             if group is not None or key in wanted:
                 rows.append(_row(protocol, cell, group, expected, print_rules.get(protocol, "rounded")))
     unmatched = [index for group in groups.values() for index in group.index]
+    frame = pd.DataFrame(rows, columns=list(COLUMNS))
     return Comparison(
-        rows=pd.DataFrame(rows, columns=list(COLUMNS)),
+        rows=frame,
+        whole=judge_table(frame, expected),
+        differences=differences_between_losses(frame, relevant, expected),
         extra=relevant.loc[sorted(unmatched)].reset_index(drop=True),
         expected=expected,
         assumed=dict(results.attrs["assumed"]),
@@ -146,18 +154,24 @@ def _row(
     protocol: str, cell: Mapping[Hashable, Any], group: pd.DataFrame | None, expected: ExpectedTable, rule: Rule
 ) -> dict[str, object]:
     """Compare one cell; `group` holds its measured values, one per seed, or is None if there are none."""
-    tolerance = expected.tolerance(cell["evaluation"], cell["metric"], cell["fold"])
+    tolerance, rival = expected.tolerance(cell), expected.rival(cell)
     values = [] if group is None else [float(value) for value in group["value"]]
     if expected.printed and cell["fold"] == "ensemble" and cell["metric"] in PERCENTAGES:
         values = [printed_percent(value, rule) for value in values]
     measured = round(sum(values) / len(values), _DIGITS) if values else math.nan
     interval = mean_interval(values) if len(values) > 1 and all(map(math.isfinite, values)) else None
+    accepted = math.nan if tolerance is None else tolerance.at(max(1, len(values)))
     if group is None:
         verdict, reason = "missing", ""
     elif reason := _other_conditions(group, expected.conditions):
         verdict = "not comparable"
+    elif tolerance is None:
+        verdict, reason = "", "no tolerance"
+    elif not math.isfinite(measured):
+        verdict, reason = "outside", f"measured value is {measured}"
     else:
-        verdict, reason = _verdict(values, measured, cell["value"], tolerance)
+        verdict = "within" if _distance(measured, cell["value"]) <= accepted else "outside"
+    fits_rival = verdict == "within" and _distance(measured, rival) <= accepted
     return {
         **{column: cell[column] for column in (*CELL, "source", "note")},
         "protocol": protocol,
@@ -166,8 +180,10 @@ def _row(
         "low": math.nan if interval is None else interval.low,
         "high": math.nan if interval is None else interval.high,
         "difference": round(measured - cell["value"], _DIGITS) + 0.0,  # no "-0"
-        "tolerance": math.nan if tolerance is None else tolerance.value,
+        "tolerance": accepted,
         "verdict": verdict,
+        "rival": rival,
+        "discriminates": not fits_rival if verdict == "within" and not math.isnan(rival) else None,
         "reason": reason,
         "seeds": len(values),
     }
@@ -183,12 +199,5 @@ def _other_conditions(group: pd.DataFrame, conditions: Mapping[str, str]) -> str
     return "; ".join(reasons)
 
 
-def _verdict(values: list[float], measured: float, expected: float, tolerance: Tolerance | None) -> tuple[str, str]:
-    """Return the verdict and its reason for the values of one cell, one per seed."""
-    if tolerance is None:
-        return "", "no tolerance"
-    if not math.isfinite(measured):
-        return "outside", f"measured value is {measured}"
-    if len(values) < MIN_SEEDS:
-        return ("within" if abs(round(measured - expected, _DIGITS)) <= tolerance.value else "outside"), ""
-    return equivalence(values, expected, tolerance.value).verdict, ""
+def _distance(measured: float, value: float) -> float:
+    return abs(round(measured - value, _DIGITS))

@@ -1,7 +1,8 @@
 """A comparison as JUnit XML: every cell and every claim is a test case, so that a CI service lists the failures.
 
-A verdict that causes exit status 1 is a failure, an unrecognised word is an error, and a missing, not comparable or
-inconclusive value is skipped, with the reason. A claim fails only in strict mode.
+The verdict on all numbers together, which decides the exit status, is a test case of its own. A value outside its
+tolerance is a failure if that verdict is, else it may be chance: like a missing or not comparable value and a claim
+that does not hold, it is then skipped, with the reason, unless `strict`. An unrecognised word is an error.
 """
 
 import re
@@ -11,11 +12,12 @@ from pathlib import Path
 from typing import Any
 
 from pse_repro.claims import ClaimResult
-from pse_repro.compare.join import BAD, Comparison, Unknown
+from pse_repro.compare.chance import TableVerdict
+from pse_repro.compare.join import Comparison, Unknown
 from pse_repro.compare.render import cell_name, shown_number
 from pse_repro.files import write_bytes
 
-_NO_VERDICT = ("missing", "not comparable", "inconclusive")
+_NOT_WITHIN = ("outside", "missing", "not comparable")
 # Characters that XML 1.0 forbids even as references; they are written as Python escapes.
 _NOT_XML = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
@@ -24,8 +26,11 @@ def write_junit(comparison: Comparison, path: Path, claims: Sequence[ClaimResult
     """Write the file atomically; `strict` as in `Comparison.exit_status`."""
     suites = ET.Element("testsuites", name="pse-repro compare")
     rows = comparison.rows.to_dict("records")
+    failing = _NOT_WITHIN if strict else ("outside",) if comparison.whole.verdict == "not reproduced" else ()
+    if comparison.whole.verdict:
+        _add_suite(suites, f"{comparison.expected.name}: all numbers together", [_whole(comparison.whole)])
     for name in dict.fromkeys((row["protocol"], row["evaluation"]) for row in rows):
-        cases = [_case(row, strict) for row in rows if (row["protocol"], row["evaluation"]) == name]
+        cases = [_case(row, failing) for row in rows if (row["protocol"], row["evaluation"]) == name]
         _add_suite(suites, f"{comparison.expected.name}: {name[1]}, {name[0]}", cases)
     for protocol in dict.fromkeys(claim.protocol for claim in claims):
         cases = [_claim(claim, strict) for claim in claims if claim.protocol == protocol]
@@ -44,20 +49,29 @@ def _add_suite(suites: ET.Element, name: str, cases: list[ET.Element]) -> None:
     ET.SubElement(suites, "testsuite", {"name": name} | counts).extend(cases)
 
 
-def _case(row: Mapping[Hashable, Any], strict: bool) -> ET.Element:
+def _case(row: Mapping[Hashable, Any], failing: Sequence[str]) -> ET.Element:
     case = ET.Element("testcase", classname=f"{row['protocol']}.{row['evaluation']}", name=cell_name(row))
     verdict = row["verdict"]
-    if verdict in BAD or (strict and verdict in _NO_VERDICT):
+    if verdict in failing:
         ET.SubElement(case, "failure", type=verdict, message=_message(row))
-    elif verdict in _NO_VERDICT:
+    elif verdict in _NOT_WITHIN:
         ET.SubElement(case, "skipped", message=_message(row))
+    return case
+
+
+def _whole(whole: TableVerdict) -> ET.Element:
+    case = ET.Element("testcase", classname="table", name="all numbers together")
+    if whole.verdict == "not reproduced":
+        ET.SubElement(case, "failure", type=whole.verdict, message=f"{whole.verdict}: {whole.reason}")
+    elif whole.verdict != "reproduced":
+        ET.SubElement(case, "skipped", message=f"{whole.verdict}: {whole.reason}")
     return case
 
 
 def _claim(claim: ClaimResult, strict: bool) -> ET.Element:
     number, verdict = claim.claim.number, claim.verdict
     case = ET.Element("testcase", classname=f"{claim.protocol}.claims", name=f"{number} {claim.claim.title}")
-    message = f"{verdict.verdict}: {verdict.reason}"
+    message = f"{claim.words}; {verdict.reason}"
     if strict and verdict.verdict == "fails":
         ET.SubElement(case, "failure", type="fails", message=message)
     elif verdict.verdict != "holds":
@@ -77,5 +91,5 @@ def _message(row: Mapping[Hashable, Any]) -> str:
     if seeds:
         difference = shown_number(row["difference"], metric, "+")
         found = f"measured {shown_number(row['measured'], metric)} ({seeds} seed{'s' * (seeds > 1)}, {difference})"
-    expected = f"expected {shown_number(row['expected'], metric)} within {row['tolerance']:g}"
+    expected = f"expected {shown_number(row['expected'], metric)} within {row['tolerance']:.3g}"
     return "; ".join(part for part in (row["verdict"], found, expected, row["reason"]) if part)

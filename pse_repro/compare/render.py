@@ -10,12 +10,19 @@ import pandas as pd
 from tabulate import tabulate
 
 from pse_repro.claims import HEADER, ClaimResult, as_json, claims_table, render_claims
-from pse_repro.compare.join import SEEDS_VERDICTS, VERDICTS, Comparison
+from pse_repro.compare.differences import Difference
+from pse_repro.compare.join import VERDICTS, Comparison
 from pse_repro.errors import UsageError
+from pse_repro.stats import MIN_SEEDS
 from pse_repro.tables import PERCENTAGES, model_name
 from pse_repro.text import NONE, table, to_json
 
 FORMATS = ("table", "markdown", "csv", "json", "latex", "html")
+DIFFERENCES_HEADER = (
+    *("PSE minus MSE, points", "evaluation", "published", "measured"),
+    *("95 % interval", "tolerance", "seeds", "verdict"),
+)
+DIFFERENCES_ALIGN = "llrrrrrl"
 _SHOWN = 5  # maximum number of extra values, cells of a note and unrecognised words listed for people
 
 
@@ -31,22 +38,24 @@ def render(comparison: Comparison, format: str = "table", claims: Sequence[Claim
         return comparison.rows.to_csv(index=False, lineterminator="\n")
     if format == "json":
         return _json(comparison, claims)
-    if format == "table":
-        return "\n".join([*_people(comparison, "simple"), *_claims_for_people(claims, "table")])
+    if format not in FORMATS:
+        raise UsageError(f"unknown format {format!r}; expected one of {', '.join(FORMATS)}")
+    style = {"table": "simple", "markdown": "pipe", "latex": "latex_booktabs", "html": "html"}[format]
+    tables, lines = _tables(comparison, style), _lines(comparison)
     if format == "markdown":
-        return "\n\n".join([*_people(comparison, "pipe"), *_claims_for_people(claims, "markdown")])
-    if format == "latex":
-        table, *lines = _people(comparison, "latex_booktabs")
-        return "\n".join([table, *(f"% {line}" for line in lines), *_claims(claims, "latex_booktabs")])
-    if format == "html":
-        table, *lines = _people(comparison, "html")
-        return "\n".join([table, *(f"<p>{html.escape(line)}</p>" for line in lines), *_claims(claims, "html")])
-    raise UsageError(f"unknown format {format!r}; expected one of {', '.join(FORMATS)}")
+        return "\n\n".join([*tables, *lines, *_claims_for_people(claims, format)])
+    if format == "table":
+        return "\n".join([*tables, *lines, *_claims_for_people(claims, format)])
+    shown = [f"% {line}" if format == "latex" else f"<p>{html.escape(line)}</p>" for line in lines]
+    return "\n".join([*tables, *shown, *_claims(claims, style)])
 
 
 def _claims_for_people(claims: Sequence[ClaimResult], format: str) -> list[str]:
-    if claims and all(claim.seeds < 2 for claim in claims):
-        return [f"claims: {len(claims)} could be tested, but one seed cannot decide any of them: use --seeds 3 or more"]
+    if claims and all(claim.seeds < MIN_SEEDS for claim in claims):
+        few = "one seed" if claims[0].seeds == 1 else "two seeds"
+        return [
+            f"claims: {len(claims)} could be tested, but {few} cannot decide any; `pse-repro plan` says how many can"
+        ]
     return ["", render_claims(claims, format)] if claims else []
 
 
@@ -55,10 +64,12 @@ def _claims(claims: Sequence[ClaimResult], style: str) -> list[str]:
 
 
 def _json(comparison: Comparison, claims: Sequence[ClaimResult]) -> str:
-    expected = comparison.expected
+    expected, whole = comparison.expected, comparison.whole
     document = {
         "expected": {part: getattr(expected, part) for part in ("name", "title", "author", "date", "url", "notes")},
         "summary": comparison.summary(),
+        "whole": asdict(whole) | {"verdict": whole.verdict or None, "reason": whole.reason},
+        "differences": [asdict(difference) for difference in comparison.differences],
         "rows": _records(comparison.rows),
         "extra": _records(comparison.extra),
         "unknown": [asdict(unknown) | {"meant": unknown.meant or None} for unknown in comparison.unknown],
@@ -77,12 +88,10 @@ def _records(frame: pd.DataFrame) -> list[dict[str, object]]:
     ]
 
 
-def _people(comparison: Comparison, style: str) -> list[str]:
-    """Return the table and the lines below it: footnotes to verdicts, notes, extra values, assumptions, summary."""
-    rows = comparison.rows
-    reasons = [reason for reason in dict.fromkeys(rows["reason"]) if reason and reason != "no tolerance"]
-    lines = _table(rows, reasons, style)
-    lines += [f"[{number}] {reason}" for number, reason in enumerate(reasons, 1)]
+def _lines(comparison: Comparison) -> list[str]:
+    """Return the lines below the tables: footnotes to verdicts, notes, extra values, assumptions, summary, verdict."""
+    rows, whole = comparison.rows, comparison.whole
+    lines = [f"[{number}] {reason}" for number, reason in enumerate(_reasons(rows), 1)]
     noted: dict[str, list[str]] = {}
     for row in _rows(rows):
         for note in notes_of(row):
@@ -95,19 +104,47 @@ def _people(comparison: Comparison, style: str) -> list[str]:
     lines += [f"ignored, {_of_rows(unknown.rows)}: {unknown}" for unknown in comparison.unknown[:_SHOWN]]
     if len(comparison.unknown) > _SHOWN:
         lines.append(f"ignored for {len(comparison.unknown) - _SHOWN} other unrecognised words")
-    lines += _assumed(comparison.assumed)
-    return [*lines, _summary_line(comparison)]
+    lines += [*_assumed(comparison.assumed), _summary_line(comparison)]
+    return [*lines, *([f"all numbers together: {whole.verdict} ({whole.reason})"] if whole.verdict else [])]
 
 
-def _table(rows: pd.DataFrame, reasons: list[str], style: str) -> list[str]:
+def _reasons(rows: pd.DataFrame) -> list[str]:
+    """Return the reasons of the verdicts, which footnotes list."""
+    return [reason for reason in dict.fromkeys(rows["reason"]) if reason and reason != "no tolerance"]
+
+
+def _tables(comparison: Comparison, style: str) -> list[str]:
+    """Return the table of the expected values and, if there are any, that of the differences between the losses."""
+    reasons = _reasons(comparison.rows)
+
     def mark(row: Mapping[Hashable, Any]) -> str:
         return f" [{reasons.index(row['reason']) + 1}]" if row["reason"] in reasons else ""
 
-    header, body = comparison_cells(rows, mark)
-    if not body:
-        return []
-    numbers = len(header) - header.index("expected") - 1
-    return [table(header, "l" * header.index("expected") + "r" * numbers + "l", body, style)]
+    found = []
+    header, body = comparison_cells(comparison.rows, mark)
+    if body:
+        numbers = len(header) - header.index("expected") - 1
+        found.append(table(header, "l" * header.index("expected") + "r" * numbers + "l", body, style))
+    if comparison.differences:
+        found.append(table(DIFFERENCES_HEADER, DIFFERENCES_ALIGN, difference_cells(comparison.differences), style))
+    return found
+
+
+def difference_cells(differences: Sequence[Difference]) -> list[list[str]]:
+    """Return a row of text for each difference between the losses (columns: DIFFERENCES_HEADER)."""
+    return [
+        [
+            f"{model_name(each.encoder, 'pse', each.sigma)} - {model_name(each.encoder, 'mse', '')}", each.evaluation,
+            f"{each.expected:+.2f}", f"{each.measured:+.2f}", shown_interval(each.low, each.high, "top1"),
+            f"{each.tolerance:.3g}", str(each.seeds), verdict_words(each.verdict, each.discriminates),
+        ]
+        for each in differences
+    ]  # fmt: skip
+
+
+def verdict_words(verdict: str, discriminates: bool | None) -> str:
+    """Return a verdict, with the addition that no effect, or the other loss, would be within the tolerance as well."""
+    return f"{verdict}, does not discriminate" if verdict == "within" and discriminates is False else verdict
 
 
 def comparison_cells(
@@ -116,7 +153,9 @@ def comparison_cells(
     """Return the header and the rows of a comparison as text; `mark` gives the suffix of a row's verdict."""
     several, seeds = rows["protocol"].nunique() > 1, bool(rows["low"].notna().any())
     header = [*(["protocol"] if several else []), "model", "evaluation", "fold", "metric", "expected", "measured"]
-    header += [*(["95 % interval"] if seeds else []), "difference", "tolerance", "verdict"]
+    rivals = bool(rows["rival"].notna().any())
+    header += [*(["95 % interval"] if seeds else []), "difference", "tolerance"]
+    header += [*(["other loss"] if rivals else []), "verdict"]
     body = []
     for row in _rows(rows):
         metric, measured = row["metric"], row["seeds"] > 0
@@ -126,8 +165,9 @@ def comparison_cells(
             shown_number(row["measured"], metric) if measured else NONE,
             *([shown_interval(row["low"], row["high"], metric)] if seeds else []),
             shown_number(row["difference"], metric, "+") if measured else NONE,
-            NONE if math.isnan(row["tolerance"]) else f"{row['tolerance']:g}",
-            (row["verdict"] or "no tolerance") + mark(row),
+            NONE if math.isnan(row["tolerance"]) else f"{row['tolerance']:.3g}",
+            *([NONE if math.isnan(row["rival"]) else shown_number(row["rival"], metric)] if rivals else []),
+            verdict_words(row["verdict"] or "no tolerance", row["discriminates"]) + mark(row),
         ])  # fmt: skip
     return header, body
 
@@ -185,6 +225,7 @@ def _summary_line(comparison: Comparison) -> str:
     if counts["missing"] == total:
         return f"{name}: the results contain none of it, all {total} expected values are missing{extra}"
     parts = [f"{counts[verdict]} {verdict}" for verdict in VERDICTS]
-    parts += [f"{counts[verdict]} {verdict}" for verdict in SEEDS_VERDICTS if counts[verdict]]
+    if counts["does not discriminate"]:
+        parts[0] += f" ({counts['does not discriminate']} of them do not discriminate between the losses)"
     parts += [f"{counts['no tolerance']} without a tolerance"] if counts["no tolerance"] else []
     return f"{name}: {total} expected values, {', '.join(parts)}{extra}"

@@ -1,7 +1,8 @@
 """Comparison of two runs of the kit, cell by cell.
 
 Values are means over the seeds of a cell that both runs have. If both were evaluated on the same test images, the top-1
-of the ensembles is compared image by image (pse_repro.stats). Tolerances are those of the published numbers.
+of the ensembles is compared image by image (pse_repro.stats). Tolerances are those of the published numbers, for
+means over the common seeds.
 """
 
 import html
@@ -83,10 +84,12 @@ def _row(
     cell: Mapping[Hashable, Any], tolerances: ExpectedTable, stored: tuple[Predictions, Predictions] | None
 ) -> dict[str, object]:
     first, second = float(cell["value_first"]), float(cell["value_second"])
-    tolerance = tolerances.tolerance(cell["evaluation"], cell["metric"], cell["fold"])
+    tolerance = tolerances.tolerance(cell)
     interval = _interval(cell, *stored) if stored and (cell["metric"], cell["fold"]) == ("top1", "ensemble") else None
     missing = "only in the second" if math.isnan(cell["seeds_first"]) else "only in the first"
     alone = math.isnan(cell["seeds_first"]) or math.isnan(cell["seeds_second"])
+    seeds = 0 if alone else int(min(cell["seeds_first"], cell["seeds_second"]))
+    accepted = math.nan if tolerance is None else tolerance.at(max(1, seeds), max(1, seeds))
     return {
         **{column: cell[column] for column in KEY},
         "first": first,
@@ -94,16 +97,16 @@ def _row(
         "difference": first - second,
         "low": math.nan if interval is None else interval.low,
         "high": math.nan if interval is None else interval.high,
-        "seeds": 0 if alone else int(min(cell["seeds_first"], cell["seeds_second"])),
-        "tolerance": math.nan if tolerance is None else tolerance.value,
-        "verdict": missing if alone else _verdict(first, second, None if tolerance is None else tolerance.value),
+        "seeds": seeds,
+        "tolerance": accepted,
+        "verdict": missing if alone else _verdict(first, second, accepted),
     }
 
 
-def _verdict(first: float, second: float, tolerance: float | None) -> str:
+def _verdict(first: float, second: float, tolerance: float) -> str:
     if first == second:
         return "identical"
-    if tolerance is None:
+    if math.isnan(tolerance):
         return ""
     return "within" if abs(first - second) <= tolerance else "outside"
 

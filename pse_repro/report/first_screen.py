@@ -9,11 +9,11 @@ from typing import Any
 import pandas as pd
 
 from pse_repro.claims import ClaimResult, claims_in_question
-from pse_repro.compare.join import SEEDS_VERDICTS, Comparison, compare
+from pse_repro.compare.join import Comparison, compare
 from pse_repro.compare.render import shown_number
 from pse_repro.evaluation.registry import title_of
 from pse_repro.expected import load_expected
-from pse_repro.stats import images_interval
+from pse_repro.stats import MIN_SEEDS, images_interval
 from pse_repro.study.cells import key, label
 from pse_repro.study.record import Run
 from pse_repro.tables import PERCENTAGES
@@ -26,6 +26,11 @@ _WORDS = {
     "outside": "outside the tolerance",
     "missing": "not measured yet",
     "": "without a tolerance",
+}
+TOGETHER = {
+    "reproduced": "The published table is reproduced",
+    "not reproduced": "The published table is not reproduced",
+    "undecided": "It is undecided whether the published table is reproduced",
 }
 _PLACE = ("encoder", "objective", "sigma", "fold", "metric")
 _COLUMNS = (
@@ -44,13 +49,12 @@ class Mark:
     style: str
 
 
+FITS_BOTH = "does not discriminate"
 _GOOD, _BAD, _UNSURE, _NONE = "good", "bad", "mark", "weak"
 MARKS = {
-    "within": Mark("✓", _WORDS["within"], _GOOD),
-    "reproduced": Mark("✓", "reproduced", _GOOD),
+    "within": Mark("✓", "within tolerance, and the other loss's number is not", _GOOD),
+    FITS_BOTH: Mark("=", "within tolerance, and so is the other loss's number: does not discriminate", _UNSURE),
     "outside": Mark("✗", _WORDS["outside"], _BAD),
-    "not reproduced": Mark("✗", "not reproduced", _BAD),
-    "inconclusive": Mark("?", "inconclusive", _UNSURE),
     "not comparable": Mark("○", "not comparable, no verdict", _NONE),
     "missing": Mark("…", _WORDS["missing"], _NONE),
     "": Mark("○", "no tolerance, no verdict", _NONE),
@@ -128,12 +132,12 @@ def _numbers(run: Run, comparison: Comparison) -> str:
         return f"None {of} is in this run"
     if reasons := not_comparable(run, comparison):
         return f"None {of} is comparable ({'; '.join(reasons)})"
-    counts = Counter(rows["verdict"])
-    good = "reproduced" if any(counts[each] for each in SEEDS_VERDICTS) else "within"
-    rest = [f"{counts[each]} {_WORDS.get(each, each)}" for each in MARKS if counts[each] and each != good]
+    counts, whole = Counter(rows["verdict"]), comparison.whole
+    rest = [f"{counts[each]} {_WORDS.get(each, each)}" for each in MARKS if counts[each] and each != "within"]
     rest += [f"{published - len(rows)} not in this run"] if published > len(rows) else []
-    verb = "is" if counts[good] == 1 else "are"
-    return f"{counts[good]} {of} {verb} {_WORDS.get(good, good)}" + (f" ({', '.join(rest)})" if rest else "")
+    verb = "is" if counts["within"] == 1 else "are"
+    found = f"{counts['within']} {of} {verb} within tolerance" + (f" ({', '.join(rest)})" if rest else "")
+    return f"{TOGETHER[whole.verdict]}: {found}; {whole.reason}" if whole.verdict else found
 
 
 def _of_their_protocol(run: Run, comparison: Comparison) -> pd.DataFrame:
@@ -155,28 +159,28 @@ def _claims(claims: Sequence[ClaimResult]) -> str:
     protocols = headline_protocols(claims)
     if not protocols:
         return f"none of the {len(numbers)} claims can be tested"
-    if all(claim.seeds < 2 for claim in claims):
-        return f"none of the {len(numbers)} claims can be decided with one seed"
+    if all(claim.seeds < MIN_SEEDS for claim in claims):
+        few = "one seed" if claims[0].seeds == 1 else "two seeds"
+        return f"none of the {len(numbers)} claims can be decided with {few}"
     names_by_text: dict[tuple[str, str], list[str]] = {}
     for protocol in protocols:
-        found = {claim.claim.number: claim.verdict.verdict for claim in claims if claim.protocol == protocol}
+        found = {claim.claim.number: claim.words for claim in claims if claim.protocol == protocol}
         names_by_text.setdefault(_by_verdict(numbers, found), []).append(protocol)
     parts = [f"{holding} {' and '.join(names)}{rest}" for (holding, rest), names in names_by_text.items()]
     return f"of the {len(numbers)} claims {', '.join(parts)}"
 
 
 def _by_verdict(numbers: Sequence[int], found: Mapping[int, str]) -> tuple[str, str]:
-    """Format the claims that hold, and the others: `1, 5 hold` and ` (6 failed; 2, 3 undecided)`."""
-    words = {"fails": "failed", "inconclusive": "undecided", "not tested": "not tested"}
-    by_verdict = {each: [n for n in numbers if found.get(n, "not tested") == each] for each in ("holds", *words)}
-    holding = by_verdict["holds"]
-    rest = "; ".join(f"{_listed(by_verdict[each])} {word}" for each, word in words.items() if by_verdict[each])
+    """Format the claims that hold, and the others: `5 holds` and ` (1 (2 of 8 parts tested), 3 undecided)`."""
+    words = {"holds": "hold", "fails": "failed", "undecided": "undecided", "not tested": "not tested"}
+    by_verdict: dict[str, list[str]] = {each: [] for each in words}
+    for number in numbers:
+        verdict, _, parts = found.get(number, "not tested").partition(": ")
+        by_verdict[verdict].append(f"{number} ({parts})" if parts else str(number))
+    holding = by_verdict.pop("holds")
+    rest = "; ".join(f"{', '.join(some)} {words[each]}" for each, some in by_verdict.items() if some)
     verb = "hold" if len(holding) > 1 else "holds"
-    return f"{_listed(holding) or 'none'} {verb}", f" ({rest})" if rest else ""
-
-
-def _listed(numbers: Sequence[int]) -> str:
-    return ", ".join(map(str, numbers))
+    return f"{', '.join(holding) or 'none'} {verb}", f" ({rest})" if rest else ""
 
 
 def slides_tables(run: Run, comparison: Comparison) -> SlidesTables:
@@ -186,7 +190,8 @@ def slides_tables(run: Run, comparison: Comparison) -> SlidesTables:
         comparison = compare(run.results, load_expected("slides"), scope=run.scope, print_rules=rules)
     rows, images = _of_their_protocol(run, comparison), _test_images(run)
     tables = [_slides_table(run, part, str(name), images) for name, part in rows.groupby("evaluation")]
-    legend = [mark for name, mark in MARKS.items() if name in set(rows["verdict"])]
+    shown = {_mark_name(row) for row in rows.to_dict("records")}
+    legend = [mark for name, mark in MARKS.items() if name in shown]
     return SlidesTables(tables, legend, _notes(rows, images, not_comparable(run, comparison)))
 
 
@@ -202,8 +207,13 @@ def _slides_table(run: Run, part: pd.DataFrame, evaluation: str, images: int) ->
     return SlidesTable(title, [name for *_, name in columns], rows)
 
 
+def _mark_name(row: Mapping[Hashable, Any]) -> str:
+    """Return the key of a row's mark: its verdict or, if it is within and the other loss's number, too, FITS_BOTH."""
+    return FITS_BOTH if row["discriminates"] is False else str(row["verdict"])
+
+
 def _entry(row: Mapping[Hashable, Any], images: int) -> Entry:
-    metric, mark = row["metric"], MARKS[row["verdict"]]
+    metric, mark = row["metric"], MARKS[_mark_name(row)]
     if mark.style == _NONE:
         against = f"slides {shown_number(row['expected'], metric)}"
     else:

@@ -45,6 +45,7 @@ class Page:
     effects: Table | None
     claims: Table | None
     other_claims: Table | None
+    differences: Table | None
     peers: list[Table]
     scores: list[Table]
     baselines: Table | None
@@ -89,6 +90,7 @@ def _page(run: Run, comparison: Comparison, claims: Sequence[ClaimResult]) -> Pa
         effects=effects_table(effects),
         claims=tables.claims([claim for claim in claims if claim.protocol in headline]),
         other_claims=tables.claims([claim for claim in claims if claim.protocol not in headline]),
+        differences=tables.differences_table(comparison),
         peers=peers_tables(run),
         scores=tables.score_tables(run, comparison),
         baselines=tables.baseline_table(run),

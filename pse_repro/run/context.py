@@ -16,7 +16,7 @@ class RunContext:
     """A run's directory, images, machine and progress.
 
     `evaluations` limits the evaluations to run now (None: all of each cell; (): none). `log_to` names an additional log
-    of the epochs ("tensorboard" or None).
+    of the epochs ("tensorboard" or None). `looks` are the numbers of seeds after which the claims are to be judged.
     """
 
     directory: Path
@@ -25,6 +25,7 @@ class RunContext:
     progress: Progress
     evaluations: tuple[str, ...] | None = None
     log_to: str | None = None
+    looks: tuple[int, ...] = ()
 
     @property
     def run_files(self) -> RunFiles:

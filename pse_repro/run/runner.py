@@ -19,6 +19,7 @@ from pse_repro.run.context import RunContext
 from pse_repro.run.requirements import check_images
 from pse_repro.run.task import Outcome, Task, run_cell, run_task, sharing_a_checkpoint
 from pse_repro.run.workers import completed, worker_processes
+from pse_repro.stats import MIN_SEEDS
 from pse_repro.study import store
 from pse_repro.study.address import RunFiles
 from pse_repro.study.cells import Cell, expand
@@ -42,9 +43,11 @@ def run_study(
     store.check_run(context.directory, _settings(study, protocols, context), fresh)
     with store.locked(context.directory):
         study = study if fresh else _with_recorded_evaluations(study, context.directory)
+        looks = _looks(seeds, context, fresh)
         store.prepare_run(context.directory, _settings(study, protocols, context), fresh)
         place = str(context.data.place or "")
-        store.write_json(context.run_files.requested, {"seeds": seeds, "jobs": jobs, "images": place})
+        requested = {"seeds": seeds, "jobs": jobs, "images": place, "looks": looks}
+        store.write_json(context.run_files.requested, requested)
         cells = expand(study, protocols, seeds)
         began, statuses = modified(context.run_files.record), context.run_files.statuses
 
@@ -61,6 +64,16 @@ def _with_recorded_evaluations(study: Study, directory: Path) -> Study:
     if not RunFiles(directory).record.is_file():
         return study
     return replace(study, evaluations=evaluations_of(Run.open(directory).study, study.evaluations))
+
+
+def _looks(seeds: int, context: RunContext, fresh: bool) -> list[int]:
+    """Return the numbers of seeds after which the claims are judged: planned, those recorded before, and `seeds`.
+
+    A run that gets more seeds after a look was looked at twice; fewer than MIN_SEEDS decide nothing and are no look.
+    """
+    is_resumed = context.run_files.record.is_file() and not fresh
+    before = Run.open(context.directory).looks if is_resumed else []
+    return sorted({look for look in (*before, *context.looks, seeds) if look >= MIN_SEEDS})
 
 
 def _collect(

@@ -1,12 +1,21 @@
 """Statistics for comparisons and claims: pure functions from arrays to small frozen dataclasses.
 
-Differences of correctness are in percentage points, a minus b; other values keep their own unit. A single seed never
-supports a conclusion: its interval has a p-value of 1, and the verdict is "inconclusive".
+Differences of correctness are in percentage points, a minus b; other values keep their own unit. One or two
+seeds never support a conclusion: the verdict is "undecided".
 """
 
-from pse_repro.stats.intervals import Interval, StandardError, images_interval, mean_interval, paired_difference
+from pse_repro.stats.intervals import (
+    Interval,
+    PooledVariance,
+    StandardError,
+    images_interval,
+    mean_interval,
+    paired_difference,
+    pooled_variance,
+)
 from pse_repro.stats.significance import McNemar, holm, mcnemar
 from pse_repro.stats.verdicts import (
+    MIN_SEEDS,
     ClaimVerdict,
     Equivalence,
     equivalence,
@@ -16,10 +25,12 @@ from pse_repro.stats.verdicts import (
 )
 
 __all__ = [
+    "MIN_SEEDS",
     "ClaimVerdict",
     "Equivalence",
     "Interval",
     "McNemar",
+    "PooledVariance",
     "StandardError",
     "equivalence",
     "equivalence_claim",
@@ -29,5 +40,6 @@ __all__ = [
     "mcnemar",
     "mean_interval",
     "paired_difference",
+    "pooled_variance",
     "superiority_claim",
 ]

@@ -19,7 +19,7 @@ from numpy.typing import ArrayLike
 from pse_repro.stats.intervals import Interval, StandardError, interval_of, mean_interval
 from pse_repro.stats.significance import holm
 
-ONE_SEED = "one seed: the effect of retraining is unknown"
+MIN_SEEDS = 3  # two seeds have one degree of freedom: their 95 % interval is 11 times as wide as that of eight
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,7 @@ class Equivalence:
     that it is within.
     """
 
-    verdict: Literal["reproduced", "not reproduced", "inconclusive"]
+    verdict: Literal["reproduced", "not reproduced", "undecided"]
     mean: Interval
     p_reproduced: float
     p_not_reproduced: float
@@ -40,7 +40,7 @@ class Equivalence:
 class ClaimVerdict:
     """Verdict on a claim, with the reason for it."""
 
-    verdict: Literal["holds", "fails", "inconclusive"]
+    verdict: Literal["holds", "fails", "undecided"]
     reason: str
 
 
@@ -72,14 +72,14 @@ def equivalence(
             " tolerance above 0, target_sd 0 or more"
         )
     mean = mean_interval(values, confidence=1 - alpha)
-    if mean.seeds < 3:
-        raise ValueError(f"there are {mean.seeds} seeds; a verdict on a mean needs at least 3")
+    if mean.seeds < MIN_SEEDS:
+        raise ValueError(f"there are {mean.seeds} seeds; a verdict on a mean needs at least {MIN_SEEDS}")
     errors = (*mean.errors, StandardError(target_sd, math.inf))
     difference = interval_of(mean.estimate - target, errors, seeds=mean.seeds, confidence=1 - alpha)
     inside, outside = _p_inside(difference, tolerance), _p_outside(difference, tolerance)
     if inside <= alpha:
         return Equivalence("reproduced", mean, inside, outside)
-    return Equivalence("not reproduced" if outside <= alpha else "inconclusive", mean, inside, outside)
+    return Equivalence("not reproduced" if outside <= alpha else "undecided", mean, inside, outside)
 
 
 def superiority_claim(
@@ -98,7 +98,7 @@ def superiority_claim(
     has the claimed direction and reaches the minimum. Only the direction is thus tested, the size is that of the
     estimate. To test the size, pass `difference.p_value(minimum)` ("less": of -minimum), adjusted.
     "fails": no value in the interval has the claimed direction and size (alpha is then one tail of the interval).
-    "inconclusive": otherwise, and always with one seed.
+    "undecided": otherwise, and always with fewer than MIN_SEEDS seeds.
 
     Raises:
         ValueError: adjusted_p is not from 0 to 1, or the minimum is negative or not finite.
@@ -106,17 +106,17 @@ def superiority_claim(
     _check_p(adjusted_p)
     if not 0 <= minimum < math.inf:
         raise ValueError(f"the minimum is {minimum}; expected 0 or more, in the claimed direction")
-    if difference.seeds < 2:
-        return ClaimVerdict("inconclusive", ONE_SEED)
+    if difference.seeds < MIN_SEEDS:
+        return _too_few(difference.seeds)
     greater = direction == "greater"
     effect = difference.estimate if greater else -difference.estimate
     largest = difference.high if greater else -difference.low
     if largest <= 0 or largest < minimum:
         return ClaimVerdict("fails", f"the interval ends at {largest:.4g} in the claimed direction, below the claim")
     if adjusted_p > alpha:
-        return ClaimVerdict("inconclusive", f"not significant: adjusted p {adjusted_p:.2g}")
+        return ClaimVerdict("undecided", f"not significant: adjusted p {adjusted_p:.2g}")
     if effect <= 0 or effect < minimum:
-        return ClaimVerdict("inconclusive", f"the effect of {effect:.4g} in the claimed direction is below the claim")
+        return ClaimVerdict("undecided", f"the effect of {effect:.4g} in the claimed direction is below the claim")
     return ClaimVerdict("holds", f"effect {effect:.4g}, adjusted p {adjusted_p:.2g}")
 
 
@@ -139,21 +139,21 @@ def equivalence_claim(
 
     "holds": `adjusted_p` (`equivalence_p_value`, after Holm) is at most alpha.
     "fails": one of the differences is significantly outside the margin, after Holm over the differences.
-    "inconclusive": otherwise, and always if one of them has one seed.
+    "undecided": otherwise, and always if one of them has fewer than MIN_SEEDS seeds.
 
     Raises:
         ValueError: there is no difference, adjusted_p is not from 0 to 1, or the margin is not above 0.
     """
     _check_p(adjusted_p)
     _check_margin(differences, margin)
-    if min(difference.seeds for difference in differences) < 2:
-        return ClaimVerdict("inconclusive", ONE_SEED)
+    if (seeds := min(difference.seeds for difference in differences)) < MIN_SEEDS:
+        return _too_few(seeds)
     if adjusted_p <= alpha:
         return ClaimVerdict("holds", f"all within {margin:.4g}, adjusted p {adjusted_p:.2g}")
     outside = min(holm([_p_outside(difference, margin) for difference in differences]))
     if outside <= alpha:
         return ClaimVerdict("fails", f"one of them is outside {margin:.4g}, adjusted p {outside:.2g}")
-    return ClaimVerdict("inconclusive", f"neither within nor outside {margin:.4g}: adjusted p {adjusted_p:.2g}")
+    return ClaimVerdict("undecided", f"neither within nor outside {margin:.4g}: adjusted p {adjusted_p:.2g}")
 
 
 def _p_inside(difference: Interval, margin: float) -> float:
@@ -164,6 +164,10 @@ def _p_inside(difference: Interval, margin: float) -> float:
 def _p_outside(difference: Interval, margin: float) -> float:
     """Return the p-value of the null hypothesis that the true difference is within +-margin; both sides count."""
     return min(1.0, 2 * min(difference.p_value(-margin, "less"), difference.p_value(margin, "greater")))
+
+
+def _too_few(seeds: int) -> ClaimVerdict:
+    return ClaimVerdict("undecided", f"{seeds} seed{'s' * (seeds > 1)}; a verdict needs at least {MIN_SEEDS}")
 
 
 def _check_p(adjusted_p: float) -> None:

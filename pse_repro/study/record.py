@@ -75,6 +75,11 @@ class Run:
         return max(int(self._requested.get("seeds", 1)), self.seeds)
 
     @property
+    def looks(self) -> list[int]:
+        """Numbers of seeds after which the claims are judged; several if it was to stop early, or got more seeds."""
+        return [int(seeds) for seeds in self._requested.get("looks", ())] or [self.requested_seeds]
+
+    @property
     def images_place(self) -> Path | None:
         """Path of the images when the run was last started or resumed; None if unknown or no longer there."""
         place = self._requested.get("images")

@@ -84,9 +84,39 @@ def test_bounds_lie_where_their_reasons_say() -> None:
     assert max(spread) < margin < min(gain for gain in gains if gain)
     assert f"{min(gains)} points" in CLAIMS[4].statements[0].why  # type: ignore[type-var]
     assert f"{max(spread[:6])} points fine-tuned and {max(spread[6:])} frozen" in CLAIMS[4].statements[0].why
+
+
+def test_a_minimum_is_half_of_the_smallest_published_gain() -> None:
+    minimums = {}
+    for claim in CLAIMS.values():
+        for statement in claim.statements:
+            if statement.kind in ("difference", "gain") and statement.metric == "top1":
+                smallest = min(statement.published)
+                minimums[claim.number, statement.pairs[0][0], statement.evaluations[0]] = statement.minimum
+                assert statement.minimum == round(smallest / 2, 1)
+                assert f"{smallest} points" in statement.why or statement.why.startswith("As for claim ")
+    own = {(1, "cnn-pse-3", "finetune"): 0.9, (1, "cnn-pse-3", "frozen"): 2.6, (2, "resnet-pse-3", "finetune"): 1.0}
+    as_claims_1_and_2 = {(6, model, evaluation): minimum for (_, model, evaluation), minimum in own.items()}
+    assert minimums == own | as_claims_1_and_2 | {(3, "cnn-pse-3", "frozen"): 1.7}
+
+
+def test_two_released_ensembles_of_one_model_differ_by_less_than_a_minimum() -> None:
     logged = load_expected("released_logs").frame
     found = logged.query("objective == 'mse' and evaluation == 'finetune' and fold == 'ensemble' and metric == 'top1'")
-    assert found["value"].item() - 48.6625 == pytest.approx(CLAIMS[1].statements[0].minimum)
+    apart = found["value"].item() - 48.6625
+    statement = CLAIMS[1].statements[0]
+    assert f"differ by {apart:.2f}." in statement.why
+    assert apart < statement.minimum
+
+
+def test_the_spread_of_a_part_is_that_of_four_bandwidths() -> None:
+    """Where it is given: parts about CNN-PSE-3 to CNN-PSE-6, of which only the bandwidth differs."""
+    gains = [part.published for part in CLAIMS[5].parts()]
+    finetuned, frozen = (float(np.std(gains[first : first + 4], ddof=1)) for first in (1, 8))
+    assert frozen < finetuned < CLAIMS[5].statements[0].sd < 1.5 * finetuned
+    errors = [part.published for part in CLAIMS[6].parts()[:4]]
+    spread = float(np.std(errors, ddof=1))  # of differences from one baseline, without its own spread
+    assert CLAIMS[6].statements[0].sd == pytest.approx(spread * 2**0.5, rel=0.05)
 
 
 def test_what_is_remarked_is_on_the_slides() -> None:

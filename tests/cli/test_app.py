@@ -61,7 +61,7 @@ def test_every_long_option_has_its_environment_variable(words: tuple[str, ...]) 
 
 
 def test_an_environment_variable_does_what_the_option_does(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("pse_repro.study.plan.estimate_seconds", lambda *_: 60.0)
+    monkeypatch.setattr("pse_repro.commands.plan.estimate_seconds", lambda *_: 60.0)
     by_option = run("plan", "smoke", "--seeds", "2", "--format", "json")[1]
     monkeypatch.setenv("PSE_REPRO_SEEDS", "2")
     monkeypatch.setenv("PSE_REPRO_FORMAT", "json")
@@ -83,7 +83,7 @@ def test_the_shell_completes_commands(shell: str) -> None:
 
 
 def test_no_color_means_no_escape_sequence(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("pse_repro.study.plan.estimate_seconds", lambda *_: 60.0)
+    monkeypatch.setattr("pse_repro.commands.plan.estimate_seconds", lambda *_: 60.0)
     monkeypatch.setenv("FORCE_COLOR", "1")
     monkeypatch.setenv("NO_COLOR", "1")
     for words in (("--help",), ("plan", "smoke"), ("smoke", "--data", "nowhere")):

@@ -12,7 +12,7 @@ from tests.cli.conftest import Run
 
 
 def test_a_plan_lists_every_model_and_follows_its_schema(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("pse_repro.study.plan.estimate_seconds", lambda *_: 7200.0)
+    monkeypatch.setattr("pse_repro.commands.plan.estimate_seconds", lambda *_: 7200.0)
     status, out, _ = run("plan", "full", "--protocol", "as-released", "--protocol", "as-described", "--seeds", "3")
     assert status == 0
     assert len(re.findall("^as-", out, re.M)) == 54  # 7 models and 2 untrained encoders
@@ -25,7 +25,7 @@ def test_a_plan_lists_every_model_and_follows_its_schema(run: Run, monkeypatch: 
 
 
 def test_a_plan_of_the_objectives_lists_all_models(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("pse_repro.study.plan.estimate_seconds", lambda *_: 7200.0)
+    monkeypatch.setattr("pse_repro.commands.plan.estimate_seconds", lambda *_: 7200.0)
     plan = json.loads(run("plan", "objectives-small", "--format", "json")[1])
     jsonschema.validate(plan, json.loads((files("pse_repro") / "schemas" / "plan.schema.json").read_text()))
     study = load_study("objectives-small")

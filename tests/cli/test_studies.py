@@ -215,3 +215,25 @@ def test_tensorboard_that_is_not_installed_is_one_line_and_status_2(
     assert (status, err.count("\n")) == (2, 1)
     assert "pip install 'pse-repro[tensorboard]'" in err
     assert not Path("runs").exists()
+
+
+@pytest.mark.usefixtures("tiny_models")
+def test_a_run_stops_at_the_first_look_at_which_its_claims_are_decided(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("pse_repro.commands.study.planned_looks", lambda seeds: (1, 2, seeds))
+    (tmp_path / "short.toml").write_text(SHORT_STUDY)
+    (tmp_path / "p.toml").write_text(_short_protocol())
+    words = ("run", "short.toml", "--data", str(write_images(tmp_path / "images")), "--protocol", "p.toml")
+    words += ("--device", "cpu", "--seeds", "3", "--until-decided")
+    asked: list[int] = []
+
+    def is_decided(claims: list[object]) -> bool:
+        asked.append(len(claims))
+        return len(asked) == 2
+
+    monkeypatch.setattr("pse_repro.commands.study.is_decided", is_decided)
+    _, _, err = run(*words)
+    assert "the claims are decided after 2 seeds" in err
+    record = json.loads((tmp_path / "runs" / "short" / "asked.json").read_text())
+    assert (record["seeds"], record["looks"]) == (2, [3])  # fewer than three seeds decide nothing and are no look

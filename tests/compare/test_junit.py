@@ -9,9 +9,9 @@ import pytest
 
 from pse_repro.compare.join import Comparison, Unknown, compare
 from pse_repro.compare.junit import write_junit
-from pse_repro.expected import CELL, load_expected
-
-SLIDES = load_expected("slides")
+from pse_repro.expected import CELL
+from tests.support.judged import CNN, judged
+from tests.support.published import SLIDES
 
 
 def slides_of(row: int | None = None, by: float = 0.0, **columns: str) -> Comparison:
@@ -39,30 +39,90 @@ def read(path: Path) -> tuple[list[ET.Element], list[ET.Element], list[ET.Elemen
 def test_the_slides_own_numbers_all_pass(tmp_path: Path) -> None:
     write_junit(slides_of(), tmp_path / "junit.xml")
     cases, failures, skipped = read(tmp_path / "junit.xml")
-    assert (len(cases), len(failures), len(skipped)) == (147, 0, 0)
+    assert (len(cases), len(failures), len(skipped)) == (1 + 147, 0, 0)
+    assert (cases[0].attrib["classname"], cases[0].attrib["name"]) == ("table", "all numbers together")
+
+
+def moved(row: int, tolerances: float) -> Comparison:
+    """Compare the slides' own numbers with the slides, one of them moved by so many tolerances."""
+    tolerance = SLIDES.tolerance(SLIDES.frame.loc[row].to_dict())
+    assert tolerance is not None
+    comparison = slides_of(row, tolerances * tolerance.at(1))
+    assert comparison.rows.index[comparison.rows["verdict"] == "outside"].tolist() == [row]
+    return comparison
 
 
 @pytest.mark.parametrize("row", [0, 5, 146])
-def test_one_number_moved_by_three_tolerances_is_the_one_failure(tmp_path: Path, row: int) -> None:
-    cell = SLIDES.frame.loc[row]
-    tolerance = SLIDES.tolerance(cell["evaluation"], cell["metric"], cell["fold"])
-    assert tolerance is not None
-    comparison = slides_of(row, 3 * tolerance.value)
+def test_one_number_moved_by_three_tolerances_fails_and_so_do_all_together(tmp_path: Path, row: int) -> None:
+    comparison = moved(row, 3)
     assert comparison.exit_status() == 1
-    assert comparison.rows.index[comparison.rows["verdict"] == "outside"].tolist() == [row]
     write_junit(comparison, tmp_path / "junit.xml")
-    _, [failure], skipped = read(tmp_path / "junit.xml")
+    cases, [together, failure], skipped = read(tmp_path / "junit.xml")
     assert not skipped
+    assert cases[0].find("failure") is together
+    assert together.attrib == {"type": "not reproduced", "message": f"not reproduced: {comparison.whole.reason}"}
     assert failure.attrib["type"] == "outside"
     assert "expected" in failure.attrib["message"]
+
+
+@pytest.mark.parametrize("row", [0, 5, 146])
+def test_one_number_just_outside_is_skipped_and_fails_only_when_strict(tmp_path: Path, row: int) -> None:
+    comparison = moved(row, 1.1)
+    assert comparison.exit_status() == 0
+    write_junit(comparison, tmp_path / "junit.xml")
+    cases, failures, [skipped] = read(tmp_path / "junit.xml")
+    assert (len(cases), failures) == (148, [])
+    assert skipped.attrib["message"].startswith("outside; measured ")
+    write_junit(comparison, tmp_path / "strict.xml", strict=True)
+    cases, [failure], skipped = read(tmp_path / "strict.xml")
+    assert (failure.attrib["type"], skipped) == ("outside", [])
+    assert list(cases[0]) == []  # all numbers together are reproduced all the same
+
+
+def test_numbers_that_are_undecided_together_are_skipped(tmp_path: Path) -> None:
+    frame = SLIDES.frame[SLIDES.frame["objective"] == "mse"]
+    comparison = compare(frame, SLIDES, scope=frame[["encoder", "objective"]])
+    write_junit(comparison, tmp_path / "junit.xml", strict=True)
+    cases, failures, [skipped] = read(tmp_path / "junit.xml")
+    assert (len(cases), failures) == (1 + 42, [])
+    assert cases[0].find("skipped") is skipped
+    assert skipped.attrib["message"] == f"undecided: {comparison.whole.reason}"
 
 
 def test_what_cannot_be_judged_is_skipped_and_fails_only_when_strict(tmp_path: Path) -> None:
     comparison = slides_of(data="photos")
     write_junit(comparison, tmp_path / "junit.xml")
-    assert len(read(tmp_path / "junit.xml")[2]) == 147
+    cases, failures, skipped = read(tmp_path / "junit.xml")
+    assert (len(cases), failures, len(skipped)) == (147, [], 147)  # and no verdict on all of them together
     write_junit(comparison, tmp_path / "strict.xml", strict=True)
     assert len(read(tmp_path / "strict.xml")[1]) == 147
+
+
+@pytest.mark.parametrize(
+    ("points", "strict", "tag", "words"),
+    [
+        (5, True, "skipped", "undecided: 2 of 8 parts tested"),
+        (-5, False, "skipped", "fails"),
+        (-5, True, "failure", "fails"),
+    ],
+)
+def test_a_claim_s_message_begins_with_its_words(
+    tmp_path: Path, points: float, strict: bool, tag: str, words: str
+) -> None:
+    claim = judged(tmp_path / "run", points=points)[1]
+    write_junit(slides_of(), tmp_path / "junit.xml", [claim], strict)
+    cases, failures, skipped = read(tmp_path / "junit.xml")
+    assert cases[-1].attrib == {"classname": "as-released.claims", "name": f"1 {claim.claim.title}"}
+    [found] = [*failures, *skipped]
+    assert cases[-1].find(tag) is found
+    assert found.attrib["message"].startswith(f"{words}; ")
+
+
+def test_a_claim_that_holds_passes(tmp_path: Path) -> None:
+    claim = judged(tmp_path / "run", CNN, points=5)[1]
+    write_junit(slides_of(), tmp_path / "junit.xml", [claim], strict=True)
+    cases, failures, skipped = read(tmp_path / "junit.xml")
+    assert (cases[-1].attrib["name"], failures, skipped) == (f"1 {claim.claim.title}", [], [])
 
 
 def test_text_is_escaped(tmp_path: Path) -> None:
@@ -75,7 +135,7 @@ def test_a_word_that_is_not_known_is_an_error(tmp_path: Path) -> None:
     unknown = Unknown("metric", "Top-1", ("top1",), "top1", rows=2)
     write_junit(replace(slides_of(), unknown=(unknown,), ignored=2), tmp_path / "junit.xml")
     cases, failures, skipped = read(tmp_path / "junit.xml")
-    assert (len(cases), failures, skipped) == (148, [], [])
+    assert (len(cases), failures, skipped) == (1 + 147 + 1, [], [])
     (error,) = cases[-1]
     assert error.tag == "error"
     assert cases[-1].attrib["name"] == "metric is 'Top-1'; expected top1 (did you mean top1?)"

@@ -7,22 +7,79 @@ import math
 from importlib.resources import files
 
 import jsonschema
+import pandas as pd
 import pytest
 
 from pse_repro.compare.join import COLUMNS, compare
-from pse_repro.compare.render import render
+from pse_repro.compare.render import DIFFERENCES_HEADER, render
 from pse_repro.errors import UsageError
+from pse_repro.expected import load_expected
 from tests.support.published import SLIDES, published, shifted
 
 
-def test_the_table_fits_and_says_what_matters() -> None:
-    results = shifted(published().drop(columns="protocol"), 0, -3)
-    text = render(compare(results, SLIDES))
+def test_the_table_fits() -> None:
+    text = render(compare(published().drop(columns="protocol"), SLIDES))
     assert max(map(len, text.splitlines()[:151])) <= 100
-    for part in ("CNN-MSE", "-3.00", "47.28"):
+
+
+def test_the_table_says_what_matters() -> None:
+    comparison = compare(shifted(published().drop(columns="protocol"), 0, -5), SLIDES)
+    text = render(comparison)
+    for part in ("CNN-MSE", "-5.00", "47.28"):
         assert part in text
     assert "assumed, as not stated in the results: protocol as-released, seed 0, data stl10, scale full" in text
-    assert text.splitlines()[-1] == "slides: 147 expected values, 146 within, 1 outside, 0 missing, 0 not comparable"
+    assert text.splitlines()[-2:] == [
+        "slides: 147 expected values, 146 within (26 of them do not discriminate between the losses), 1 outside, "
+        "0 missing, 0 not comparable",
+        f"all numbers together: not reproduced ({comparison.whole.reason})",
+    ]
+
+
+def table_rows(text: str) -> list[dict[str, str]]:
+    """Return the rows of all Markdown tables by their header."""
+    rows: list[dict[str, str]] = []
+    header: list[str] = []
+    for line in text.splitlines():
+        cells = [cell.strip() for cell in line.strip("|").split("|")]
+        if not line.startswith("|"):
+            header = []
+        elif not header:
+            header = cells
+        elif not line.startswith("|:--"):
+            rows.append(dict(zip(header, cells, strict=True)))
+    return rows
+
+
+def test_each_number_stands_beside_that_of_the_other_loss() -> None:
+    results = shifted(published(), 13, -1.1)  # CNN-PSE-3, finetune, ensemble, top1: between both losses
+    rows = [row for row in table_rows(render(compare(results, SLIDES), "markdown")) if "other loss" in row]
+    assert len(rows) == 147
+    [pse] = [row for row in rows if row["measured"] == "50.16"]
+    assert (pse["model"], pse["other loss"]) == ("CNN-PSE-3", "48.96")
+    assert pse["verdict"] == "within, does not discriminate"
+    assert rows[0]["verdict"] == "within"
+    assert rows[0]["other loss"] == "50.73"
+
+
+def test_a_table_of_one_loss_has_no_column_for_the_other() -> None:
+    golden = load_expected("smoke-objectives")
+    text = render(compare(golden.frame.assign(**golden.conditions), golden))
+    assert "other loss" not in text
+    assert "does not discriminate" not in text
+    assert "PSE minus MSE" not in text
+    assert text.splitlines()[-1].startswith("all numbers together: reproduced (0 of ")
+
+
+@pytest.mark.parametrize(("seeds", "verdict", "interval"), [(1, "within", "-"), (3, "reproduced", "5.90 to 5.90")])
+def test_the_differences_between_the_losses_are_a_table_of_their_own(seeds: int, verdict: str, interval: str) -> None:
+    results = pd.concat([published().assign(seed=seed) for seed in range(seeds)])
+    rows = table_rows(render(compare(results, SLIDES), "markdown"))
+    found = [row for row in rows if tuple(row) == DIFFERENCES_HEADER]
+    assert len(found) == 10
+    [frozen] = [row for row in found if row["published"] == "+5.90"]
+    assert frozen["PSE minus MSE, points"] == "CNN-PSE-3 - CNN-MSE"
+    assert (frozen["evaluation"], frozen["measured"], frozen["seeds"]) == ("frozen", "+5.90", str(seeds))
+    assert (frozen["verdict"], frozen["95 % interval"]) == (verdict, interval)
 
 
 def test_markdown_is_a_table() -> None:
@@ -52,6 +109,10 @@ def test_json_is_strict_and_whole() -> None:
     assert {row["verdict"] for row in document["rows"]} == {"within", "outside", "missing"}
     assert document["assumed"]["protocol"] == "as-released"
     assert document["summary"]["extra"] == len(document["extra"]) == 15
+    assert document["whole"]["verdict"] == "not reproduced"
+    assert document["whole"]["furthest"] is None
+    assert len(document["differences"]) == len(compare(results, SLIDES).differences) > 0
+    assert {row["discriminates"] for row in document["rows"]} == {True, False, None}
 
 
 def test_latex_and_html_hold_every_row_and_escape_text() -> None:

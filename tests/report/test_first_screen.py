@@ -1,15 +1,18 @@
 """The first screen: what the sentence counts, and that the slides' tables hold the comparison's numbers."""
 
 import re
+from collections.abc import Iterator
 from pathlib import Path
 
 import pandas as pd
 import pytest
 
 from pse_repro.claims import judge
-from pse_repro.report.first_screen import MARKS, slides_tables, verdict
+from pse_repro.expected import CELL
+from pse_repro.report.first_screen import FITS_BOTH, MARKS, Entry, SlidesTable, slides_tables, verdict
 from pse_repro.report.page import write_report
 from pse_repro.study.record import Run
+from tests.support.published import SLIDES
 from tests.support.stored_run import IMAGES, Page, comparison, report, store_run, study
 
 DASH = "\N{EN DASH}"
@@ -21,13 +24,16 @@ def sentence(directory: Path) -> str:
 
 def test_the_verdict_counts_numbers_and_claims(tmp_path: Path) -> None:
     store_run(tmp_path, study())
-    rows = comparison(tmp_path).rows
+    compared = comparison(tmp_path)
+    rows, whole = compared.rows, compared.whole
     good, bad = (int((rows["verdict"] == name).sum()) for name in ("within", "outside"))
     assert good + bad == len(rows) == 24
+    assert whole.verdict == "not reproduced"
     assert sentence(tmp_path) == (
-        f"{good} of the 147 published numbers {'is' if good == 1 else 'are'} within tolerance ({bad} outside the "
-        "tolerance, 123 not in this run), and none of the 6 claims can be decided with one seed: on STL-10, under "
-        "as-released, with 1 seed."
+        f"The published table is not reproduced: {good} of the 147 published numbers "
+        f"{'is' if good == 1 else 'are'} within tolerance ({bad} outside the tolerance, 123 not in this run); "
+        f"{whole.reason}, and none of the 6 claims can be decided with one seed: on STL-10, under as-released, with "
+        "1 seed."
     )
 
 
@@ -46,11 +52,43 @@ def test_a_reduced_study_of_the_papers_images_names_them_too(tmp_path: Path) -> 
     assert sentence(tmp_path).endswith(": on STL-10, under as-released, with 1 seed.")
 
 
-def test_with_seeds_numbers_are_reproduced_or_not_even_where_none_is(tmp_path: Path) -> None:
+def give_published_values(directory: Path) -> None:
+    """Replace a run's results by the slides' numbers."""
+    results = pd.read_csv(directory / "results.csv", dtype=str, keep_default_na=False)
+    published = SLIDES.frame[[*CELL, "value"]].astype(str)
+    results.drop(columns="value").merge(published, on=list(CELL)).to_csv(directory / "results.csv", index=False)
+
+
+@pytest.mark.parametrize("seeds", [1, 3])
+def test_the_sentence_begins_with_the_verdict_on_all_numbers_together(tmp_path: Path, seeds: int) -> None:
+    store_run(tmp_path, study(), seeds)
+    give_published_values(tmp_path)
+    whole = comparison(tmp_path).whole
+    assert sentence(tmp_path).startswith(
+        "The published table is reproduced: 24 of the 147 published numbers are within tolerance (123 not in this "
+        f"run); {whole.reason}, and "
+    )
+    assert f"in this run); 0 of 24 numbers outside, up to {whole.allowed} by chance; if PSE did nothing, " in sentence(
+        tmp_path
+    )
+
+
+def test_one_loss_alone_leaves_the_table_undecided(tmp_path: Path) -> None:
+    store_run(tmp_path, study(models=study().models[:1]))
+    give_published_values(tmp_path)
+    assert sentence(tmp_path).startswith(
+        "It is undecided whether the published table is reproduced: 12 of the 147 published numbers are within "
+    )
+
+
+def test_a_table_of_which_no_number_is_within_is_not_reproduced(tmp_path: Path) -> None:
     store_run(tmp_path, study(), seeds=3)
     results = pd.read_csv(tmp_path / "results.csv", dtype=str, keep_default_na=False)
     results.assign(value="99").to_csv(tmp_path / "results.csv", index=False)
-    assert sentence(tmp_path).startswith("0 of the 147 published numbers are reproduced (24 not reproduced, 123 not in")
+    assert sentence(tmp_path).startswith(
+        "The published table is not reproduced: 0 of the 147 published numbers are within tolerance (24 outside the "
+        "tolerance, 123 not in this run); 24 of 24 numbers outside, up to "
+    )
 
 
 def test_the_verdict_names_the_claims_under_both_protocols_alone(tmp_path: Path) -> None:
@@ -59,11 +97,24 @@ def test_the_verdict_names_the_claims_under_both_protocols_alone(tmp_path: Path)
     text = sentence(tmp_path)
     for protocol in ("as-released", "as-described"):
         told = [claim for claim in claims if claim.protocol == protocol]
-        undecided = [str(claim.claim.number) for claim in told if claim.verdict.verdict == "inconclusive"]
+        assert {claim.claim.number for claim in told} == {1, 3, 5, 6}
+        undecided = [
+            f"{claim.claim.number} ({claim.words.removeprefix('undecided: ')})"
+            for claim in told
+            if claim.verdict.verdict == "undecided"
+        ]
+        assert all(each.endswith(" parts tested)") for each in undecided)
         assert f"{', '.join(undecided)} undecided" in text
+    assert "1 (2 of 8 parts tested)" in text
     assert "2, 4 not tested" in text
     assert "as-released+7" not in text
     assert text.endswith("under as-released and 2 other protocols, with 3 seeds.")
+
+
+@pytest.mark.parametrize(("seeds", "few"), [(1, "one seed"), (2, "two seeds")])
+def test_fewer_than_three_seeds_decide_no_claim(tmp_path: Path, seeds: int, few: str) -> None:
+    store_run(tmp_path, study(), seeds)
+    assert f", and none of the 6 claims can be decided with {few}: on STL-10" in sentence(tmp_path)
 
 
 def test_another_table_of_expected_values_is_named(tmp_path: Path) -> None:
@@ -91,7 +142,8 @@ def test_every_cell_of_the_page_is_the_comparisons(tmp_path: Path, monkeypatch: 
         row = frame.loc[name]
         sign, value, heard, against, interval = parts(cell)
         digits = 4 if name[3] == "loss" else 2
-        mark = MARKS[row["verdict"]]
+        fits_both = row["discriminates"] is not None and not row["discriminates"]
+        mark = MARKS[FITS_BOTH if fits_both else row["verdict"]]
         assert (sign, heard) == (mark.sign, mark.words)
         assert (value, against) == (f"{row['measured']:.{digits}f}", f"{row['difference']:+.{digits}f}")
         if seeds == 3:
@@ -112,6 +164,23 @@ def place(header: str) -> tuple[str, str]:
     """Return fold and metric of a heading: `test 2 top-1` is fold 2, top1."""
     *fold, metric = header.split()
     return ("ensemble" if fold == ["ensemble"] else fold[1]), metric.replace("-", "")
+
+
+def test_a_number_that_fits_the_other_loss_as_well_has_a_mark_of_its_own(tmp_path: Path) -> None:
+    store_run(tmp_path, study())
+    give_published_values(tmp_path)
+    tables = slides_tables(Run.open(tmp_path), comparison(tmp_path))
+    signs = {(model, column): entry.mark.sign for column, model, entry in entries(tables.tables[0])}
+    assert signs["CNN-MSE", "ensemble top-1"] == signs["CNN-PSE-3", "ensemble top-1"] == "✓"
+    assert signs["CNN-PSE-3", "test 2 top-1"] == "="  # 49.12, and MSE has 47.26: within 2.0 of it
+    assert [mark.sign for mark in tables.legend] == ["✓", "="]
+    assert tables.legend[1].words.endswith("does not discriminate")
+
+
+def entries(table: SlidesTable) -> Iterator[tuple[str, str, Entry]]:
+    """Yield column, model and entry of every cell that has one."""
+    for model, cells in table.rows:
+        yield from ((column, model, cell) for column, cell in zip(table.header, cells, strict=True) if cell)
 
 
 def test_a_number_that_cannot_be_compared_stands_beside_the_slides_without_a_verdict(tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ import io
 import re
 import shutil
 from dataclasses import replace
+from html import unescape
 from itertools import pairwise
 from pathlib import Path
 from urllib.parse import unquote
@@ -14,6 +15,7 @@ import pandas as pd
 import pytest
 from matplotlib.image import imread
 
+from pse_repro.claims import judge
 from pse_repro.compare.render import render
 from pse_repro.config.study import Model
 from pse_repro.errors import UsageError
@@ -87,9 +89,10 @@ def test_headings_are_in_order_and_the_first_screen_is_first(finished: tuple[Pat
     assert levels[0] == 1
     assert levels.count(1) == 1
     assert all(after <= before + 1 for before, after in pairwise(levels))
-    markdown = (finished[0] / "report.md").read_text(encoding="utf-8")
+    text, markdown = ((finished[0] / f"report.{kind}").read_text(encoding="utf-8") for kind in ("html", "md"))
     titles = re.findall("^## (.*)", markdown, re.MULTILINE)
-    assert titles[:2] == ["The slides' tables", "Slides against released code"]
+    assert titles[:3] == ["The slides' tables", "The finding itself: PSE minus MSE", "Slides against released code"]
+    assert [title for title in titles[:3] if f">{title}</h2>" not in unescape(text)] == []
     assert titles[-1] == "Provenance"
     assert markdown.splitlines()[2].startswith("**")
 
@@ -104,12 +107,20 @@ def test_what_scrolls_can_be_reached_and_seen_by_keyboard(finished: tuple[Path, 
 
 def test_the_comparison_is_the_one_that_compare_prints(finished: tuple[Path, Page]) -> None:
     directory, page = finished
-    printed = [line for line in render(comparison(directory), "markdown").splitlines() if line.startswith("| CNN")]
-    expected = [[cell.strip() for cell in line.strip("|").split("|")] for line in printed]
+    printed = render(comparison(directory), "markdown").split("\n\n")
+    numbers, differences = (
+        [[cell.strip() for cell in line.strip("|").split("|")] for line in table.splitlines() if "| CNN" in line]
+        for table in printed[:2]
+    )
     found = page.table("model", "evaluation")
-    assert [row[:8] for row in found] == [row[:8] for row in expected]
-    verdicts = [re.sub(r" \[.*", "", row[8]) for row in found]
-    assert verdicts == [re.sub(r" \[.*", "", row[8]) for row in expected]
+    assert [row[:9] for row in found] == [row[:9] for row in numbers]
+    verdicts = [re.sub(r" \[.*", "", row[9]) for row in found]
+    assert verdicts == [re.sub(r" \[.*", "", row[9]) for row in numbers]
+    assert page.table("PSE minus MSE, points", "evaluation") == differences
+    assert [row[:3] for row in differences] == [
+        ["CNN-PSE-3 - CNN-MSE", "finetune", "+2.30"],
+        ["CNN-PSE-3 - CNN-MSE", "frozen", "+5.90"],
+    ]
     counts = comparison(directory).summary()
     assert f"{counts['within']} of the 147 published numbers are within tolerance" in page.text
 
@@ -138,12 +149,27 @@ def test_text_stays_text(tmp_path: Path) -> None:
 
 
 @pytest.mark.usefixtures("no_pictures")
+def test_every_verdict_has_its_colour(tmp_path: Path) -> None:
+    store_run(tmp_path, study(), seeds=3)
+    run, compared = Run.open(tmp_path), comparison(tmp_path)
+    text = write_report(run, compared, judge(run)).read_text(encoding="utf-8")
+    colours = {"within": "good", "within, does not discriminate": "mark", "outside": "bad"}
+    colours |= {"reproduced": "good", "not reproduced": "bad", "undecided": "weak"}
+    colours |= {"+ holds": "good", "- fails": "bad", "? undecided": "weak"}
+    cells = re.findall(r'<td class="l ?(\w*)">([+?-] \w+|within|outside|(?:not )?reproduced|undecided)(.*?)</td>', text)
+    found = {(word + rest.split(" [")[0].split(":")[0], colour) for colour, word, rest in cells}
+    assert {word for word, _ in found} >= {"within", "outside", "not reproduced", "? undecided"}
+    assert [(word, colour) for word, colour in found if colours[word] != colour] == []
+
+
+@pytest.mark.usefixtures("no_pictures")
 def test_other_images_and_a_smaller_scale_are_plainly_not_comparable(tmp_path: Path) -> None:
     store_run(tmp_path, study(scale="reduced"), data={"name": "embedded-sample", "md5": {}})
     page = report(tmp_path)
     assert "is comparable (the images are embedded-sample, not STL-10; the study is a reduced one)" in page.text
     assert page.table("model", "seeds")[0][3] == "48.96 (not comparable)"
-    assert page.table("model", "evaluation")[0][8] == "not comparable [1] [2]"
+    assert page.table("model", "evaluation")[0][-1] == "not comparable [1] [2]"
+    assert "The finding itself" not in page.text
     assert "data is embedded-sample, not stl10; scale is reduced, not full" in page.text
 
 

@@ -147,3 +147,14 @@ def test_an_evaluation_later_on_keeps_the_rows_of_the_baselines(tmp_path: Path) 
     chosen = [protocol(downstream_max_epochs=1)]
     run_study(study, chosen, 1, context(tmp_path, evaluations=("knn",)))
     assert set(Run.open(tmp_path).results["encoder"]) == {"cnn", "pca"}
+
+
+def test_looks_are_recorded_planned_or_as_seeds_are_added(tmp_path: Path) -> None:
+    planned = replace(context(tmp_path), looks=(5, 8), evaluations=())
+    chosen = [protocol(downstream_max_epochs=1)]
+    run_study(ONE, chosen, 1, planned)
+    assert Run.open(tmp_path).looks == [5, 8]
+    run_study(ONE, chosen, 3, replace(planned, looks=()))
+    assert Run.open(tmp_path).looks == [3, 5, 8]  # seeds beyond a look that was taken are another look
+    run_study(ONE, chosen, 2, replace(planned, looks=()), fresh=True)
+    assert Run.open(tmp_path).looks == [2]

@@ -191,7 +191,7 @@ def test_no_variance_at_all_counts_as_exact() -> None:
     assert (found.low, found.high, found.p_value(), found.p_value(100)) == (100, 100, 0, 1)
     assert equivalence([5, 5, 5], 5, 1).verdict == "reproduced"
     assert equivalence([7, 7, 7], 5, 1).verdict == "not reproduced"
-    assert equivalence([6, 6, 6], 5, 1).verdict == "inconclusive"  # on the edge itself
+    assert equivalence([6, 6, 6], 5, 1).verdict == "undecided"  # on the edge itself
 
 
 def test_seeds_that_agree_by_chance_leave_the_noise_of_the_images() -> None:

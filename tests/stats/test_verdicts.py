@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pse_repro.stats import (
+    ClaimVerdict,
     equivalence,
     equivalence_claim,
     equivalence_p_value,
@@ -68,13 +69,13 @@ def test_equivalence_equals_two_t_tests_and_two_intervals(values: list[float], t
     narrow, wide = mean_interval(values, confidence=0.9), found.mean
     inside = abs(narrow.low - target) <= tolerance and abs(narrow.high - target) <= tolerance
     outside = wide.low > target + tolerance or wide.high < target - tolerance
-    assert found.verdict == ("reproduced" if inside else "not reproduced" if outside else "inconclusive")
+    assert found.verdict == ("reproduced" if inside else "not reproduced" if outside else "undecided")
 
 
 def test_noise_of_the_published_run_widens_what_the_tolerance_is_held_against() -> None:
     values = [50.1, 50.3, 50.2]
     assert equivalence(values, 49.0, 0.5).verdict == "not reproduced"
-    assert equivalence(values, 49.0, 0.5, target_sd=0.6).verdict == "inconclusive"
+    assert equivalence(values, 49.0, 0.5, target_sd=0.6).verdict == "undecided"
     assert equivalence(values, 50.0, 1.0, target_sd=0.3).verdict == "reproduced"
     assert equivalence(values, 50.0, 1.0, target_sd=0.3).mean == mean_interval(values)
 
@@ -84,13 +85,13 @@ def test_noise_of_the_published_run_widens_what_the_tolerance_is_held_against() 
     [
         (3, 2, 0.01, 0, "holds"),
         (3, 2, 0.01, 3, "holds"),
-        (3, 2, 0.06, 0, "inconclusive"),  # not after Holm
-        (3, 4, 0.2, 0, "inconclusive"),
-        (3, 2, 0.01, 4, "inconclusive"),  # right direction, too small, and 4 is not excluded
+        (3, 2, 0.06, 0, "undecided"),  # not after Holm
+        (3, 4, 0.2, 0, "undecided"),
+        (3, 2, 0.01, 4, "undecided"),  # right direction, too small, and 4 is not excluded
         (3, 2, 0.01, 6, "fails"),  # right direction, 6 is excluded
         (-3, 2, 0.01, 0, "fails"),
-        (-3, 4, 0.01, 0, "inconclusive"),
-        (0, 2, 0.01, 0, "inconclusive"),
+        (-3, 4, 0.01, 0, "undecided"),
+        (0, 2, 0.01, 0, "undecided"),
         (0, 0, 1, 0, "fails"),  # exactly no difference
     ],
 )
@@ -102,12 +103,19 @@ def test_verdicts_on_a_claim_of_superiority(
     assert mirrored.verdict == verdict
 
 
-def test_one_seed_never_makes_a_claim_hold_or_fail() -> None:
+@pytest.mark.parametrize(("seeds", "said"), [(1, "1 seed;"), (2, "2 seeds;")])
+def test_fewer_than_three_seeds_never_make_a_claim_hold_or_fail(seeds: int, said: str) -> None:
+    reason = f"{said} a verdict needs at least 3"
     for estimate in (-9, 9):
-        one = interval(estimate, 0.1, seeds=1)
-        verdict = superiority_claim(one, 0.0)
-        assert (verdict.verdict, "one seed" in verdict.reason) == ("inconclusive", True)
-        assert equivalence_claim([interval(0, 0.1), one], 0.0, margin=1).verdict == "inconclusive"
+        few = interval(estimate, 0.1, seeds=seeds)
+        assert superiority_claim(few, 0.0) == ClaimVerdict("undecided", reason)
+        assert superiority_claim(interval(estimate, 0.1), 0.0).verdict == ("holds" if estimate > 0 else "fails")
+        assert equivalence_claim([interval(0, 0.1), few], 0.0, margin=1) == ClaimVerdict("undecided", reason)
+    assert equivalence_claim([few], 1.0, margin=1) == ClaimVerdict("undecided", reason)  # far outside
+    assert equivalence_claim([interval(9, 0.1)], 1.0, margin=1).verdict == "fails"
+
+
+def test_one_seed_is_no_evidence_of_equivalence() -> None:
     assert equivalence_p_value([interval(0, 0.1), interval(0, 0.1, seeds=1)], 1) == 1
 
 
@@ -115,11 +123,11 @@ def test_one_seed_never_makes_a_claim_hold_or_fail() -> None:
     ("others", "verdict"),
     [
         ([0.1], "holds"),
-        ([0.8], "inconclusive"),
+        ([0.8], "undecided"),
         ([5], "fails"),
         ([5, 0, 0], "fails"),
         ([1.45], "fails"),
-        ([1.45, 0, 0], "inconclusive"),
+        ([1.45, 0, 0], "undecided"),
     ],
 )
 def test_verdicts_on_a_claim_that_it_matters_little(others: list[float], verdict: str) -> None:

@@ -11,6 +11,7 @@ from pse_repro.study.cells import Cell
 from tests.support.stored_predictions import LABELS, Likely, store_predictions, study
 
 CNN = (Model("cnn", "mse"), *(Model("cnn", "pse", sigma) for sigma in (3.0, 4.0, 5.0, 6.0)))
+RESNET = (Model("resnet", "mse"), Model("resnet", "pse", 3.0))
 PAIR = CNN[:2]
 IMAGES = len(LABELS)
 JITTER = (0.0, 0.001, -0.001)  # of accuracy from seed to seed, other for every model

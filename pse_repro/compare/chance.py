@@ -1,0 +1,190 @@
+"""How many numbers of a table fall outside their tolerances by chance: by simulation from the stored spreads.
+
+A tolerance covers 19 of 20 differences between correct runs, so a table of 147 numbers is almost never within all of
+them, and the numbers of one row go astray together. The verdict on a table is therefore a test of all its numbers at
+once, with an error rate of 5 % for a run in which everything is right. It has two halves of 2.5 %: the number of values
+outside, and the largest distance in tolerances, since one value far outside is no chance either.
+
+In the simulation the truth of a row is its published value less that run's noise, and a mean over N runs has the noise
+of a run, divided by sqrt(N). Noise is normal: `row_sd` is common to a row, the rest of `sd` to the metrics of a fold.
+The spreads are estimates, so each draw has its own, larger or smaller by a common factor with SPREAD_DF degrees of
+freedom: the error rate still holds if the true spreads are 1.3 times those stored.
+`effect` sets the truth of PSE's rows between that of MSE's (0: the loss makes no difference) and their own (1: the
+published table is right). Shapes: D draws, C cells of a table.
+"""
+
+import math
+from collections.abc import Hashable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+import pandas as pd
+
+from pse_repro.claims.power import Shares
+from pse_repro.expected import ExpectedTable, Tolerance
+from pse_repro.seeding import derive
+
+ERROR_RATE = 0.05  # for a run in which everything is right
+DRAWS = 10_000
+SPREAD_DF = 12  # the published ensembles tell their spread with 6 degrees of freedom, the folds with 8 and 20
+_MONTE_CARLO = 2 * math.sqrt(ERROR_RATE / 2 / DRAWS)  # twice the standard error of a simulated rate of a half
+JUDGED = ("within", "outside")
+
+
+@dataclass(frozen=True)
+class TableVerdict:
+    """Verdict on all comparable numbers of a table together; "" if there is none.
+
+    reproduced      no more numbers are outside, and none is further, than chance explains, which would be improbable if
+                    the losses did not differ
+    undecided       the same, but it would be as probable then
+    not reproduced  more are outside, or one is further, than chance explains
+
+    `outside` of `compared` numbers are outside, chance explains up to `allowed`. `furthest` is the largest distance in
+    tolerances, chance explains up to `reach`. `no_effect` is the probability that a run stays within both if PSE does
+    nothing; None for a table without two losses.
+    """
+
+    verdict: Literal["reproduced", "undecided", "not reproduced", ""]
+    compared: int = 0
+    outside: int = 0
+    allowed: int = 0
+    furthest: float = 0.0
+    reach: float = 1.0
+    no_effect: float | None = None
+
+    @property
+    def reason(self) -> str:
+        """The verdict's reason, in one clause."""
+        if not self.verdict:
+            return "no number is comparable"
+        counts = f"{self.outside} of {self.compared} numbers outside, up to {self.allowed} by chance"
+        if self.outside and self.reach > 1:
+            counts += f"; the furthest at {self.furthest:.1f} tolerances, up to {self.reach:.1f} by chance"
+        if self.no_effect is None or self.verdict == "not reproduced":
+            return counts
+        return f"{counts}; if PSE did nothing, so few would be outside in {_percent(self.no_effect)} of runs"
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:.2g} %" if share >= 1 / DRAWS else f"less than {100 / DRAWS:.2g} %"
+
+
+def judge_table(rows: pd.DataFrame, expected: ExpectedTable) -> TableVerdict:
+    """Judge the rows of a comparison that have a verdict of their own (columns: compare.join.COLUMNS)."""
+    judged = rows[rows["verdict"].isin(JUDGED)]
+    if judged.empty:
+        return TableVerdict("")
+    distances = (judged["difference"].abs() / judged["tolerance"]).fillna(math.inf)
+    outside, furthest = int((judged["verdict"] == "outside").sum()), float(distances.max())
+    chance = simulate(judged, expected, effect=1.0)
+    allowed, reach = chance.limits()
+    facts = (len(judged), outside, allowed, furthest, reach)
+    nothing = simulate(judged, expected, effect=0.0)
+    no_effect = nothing.share_within(allowed, reach) if judged["rival"].notna().any() else None
+    if outside > allowed or furthest > reach:
+        return TableVerdict("not reproduced", *facts, no_effect)
+    return TableVerdict("undecided" if (no_effect or 0.0) > ERROR_RATE else "reproduced", *facts, no_effect)
+
+
+def planned_rows(expected: ExpectedTable, scope: pd.DataFrame, seeds: int) -> pd.DataFrame:
+    """Return the numbers with a tolerance that a study of this scope measures, as rows of a comparison to be.
+
+    `scope` has encoder, objective, sigma and evaluation, a row per combination.
+    """
+    columns = ["encoder", "objective", "sigma", "evaluation"]
+    kept = expected.frame.merge(scope[columns].drop_duplicates(), on=columns)
+    tolerances = [expected.tolerance(cell) for cell in kept.to_dict("records")]
+    accepted = [math.nan if found is None else found.at(seeds) for found in tolerances]
+    rivals = [expected.rival(cell) for cell in kept.to_dict("records")]
+    return kept.assign(seeds=seeds, tolerance=accepted, rival=rivals)[pd.notna(accepted)]
+
+
+def table_outcome(rows: pd.DataFrame, expected: ExpectedTable, effect: float) -> Shares:
+    """Return how often runs that measure the cells of `rows` are reproduced, not reproduced, or undecided."""
+    limits = simulate(rows, expected, effect=1.0).limits()
+    within = simulate(rows, expected, effect).share_within(*limits)
+    is_decided = simulate(rows, expected, effect=0.0).share_within(*limits) <= ERROR_RATE
+    return Shares(within, 1 - within) if is_decided else Shares(0.0, 1 - within)
+
+
+@dataclass(frozen=True, eq=False)
+class Simulated:
+    """Numbers outside their tolerances and the largest distance in tolerances, of each draw."""
+
+    outside_D: np.ndarray
+    furthest_D: np.ndarray
+
+    def limits(self) -> tuple[int, float]:
+        """Return the number outside and the distance that chance explains: each is exceeded in at most 2.5 %."""
+        share = ERROR_RATE / 2 + _MONTE_CARLO
+        allowed = next(count for count in range(10**6) if (self.outside_D > count).mean() <= share)
+        return allowed, max(1.0, float(np.quantile(self.furthest_D, 1 - ERROR_RATE / 2)))
+
+    def share_within(self, allowed: int, reach: float) -> float:
+        """Return the share of draws that stay within both limits."""
+        return float(((self.outside_D <= allowed) & (self.furthest_D <= reach)).mean())
+
+
+def simulate(rows: pd.DataFrame, expected: ExpectedTable, effect: float, spread: float | None = None) -> Simulated:
+    """Simulate runs that measure the cells of `rows`, with as many seeds each.
+
+    `effect` is described above. `spread` is the ratio of the true spreads to those stored; None draws it.
+    """
+    random = np.random.default_rng(derive("numbers outside by chance"))
+    ratio_D = np.sqrt(SPREAD_DF / random.chisquare(SPREAD_DF, DRAWS)) if spread is None else np.full(DRAWS, spread)
+    outside_D, furthest_D = np.zeros(DRAWS, np.int64), np.zeros(DRAWS)
+    for _, part in rows.groupby("protocol"):
+        distances_DC = np.abs(_differences(part, expected, effect, ratio_D, random))
+        outside_D += (distances_DC > 1).sum(axis=1)
+        furthest_D = np.maximum(furthest_D, distances_DC.max(axis=1))
+    return Simulated(outside_D, furthest_D)
+
+
+def _differences(
+    rows: pd.DataFrame, expected: ExpectedTable, effect: float, ratio_D: np.ndarray, random: np.random.Generator
+) -> np.ndarray:
+    """Return simulated differences (D, C) from the expected values, in tolerances; 0 if the tolerance is fixed."""
+    table = expected.frame.to_dict("records")
+    values = np.array([float(cell["value"]) for cell in table])
+    index = {_place(cell): number for number, cell in enumerate(table)}
+    cells = [index[_place(cell)] for cell in rows.to_dict("records")]
+    seeds = np.ones(len(table))
+    seeds[cells] = rows["seeds"].clip(lower=1)
+    baseline = [index.get(_baseline(cell), number) for number, cell in enumerate(table)]
+    noise = _Noise(table, expected, random)
+    truth_DC = values - noise.draw()
+    measured_DC = effect * truth_DC + (1 - effect) * truth_DC[:, baseline] + noise.draw() / np.sqrt(seeds)
+    shift = (1 - effect) * (values[baseline] - values)  # the part that is not noise, which alone has the ratio
+    differences_DC = shift + ratio_D[:, None] * (measured_DC - values - shift)
+    return np.asarray(differences_DC[:, cells] / rows["tolerance"].to_numpy(dtype=float))
+
+
+class _Noise:
+    """The noise of one run in each cell of a table; an independent one with every draw."""
+
+    def __init__(self, table: Sequence[Mapping[Hashable, Any]], expected: ExpectedTable, random: np.random.Generator):
+        tolerances = [expected.tolerance(cell) or Tolerance("") for cell in table]
+        self.row_sd = np.array([found.row_sd for found in tolerances])
+        self.rest = np.sqrt(np.array([found.sd for found in tolerances]) ** 2 - self.row_sd**2)
+        self.row, self.fold = (
+            np.unique(["/".join(_place(cell)[:length]) for cell in table], return_inverse=True)[1] for length in (4, 5)
+        )
+        self.sign = np.array([-1 if cell["metric"] == "loss" else 1 for cell in table])  # a good fold has a small loss
+        self.random = random
+
+    def draw(self) -> np.ndarray:
+        """Return the noise (D, C)."""
+        rows, folds = (self.random.standard_normal((DRAWS, of.max() + 1))[:, of] for of in (self.row, self.fold))
+        return np.asarray(self.sign * (self.row_sd * rows + self.rest * folds))
+
+
+def _place(cell: Mapping[Hashable, Any]) -> tuple[str, ...]:
+    """Return encoder, objective, sigma and evaluation, which identify a row, fold and metric."""
+    return tuple(str(cell[name]) for name in ("encoder", "objective", "sigma", "evaluation", "fold", "metric"))
+
+
+def _baseline(cell: Mapping[Hashable, Any]) -> tuple[str, ...]:
+    """Return the place whose truth a cell has if PSE does nothing: that of MSE, or its own."""
+    return _place({**cell, "objective": "mse", "sigma": ""} if cell["objective"] == "pse" else cell)
