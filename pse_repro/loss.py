@@ -14,6 +14,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch._C._functorch import get_unwrapped, is_functorch_wrapped_tensor  # torch.func.debug_unwrap is too new
 
 from pse_repro.kernels import PADDINGS, border_matrix, kernel_1d
 
@@ -33,7 +34,8 @@ def pse_loss(
 ) -> Tensor:
     """Return the Proximal Sensitive Error between two images or batches of images.
 
-    Half precisions are computed in float32.
+    Half precisions are computed in float32. Derivatives of all orders are right, also by `torch.func`, except those of
+    a jvp by another jvp: PyTorch drops terms there in every `autograd.Function`.
 
     Args:
         input: Images (N, C, H, W) or one image (C, H, W), of any value range.
@@ -93,7 +95,7 @@ class PSELoss(nn.Module):
         residual = _residual(input, target)
         with torch.autocast(input.device.type, enabled=False):
             rows, columns = self._smoothing(residual)
-            energy: Tensor = _SmoothedEnergy.apply(residual, rows.T @ rows, columns.T @ columns)
+            energy = _energy(residual, rows, columns)
             return energy / residual.numel() if self.reduction == "mean" else energy
 
     def loss_map(self, input: Tensor, target: Tensor) -> Tensor:
@@ -106,12 +108,22 @@ class PSELoss(nn.Module):
     def _smoothing(self, residual: Tensor) -> tuple[Tensor, Tensor]:
         """Return the two matrices (H, H) and (W, W) that smooth along the height and along the width."""
         height, width = residual.shape[-2:]
-        for size in (height, width):
-            key = (size, residual.dtype, residual.device)
-            if key not in self._matrices:
-                self._matrices[key] = border_matrix(self.weights, size, self.padding).to(residual)
-        kept = residual.dtype, residual.device
-        return self._matrices[height, *kept], self._matrices[width, *kept]
+        return self._matrix(height, residual), self._matrix(width, residual)
+
+    def _matrix(self, size: int, residual: Tensor) -> Tensor:
+        """Return the matrix (size, size) that smooths an axis, of the residual's type and on its device."""
+        key = (size, residual.dtype, residual.device)
+        if key in self._matrices:
+            return self._matrices[key]
+        if torch.compiler.is_compiling():  # what a graph makes may not outlive it
+            return border_matrix(self.weights, size, self.padding).to(residual)
+        # A constant must not belong to the inference mode or the torch.func transform that first needs it.
+        with torch.inference_mode(False):
+            matrix = border_matrix(self.weights, size, self.padding).to(residual)
+        while is_functorch_wrapped_tensor(matrix):
+            matrix = get_unwrapped(matrix)
+        self._matrices[key] = matrix
+        return matrix
 
     def extra_repr(self) -> str:
         return (
@@ -119,26 +131,50 @@ class PSELoss(nn.Module):
         )
 
 
-class _SmoothedEnergy(torch.autograd.Function):
-    """sum((rows @ R @ columns.T)^2) and its gradient, with only two matrix products.
+def _energy(residual: Tensor, rows: Tensor, columns: Tensor) -> Tensor:
+    """Return sum((rows @ R @ columns.T)^2), in eager mode with a gradient that needs no further matrix product."""
+    if torch.compiler.is_compiling():  # torch.compile takes no Function that has a jvp
+        squares = (rows @ (residual @ columns.T)).square()
+        return squares.sum((-2, -1)).sum()
+    energy: Tensor = _EnergyAndHalfGradient.apply(residual, rows.T @ rows, columns.T @ columns)[0]
+    return energy
+
+
+class _EnergyAndHalfGradient(torch.autograd.Function):
+    """sum((rows @ R @ columns.T)^2) and q, half its gradient, with only two matrix products.
 
     Let q = rows_twice @ R @ columns_twice with rows_twice = rows.T @ rows (a smoothing and its transpose). The sum is
-    <R, q> and its gradient 2 q, so backward needs no matrix product, except for second derivatives (`create_graph`).
+    <R, q> and its gradient 2 q. As q is an output, autograd can differentiate the gradient.
     """
 
-    @staticmethod
-    def forward(ctx: Any, residual: Tensor, rows_twice: Tensor, columns_twice: Tensor) -> Tensor:
-        q = rows_twice @ (residual @ columns_twice)
-        ctx.save_for_backward(q, residual, rows_twice, columns_twice)
-        # Sum within channels first: a single torch.dot over all values would lose up to 3 % in float32.
-        return (residual * q).sum((-2, -1)).sum()
+    generate_vmap_rule = True
 
     @staticmethod
-    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None, None]:
-        q, residual, rows_twice, columns_twice = ctx.saved_tensors
-        if torch.is_grad_enabled():
-            q = rows_twice @ (residual @ columns_twice)
-        return (2 * grad) * q, None, None
+    def forward(residual: Tensor, rows_twice: Tensor, columns_twice: Tensor) -> tuple[Tensor, Tensor]:
+        q = rows_twice @ (residual @ columns_twice)
+        # Sum within channels first: a single torch.dot over all values would lose up to 3 % in float32.
+        return (residual * q).sum((-2, -1)).sum(), q
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Tensor, ...], output: tuple[Tensor, Tensor]) -> None:
+        saved = output[1], *inputs[1:]
+        ctx.save_for_backward(*saved)
+        ctx.save_for_forward(*saved)
+        ctx.set_materialize_grads(False)  # first derivatives then have no grad_of_q, and need no matrix product
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor | None, grad_of_q: Tensor | None) -> tuple[Tensor, None, None]:
+        q, rows_twice, columns_twice = ctx.saved_tensors
+        gradient = torch.zeros_like(q) if grad is None else (2 * grad) * q
+        if grad_of_q is not None:
+            with torch.autocast(q.device.type, enabled=False):
+                gradient = gradient + rows_twice @ (grad_of_q @ columns_twice)
+        return gradient, None, None
+
+    @staticmethod
+    def jvp(ctx: Any, tangent: Tensor, *_: None) -> tuple[Tensor, Tensor]:
+        q, rows_twice, columns_twice = ctx.saved_tensors
+        return 2 * (q * tangent).sum((-2, -1)).sum(), rows_twice @ (tangent @ columns_twice)
 
 
 def _residual(input: Tensor, target: Tensor) -> Tensor:

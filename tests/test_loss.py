@@ -1,12 +1,13 @@
 """PSE equals its slow definition: pad, convolve densely in two dimensions, square, average."""
 
+import copy
 import math
 from collections.abc import Callable
 
 import numpy as np
 import pytest
 import torch
-from torch import Tensor
+from torch import Tensor, func
 from torch.nn import functional as F
 
 from pse_repro import PSELoss, pse_loss
@@ -160,6 +161,62 @@ def test_the_second_derivative_is_autograds_through_the_loss_map(reduction: str)
     torch.testing.assert_close(fast, slow)
 
 
+@pytest.mark.filterwarnings("ignore:.*torch.jit.script:FutureWarning")  # PyTorch's own, in its forward mode
+@pytest.mark.parametrize("reduction", ["mean", "sum"])
+@pytest.mark.parametrize(
+    "transform",
+    [
+        func.grad,
+        func.jacrev,
+        func.hessian,
+        lambda loss: func.jacrev(func.jacrev(loss)),
+        lambda loss: func.jacrev(func.hessian(lambda *images: loss(*images) ** 2)),
+        lambda loss: lambda *images: func.jvp(loss, images, (torch.ones_like(images[0]), torch.zeros_like(images[1]))),
+        func.vmap,
+        lambda loss: lambda first, second: func.vmap(loss, in_dims=(0, None))(first, second[0]),
+        lambda loss: func.vmap(func.hessian(loss)),
+    ],
+    ids=["grad", "jacrev", "hessian", "jacrev twice", "third", "jvp", "vmap", "vmap of one", "vmap of hessian"],
+)
+def test_what_torch_func_transforms_equals_the_loss_map_transformed(
+    transform: Callable[..., Callable[..., Tensor]], reduction: str
+) -> None:
+    first, second = images(2, 1, 3, 4), images(2, 1, 3, 4, seed=1)
+    criterion = PSELoss(1.0, reduction=reduction)
+    found = transform(criterion)(first, second)
+    slow = transform(lambda *images: REDUCE[reduction](criterion.loss_map(*images).square()))(first, second)
+    torch.testing.assert_close(found, slow, rtol=1e-10, atol=1e-15)
+
+
+@pytest.mark.filterwarnings("ignore:.*torch.jit.script:FutureWarning")
+def test_derivatives_forward_and_backward_are_those_of_finite_differences() -> None:
+    first, second = images(1, 1, 3, 4).requires_grad_(), images(1, 1, 3, 4, seed=1)
+    criterion, once, twice = PSELoss(1.0), torch.autograd.gradcheck, torch.autograd.gradgradcheck
+    assert once(criterion, (first, second), check_forward_ad=True, check_batched_grad=True)
+    assert twice(criterion, (first, second), check_fwd_over_rev=True)
+
+
+@pytest.mark.parametrize("use", [copy.copy, copy.deepcopy], ids=["copy", "deep copy"])
+def test_a_criterion_first_used_by_torch_func_can_be_used_and_copied(use: Callable[[PSELoss], PSELoss]) -> None:
+    first, second = images(1, 2, 5, 6), images(1, 2, 5, 6, seed=1)
+    criterion = PSELoss(1.0)
+    func.grad(criterion)(first, second)
+    for same in (criterion, use(criterion)):
+        assert torch.equal(same(first, second), pse_loss(first, second, 1.0))
+
+
+@pytest.mark.parametrize("reduction", REDUCTIONS)
+def test_a_criterion_first_used_in_inference_mode_can_train(reduction: str) -> None:
+    first, second = images(1, 2, 5, 6).requires_grad_(), images(1, 2, 5, 6, seed=1)
+    criterion, fresh = PSELoss(1.0, reduction=reduction), PSELoss(1.0, reduction=reduction)
+    with torch.inference_mode():
+        criterion(first, second)
+        criterion.loss_map(first, second)
+    assert torch.equal(grad_of(criterion(first, second), first), grad_of(fresh(first, second), first))
+    density, expected = criterion.loss_map(first, second), fresh.loss_map(first, second)
+    assert torch.equal(grad_of(density, first), grad_of(expected, first))
+
+
 @pytest.mark.parametrize("sigma", [0, 3])
 @pytest.mark.parametrize("shape", [(128, 3, 96, 96), (64, 3, 256, 256)], ids=["the study's batch", "large images"])
 @pytest.mark.parametrize("constant", [True, False], ids=["constant", "random"])
@@ -211,6 +268,19 @@ def test_autocast_does_not_lower_the_precision(reduction: str) -> None:
     assert torch.equal(grad_of(inside, first), grad_of(plain, first))
 
 
+def test_autocast_does_not_lower_the_precision_of_derivatives_computed_within_it() -> None:
+    first, second = (images(2, 3, 16, 16, seed=seed, dtype=torch.float32).requires_grad_() for seed in (0, 1))
+
+    def derivatives() -> tuple[Tensor, Tensor]:
+        (once,) = torch.autograd.grad(pse_loss(first, second, 2.0) ** 2, first, create_graph=True)
+        return once.detach(), grad_of(once * second.detach(), first)
+
+    plain = derivatives()
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        inside = derivatives()
+    assert all(map(torch.equal, inside, plain))
+
+
 @pytest.mark.parametrize("reduction", REDUCTIONS)
 def test_a_compiled_loss_gives_the_same_value_and_gradient(reduction: str) -> None:
     first, second = (images(2, 3, 12, 10, seed=seed).requires_grad_() for seed in (0, 1))
@@ -220,6 +290,23 @@ def test_a_compiled_loss_gives_the_same_value_and_gradient(reduction: str) -> No
     torch.testing.assert_close(compiled(first, second), plain(first, second), rtol=1e-12, atol=0)
     gradients = [grad_of(loss(first, second), first) for loss in (compiled, plain)]
     torch.testing.assert_close(*gradients, rtol=1e-12, atol=1e-18)
+
+
+def test_a_criterion_first_used_compiled_leaves_nothing_of_the_graph_behind() -> None:
+    first, second = images(1, 1, 3, 4).requires_grad_(), images(1, 1, 3, 4, seed=1)
+    criterion = PSELoss(1.0)
+    torch.compiler.reset()
+    with torch.inference_mode():
+        torch.compile(criterion, fullgraph=True, backend="aot_eager")(first, second)
+    compiled = torch.compile(func.hessian(criterion), fullgraph=True, backend="aot_eager")(first, second)
+    torch.testing.assert_close(compiled, func.hessian(criterion)(first, second), rtol=1e-10, atol=1e-15)
+    assert torch.equal(grad_of(criterion(first, second), first), grad_of(pse_loss(first, second, 1.0), first))
+
+
+def test_an_exported_loss_is_the_loss() -> None:
+    first, second = images(2, 3, 12, 10), images(2, 3, 12, 10, seed=1)
+    exported = torch.export.export(PSELoss(1.5), (first, second)).module()
+    torch.testing.assert_close(exported(first, second), pse_loss(first, second, 1.5), rtol=1e-12, atol=0)
 
 
 def test_one_criterion_serves_images_of_several_sizes_and_types() -> None:
