@@ -1,9 +1,12 @@
 """Augmentation of whole batches on the images' device (switches 4 and 10).
 
 The released code augments 8-bit images one by one with torchvision on Pillow. This module augments batches of floats in
-[0, 1], with the same distributions (a recorded deviation: no rounding to 8 bits in between). All random numbers of a
-batch are drawn first, from PyTorch's global generator on the CPU, which callers seed with `pse_repro.seeding.seeded`.
-The images are then changed in parts that fit a CPU's cache, or all at once on a GPU.
+[0, 1], with the same distributions. Colour jitter and perspective leave the images on whole levels of 255, cut as in
+Pillow: otherwise they would be about one level brighter. A resized crop is rounded by the jitter that follows it, once
+and not in each direction (a recorded deviation).
+
+All random numbers of a batch are drawn first, from PyTorch's global generator on the CPU, which callers seed with
+`pse_repro.seeding.seeded`. The images are then changed in parts that fit a CPU's cache, or all at once on a GPU.
 Shapes: images_NCHW (N, 3, 96, 96) in [0, 1], before and after; drawn_NP (N, P), the P random numbers that a step needs
 per image. Coordinates are in pixels: x of a column, y of a row, (0, 0) the centre of the upper left pixel.
 """
@@ -16,7 +19,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import grid_sample
 
-from pse_repro.data.augment.colour import ColorJitter
+from pse_repro.data.augment.pillow import SLACK, PillowJitter
 from pse_repro.data.stl10 import SIDE
 
 Augmentation = Callable[[Tensor], Tensor]
@@ -30,7 +33,7 @@ def pretrain_augmentation(kind: str) -> Augmentation | None:
     """
     if kind == "none":
         return None
-    return Steps(ColorJitter(brightness=0.05, contrast=0.05), PaddedCrop(4), Flip())
+    return Steps(PillowJitter(brightness=0.05, contrast=0.05), PaddedCrop(4), Flip())
 
 
 def downstream_augmentation(kind: str, crop: bool = True) -> Augmentation | None:
@@ -43,10 +46,10 @@ def downstream_augmentation(kind: str, crop: bool = True) -> Augmentation | None
         return None
     # torchvision's perspective(0.1) moves corners by 0 to 4 pixels, its perspective(0.3) by 0 to 14
     if kind == "higher":
-        resized_crop, jitter = ResizedCrop((0.08, 1.0), (3 / 4, 4 / 3)), ColorJitter(0.3, 0.3, 0.1, 0.05)
+        resized_crop, jitter = ResizedCrop((0.08, 1.0), (3 / 4, 4 / 3)), PillowJitter(0.3, 0.3, 0.1, 0.05)
         rotation, perspective = Rotation(30), Perspective(reach=14, share=0.5)
     else:
-        resized_crop, jitter = ResizedCrop((0.8, 1.0), (0.8, 1.2)), ColorJitter(0.2, 0.1, 0.05, 0.05)
+        resized_crop, jitter = ResizedCrop((0.8, 1.0), (0.8, 1.2)), PillowJitter(0.2, 0.1, 0.05, 0.05)
         rotation, perspective = Rotation(10), Perspective(reach=4, share=0.2)
     return Steps(*([resized_crop] if crop else []), Flip(), jitter, rotation, perspective)
 
@@ -156,7 +159,8 @@ class Rotation:
 class Perspective:
     """torchvision's RandomPerspective: corners moved inwards by 0 to `reach` whole pixels, in a `share` of the images.
 
-    As in Pillow, a pixel is black if its source is outside the image, and the edge is not blended with black.
+    As in Pillow, a pixel is black if its source is outside the image, the edge is not blended with black, and values
+    are cut to whole levels of 255.
     """
 
     def __init__(self, reach: int, share: float) -> None:
@@ -179,7 +183,7 @@ class Perspective:
         x, y = (a * x + b * y + c) / below, (d * x + e * y + f) / below
         is_inside = torch.maximum((x - SIDE / 2).abs_(), (y - SIDE / 2).abs_()) < SIDE / 2
         warped = sampled(images_NCHW[chosen], x - 0.5, y - 0.5, "bilinear")
-        images_NCHW[chosen] = warped.mul_(is_inside[:, None])
+        images_NCHW[chosen] = warped.mul_(255).add_(SLACK).floor_().div_(255).mul_(is_inside[:, None])
         return images_NCHW
 
 

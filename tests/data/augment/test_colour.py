@@ -14,15 +14,11 @@ from scipy import stats
 from torch import Tensor
 from torchvision.transforms import functional as tv
 
-from pse_repro.data.augment.colour import GREY, TOWARDS, UNCHANGED, ColorJitter, blend_, grey_levels, shift_hue
+from pse_repro.data.augment.colour import GREY, TOWARDS, ColorJitter, blend_, grey_levels, shift_hue
 from pse_repro.seeding import seeded
+from tests.support.pillow_steps import ADJUST, UNCHANGED, jittered, operations
 
 HIGH = {"brightness": 0.2, "contrast": 0.1, "saturation": 0.05, "hue": 0.05}
-THEIRS: dict[str, Callable[[Tensor, float], Tensor]] = {
-    "brightness": tv.adjust_brightness,
-    "contrast": tv.adjust_contrast,
-    "saturation": tv.adjust_saturation,
-}
 seeds = st.integers(0, 2**32)
 turns = st.floats(-0.5, 0.5)
 
@@ -42,11 +38,11 @@ def parts(name: str, factors: Tensor) -> Tensor:
     return torch.cat([factors[:, None], (1 - factors[:, None]) * torch.tensor(TOWARDS[name])], 1).to(factors)
 
 
-@pytest.mark.parametrize("name", THEIRS)
+@pytest.mark.parametrize("name", TOWARDS)
 def test_a_blend_is_torchvisions_operation(name: str) -> None:
     factors = torch.tensor([0.0, 0.7, 1.0, 1.3, 3.0], dtype=torch.float64)
     images = noise(5)
-    wanted = [THEIRS[name](image, float(factor)) for image, factor in zip(images, factors, strict=True)]
+    wanted = [ADJUST[name](image, float(factor)) for image, factor in zip(images, factors, strict=True)]
     # torchvision's weight of red is 0.2989
     torch.testing.assert_close(blend_(images, parts(name, factors)), torch.stack(wanted), atol=3e-4, rtol=0)
 
@@ -138,34 +134,18 @@ def test_hue_keeps_grey_value_and_range(seed: int, shift: float) -> None:
     assert shifted.max() <= 1
 
 
-def operations(drawn: Tensor) -> list[tuple[str, float]]:
-    """Return the names and factors of the operations that ColorJitter(**HIGH) drew for an image (19,), in their order.
-
-    They are recognised by what they blend; blends without effect are left out.
-    """
-    named: list[tuple[str, float]] = []
-    for blend in torch.cat([drawn[:9], drawn[10:]]).reshape(6, 3).tolist():
-        factor, of_grey, of_mean = blend
-        if tuple(blend) != UNCHANGED:
-            named.append(("saturation" if of_grey else "contrast" if of_mean else "brightness", factor))
-    before = sum(tuple(blend) != UNCHANGED for blend in drawn[:9].reshape(3, 3).tolist())
-    return [*named[:before], ("hue", float(drawn[9])), *named[before:]]
-
-
 def test_the_jitter_is_torchvisions_operations_one_by_one() -> None:
-    jitter, images, wanted = ColorJitter(**HIGH), noise(48), []
+    jitter, images = ColorJitter(**HIGH), noise(48)
     with seeded("jitter"):
         drawn = jitter.draw(48).double()
-    for image, row in zip(noise(48), drawn, strict=True):
-        for name, factor in operations(row):
-            image = (THEIRS | {"hue": tv.adjust_hue})[name](image, factor)
-        wanted.append(image)
+    wanted = [jittered(image, jitter, row) for image, row in zip(noise(48), drawn, strict=True)]
     torch.testing.assert_close(jitter(images, drawn), torch.stack(wanted), atol=1e-4, rtol=0)
 
 
 def test_the_four_operations_come_in_every_order_equally_often() -> None:
     with seeded("order"):
-        orders = [tuple(name for name, _ in operations(row)) for row in ColorJitter(**HIGH).draw(4800)]
+        jitter = ColorJitter(**HIGH)
+        orders = [tuple(name for name, _ in operations(jitter, row)) for row in jitter.draw(4800)]
     counts = [orders.count(each) for each in itertools.permutations(HIGH)]
     assert sum(counts) == 4800
     assert stats.chisquare(counts).pvalue > 1e-4
@@ -177,7 +157,7 @@ def test_factors_and_shifts_are_uniform_over_their_ranges() -> None:
         bright = ColorJitter(brightness=0.2).draw(4000)
     assert stats.kstest(drawn[:, 9].numpy(), stats.uniform(-0.05, 0.1).cdf).pvalue > 1e-4
     assert stats.kstest(bright[:, 0].numpy(), stats.uniform(0.8, 0.4).cdf).pvalue > 1e-4
-    blends = torch.cat([drawn[:, :9], drawn[:, 10:]], 1).reshape(-1, 3)
+    blends = drawn[:, :9].reshape(-1, 3)
     for column, reach in ((1, 0.05), (2, 0.1)):  # 1 - factor of saturation and of contrast
         missing = blends[blends[:, column] != 0, column]
         assert stats.kstest(missing.numpy(), stats.uniform(-reach, 2 * reach).cdf).pvalue > 1e-4
@@ -185,6 +165,6 @@ def test_factors_and_shifts_are_uniform_over_their_ranges() -> None:
 
 def test_an_operation_whose_range_is_zero_is_left_out() -> None:
     assert ColorJitter(brightness=0.05, contrast=0.05).draw(7).shape == (7, 6)
-    assert ColorJitter(hue=0.1).draw(7).shape == (7, 1)
+    assert ColorJitter(hue=0.1).draw(7).shape == (7, 2)
     assert ColorJitter().draw(7).shape == (7, 0)
     assert torch.equal(ColorJitter()(noise(7), torch.empty(7, 0)), noise(7))
