@@ -1,6 +1,6 @@
 """Sessions for development and releases; each installs what it needs, and CI runs the same ones.
 
-Development: tests, lint, types, smoke, pretended-cuda, minimums, tests-newest, tests-locked.
+Development: tests, lint, types, smoke, pretended-cuda, shortcuts, minimums, tests-newest, tests-locked.
 Releases: lock, image, sbom, audit.
 """
 
@@ -78,6 +78,13 @@ def pretended_cuda(session: nox.Session) -> None:
     """Run the GPU tests on a pretended GPU, including the slow ones: the study's networks, and smoke to a verdict."""
     session.install("-e", ".[test]")
     session.run("python", "-m", "tests.support.pretended_cuda", "tests/cuda", *session.posargs)
+
+
+@nox.session
+def shortcuts(session: nox.Session) -> None:
+    """Train the objectives that ask for places on images without content, which must not teach them anything."""
+    session.install("-e", ".[test]")
+    session.run(*PYTEST, "tests/training/train_shortcuts.py", *session.posargs, env=ONE_THREAD)
 
 
 @nox.session(name="tests-locked")

@@ -79,6 +79,7 @@ def _row(cell: Cell) -> dict[str, Any]:
         "seed": cell.seed,
         "epochs": length.epochs,
         "batch_size": length.batch_size,
+        "learning_rate": cell.recipe.learning_rate,
         "evaluations": list(cell.evaluations),
         "folds": cell.folds,
     }

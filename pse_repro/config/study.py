@@ -42,13 +42,17 @@ def parse_budget(text: str) -> Budget:
 
 @dataclass(frozen=True)
 class Model:
-    """A model of a study: an encoder and its pre-training objective (`sigma` in pixels, for pse)."""
+    """A model of a study: an encoder and its pre-training objective (`sigma` in pixels, for pse).
+
+    `learning_rate` is that of its pre-training instead of the protocol's, also under a budget.
+    """
 
     encoder: str
     objective: str
     sigma: float | None = None
     epochs: Count | None = None
     batch_size: Count | None = None
+    learning_rate: Positive | None = None
 
     @property
     def name(self) -> str:
@@ -77,6 +81,11 @@ class Recipe:
     protocol: Protocol
     length: Length
     seed: int
+
+    @property
+    def learning_rate(self) -> float:
+        """Learning rate of the pre-training: the model's own, else the protocol's."""
+        return self.model.learning_rate or self.protocol.settings.learning_rate
 
 
 @dataclass(frozen=True)

@@ -37,7 +37,7 @@ class Setup:
 
 @dataclass(frozen=True)
 class Batch:
-    """Images of one step; training images are augmented by switch 4.
+    """Images of one step; training images are augmented by switch 4, cropped only if the objective `crops`.
 
     `positions` (N,) are the images' indices among the training (or validation) images; `progress` in [0, 1) is the
     completed share of the whole pre-training.
@@ -55,6 +55,7 @@ class Objective(ABC, Generic[Network]):
     trains: ClassVar[bool] = True  # False if the encoder keeps its initial weights
     keeps: ClassVar[Literal["best", "last"]] = "best"  # kept epoch: of the lowest validation loss, or the last
     reconstructs: ClassVar[bool] = False  # the network is an Autoencoder, whose reconstructions are shown
+    crops: ClassVar[bool] = True  # False if the black border of switch 4's crop would help to answer: no crop then
 
     def __init__(self, setup: Setup) -> None:
         self.setup = setup

@@ -39,6 +39,8 @@ class Jigsaw(Pretext[JigsawNetwork]):
     whole images in its evaluations.
     """
 
+    crops = False  # a tile's border would tell its side of the image: 8 % right instead of 1 on images without content
+
     def __init__(
         self, setup: Setup, permutations: str = "100", gap: bool = True, jitter: bool = True, normalise: bool = True
     ) -> None:

@@ -47,6 +47,8 @@ class PatchLocation(Pretext[PairNetwork]):
     "dropped" keeps only one channel of each patch; "kept" does nothing.
     """
 
+    crops = False  # a patch's border would tell its location: 16 % right instead of 12.5 on images without content
+
     def __init__(self, setup: Setup, gap: bool = True, colour: Colour = "projected") -> None:
         super().__init__(setup)
         self.gap, self.colour = gap, colour

@@ -38,6 +38,8 @@ def nt_xent(similarities_VV: Tensor, temperature: float) -> Tensor:
 class SimCLR(Objective[EncoderWithHead]):
     """NT-Xent of the projections of two distorted views; the projection head is discarded afterwards."""
 
+    crops = False  # both views would share the border, and have a random crop of their own
+
     def __init__(self, setup: Setup, temperature: float = 0.5) -> None:
         super().__init__(setup)
         self.temperature = temperature

@@ -197,7 +197,7 @@ def differences_table(comparison: Comparison) -> Table | None:
 
 
 def cells_table(run: Run) -> Table:
-    """Return the cells of the run: state, length, durations and memory."""
+    """Return the cells of the run: state, length and learning rate of the pre-training, durations and memory."""
     rows = []
     for cell in run.cells:
         trained, note = run.pretraining(cell), run.provenance(cell)
@@ -205,12 +205,13 @@ def cells_table(run: Run) -> Table:
         memory = note.get("peak_memory_bytes")
         rows.append([
             run.title(cell), _state(run, cell), str(length.get("epochs", NONE)), str(length.get("batch_size", NONE)),
+            f"{cell.recipe.learning_rate:g}",
             duration(trained["seconds"]) if trained else NONE,
             duration(sum(note["seconds"].values())) if note else NONE,
             f"{memory / 2**30:.2f} GiB" if memory else NONE,
         ])  # fmt: skip
-    header = ("cell", "state", "epochs", "batch", "pre-training", "total", "peak memory")
-    return Table("Cells", header, "llrrrrr", rows)
+    header = ("cell", "state", "epochs", "batch", "learning rate", "pre-training", "total", "peak memory")
+    return Table("Cells", header, "llrrrrrr", rows)
 
 
 def _state(run: Run, cell: Cell) -> str:

@@ -32,6 +32,7 @@ from typing import Any
 
 from pse_repro.config.protocol import Protocol
 from pse_repro.evaluation.registry import EVALUATIONS
+from pse_repro.objectives import OBJECTIVES
 from pse_repro.study.cells import Cell
 
 RECORD = "run.json"
@@ -136,11 +137,13 @@ class CellFiles:
             "model": [cell.model.encoder, cell.model.objective, cell.model.sigma],
             "seed": cell.seed,
             "length": [length.epochs, length.batch_size],
-            "settings": [settings.learning_rate, settings.validation_fraction, settings.pretrain_clip_norm],
+            "settings": [cell.recipe.learning_rate, settings.validation_fraction, settings.pretrain_clip_norm],
             "switches": self._switches(_PRETRAIN if cell.model.sigma is None else (*_KERNEL, *_PRETRAIN)),
         }
         if cell.budget:
             content["budget"] = [length.steps, length.seconds]
+        if not OBJECTIVES[cell.model.objective].kind.crops and cell.protocol.switches.pretrain_augmentation != "none":
+            content["crops"] = False  # a key only here, so that models that are cropped keep their addresses
         return self.run / "models" / f"{cell.pretraining_id}-{_digest(content)}"
 
     @property

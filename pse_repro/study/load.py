@@ -74,6 +74,8 @@ def build_study(table: dict[str, Any], where: str) -> Study:
             raise UsageError(f"{where}: {key} is {list(values)}; expected one or more, each once")
     if study.scale == "full" and (study.subset != Subset() or study.overrides):
         raise UsageError(f'{where}: scale is full, but subset or overrides reduce it; expected scale = "reduced"')
+    if study.scale == "full" and any(model.learning_rate for model in study.models):
+        raise UsageError(f'{where}: scale is full, but a model has its own learning_rate; expected scale = "reduced"')
     return study
 
 

@@ -184,7 +184,13 @@ def _identity(settings: dict[str, Any]) -> dict[str, Any]:
 
 
 def first_difference(before: Any, now: Any, key: str = "") -> tuple[str, Any, Any] | None:
-    """Return the first dotted key at which two JSON trees differ, with both values; None if they are equal."""
+    """Return the first dotted key at which two JSON trees differ, with both values; None if they are equal.
+
+    A missing key equals null, so that records from before the key was added can be resumed. Tables in a list are
+    numbered from 1, as in "study.models.2.epochs".
+    """
+    if _are_tables(before) and _are_tables(now) and len(before) == len(now):
+        before, now = ({str(number): table for number, table in enumerate(each, 1)} for each in (before, now))
     if isinstance(before, dict) and isinstance(now, dict):
         for name in [*now, *(name for name in before if name not in now)]:
             found = first_difference(before.get(name), now.get(name), f"{key}.{name}" if key else name)
@@ -192,6 +198,10 @@ def first_difference(before: Any, now: Any, key: str = "") -> tuple[str, Any, An
                 return found
         return None
     return None if before == now else (key, before, now)
+
+
+def _are_tables(value: Any) -> bool:
+    return isinstance(value, list) and all(isinstance(each, dict) for each in value)
 
 
 def newest_run(root: Path = RUNS) -> Path:

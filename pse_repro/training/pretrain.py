@@ -44,12 +44,13 @@ class Pretraining:
 
     def __init__(self, recipe: Recipe, data: Dataset, machine: Machine) -> None:
         self.name, self.length, self.machine = recipe.name, recipe.length, machine
+        self.learning_rate = recipe.learning_rate
         self.switches, self.settings = recipe.protocol.switches, recipe.protocol.settings
-        self.augment = pretrain_augmentation(self.switches.pretrain_augmentation)
         train, validation = self._split(len(data.unlabeled), recipe.seed)
         self.train = Images(data.unlabeled, machine.device, train.numpy())
         self.validation = Images(data.unlabeled, machine.device, validation.numpy())
         self.objective = build_objective(recipe, data, machine.device)
+        self.augment = pretrain_augmentation(self.switches.pretrain_augmentation, self.objective.crops)
         self.state = self._fresh_state()
 
     def _split(self, count: int, seed: int) -> tuple[Tensor, Tensor]:
@@ -64,7 +65,7 @@ class Pretraining:
             network = self.objective.network()
         network.to(self.machine.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         fused = self.machine.device.type == "cuda"
-        optimizer = torch.optim.Adam(network.parameters(), self.settings.learning_rate, fused=fused)
+        optimizer = torch.optim.Adam(network.parameters(), self.learning_rate, fused=fused)
         return State(network, optimizer)
 
     @property

@@ -58,6 +58,11 @@ def test_nce_of_all_alike() -> None:
     assert float(nce(torch.zeros(3), torch.zeros(3, 10))) == pytest.approx(expected, rel=1e-6)
 
 
+def test_nce_does_not_change_if_all_similarities_move_together() -> None:
+    positives, negatives = noise(3), noise(3, 10, seed=1)
+    torch.testing.assert_close(nce(positives + 5, negatives + 5), nce(positives, negatives))
+
+
 def test_nce_has_a_gradient_where_it_should_and_none_where_masked() -> None:
     positives, negatives = noise(2).requires_grad_(), noise(2, 3).requires_grad_()
     nce(positives, negatives.masked_fill(torch.eye(2, 3, dtype=torch.bool), -torch.inf)).backward()

@@ -127,7 +127,7 @@ def test_the_comparison_is_the_one_that_compare_prints(finished: tuple[Path, Pag
 
 def test_what_was_run_is_told(finished: tuple[Path, Page]) -> None:
     _, page = finished
-    assert page.table("cell")[0] == ["CNN-MSE", "done", "5", "64", "2 min", "7 s", "1.00 GiB"]
+    assert page.table("cell")[0] == ["CNN-MSE", "done", "5", "64", "0.0001", "2 min", "7 s", "1.00 GiB"]
     assert len(page.table("switch")) == 14
     command = "pse-repro run tiny.toml --protocol as-released --device cpu --precision fp32 --seeds 1 --data DIR"
     assert f"pse-repro data fetch --data DIR\n{command}\npse-repro compare" in page.text

@@ -60,6 +60,33 @@ def test_settings_of_the_pretraining_move_the_model(setting: dict[str, object]) 
     assert CellFiles(RUN, cell(under=protocol(**setting))).model != CellFiles(RUN, cell()).model
 
 
+def test_a_models_own_learning_rate_moves_it_to_where_the_protocols_would() -> None:
+    def model(rate: float) -> Path:
+        return CellFiles(RUN, replace(cell(), model=replace(cell().model, learning_rate=rate))).model
+
+    assert model(0.5) != CellFiles(RUN, cell()).model
+    assert model(0.5) == CellFiles(RUN, cell(under=protocol(learning_rate=0.5))).model  # the same work
+
+
+@pytest.mark.parametrize(
+    ("objective", "sigma", "under", "name"),
+    [
+        ("mse", None, "as-released", "cnn-mse-seed0-845dd5d4"),
+        ("pse", 3.0, "as-described", "cnn-pse-3-seed0-f860656d"),
+        ("rotation", None, "as-described", "cnn-rotation-seed0-d15b0731"),
+        ("jigsaw", None, "as-released", "cnn-jigsaw-seed0-0d7b586a"),  # no augmentation: no crop
+    ],
+)
+def test_models_keep_their_addresses_over_versions(objective: str, sigma: float, under: str, name: str) -> None:
+    assert CellFiles(RUN, cell(objective, sigma, under=load_protocol(under))).model.name == name
+
+
+def test_models_that_were_cropped_and_are_no_longer_have_a_new_address() -> None:
+    found = CellFiles(RUN, cell("jigsaw", under=load_protocol("as-described"))).model.name
+    assert found.startswith("cnn-jigsaw-seed0-")
+    assert found != "cnn-jigsaw-seed0-7388b5fb"
+
+
 def test_seed_objective_and_length_move_the_model() -> None:
     others = [replace(cell(), seed=1), cell("pse", 3), cell("pse", 4), cell(epochs=9)]
     assert len({CellFiles(RUN, other).model for other in (cell(), *others)}) == 5

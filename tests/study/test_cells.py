@@ -1,5 +1,7 @@
 """A study's cells and the scope of its comparison."""
 
+from dataclasses import replace
+
 import pytest
 
 from pse_repro.config.protocol import load_protocol
@@ -43,6 +45,14 @@ def test_length_and_batch_follow_switches_6_and_14() -> None:
     assert length_of(model, protocol(switches={"pretrain_length": "equal"}), 200) == Length(200, 64)
     assert length_of(model, protocol(switches={"pretrain_batch": "equal"}, batch_size=128), 200) == Length(116, 128)
     assert length_of(Model("cnn", "mse"), protocol(), 5000) == Length(1000, 8)  # never beyond the protocol's limit
+
+
+def test_the_learning_rate_is_the_models_own_else_the_protocols_also_under_a_budget() -> None:
+    models = (Model("cnn", "mse", learning_rate=0.5), Model("cnn", "rotation"))
+    for budget in (None, Budget(steps=60)):
+        study = replace(load_study("quick"), models=models, baselines=(), budget=budget)
+        found = [cell.recipe.learning_rate for cell in expand(study, [protocol(learning_rate=0.25)], seeds=1)]
+        assert found == [0.5, 0.25]
 
 
 @pytest.mark.parametrize(

@@ -71,6 +71,7 @@ def test_a_study_of_ones_own_loads_with_the_defaults(tmp_path: Path) -> None:
         ("sigma = 3", "sigma = inf", "models 1: sigma is inf; expected a finite number"),
         ("sigma = 3", 'sigma = "3"', "sigma is '3'; expected a number"),
         ("sigma = 3", "", "sigma is missing; pse needs one, in pixels"),
+        ("sigma = 3", "sigma = 3\nlearning_rate = 0", "models 1: learning_rate is 0; expected a finite number above 0"),
         ("sigma = 3", "sigma = 3\nepochs = 0", "models 1: epochs is 0; expected a finite number above 0"),
         ("sigma = 3", "sigma = 3\nbatch = 4", "unknown key 'batch'; expected encoder, objective, sigma"),
         ("epochs = 2", "epochs = -2", "epochs is -2; expected a finite number above 0"),
@@ -124,6 +125,22 @@ def test_a_mistake_in_a_study_is_refused_by_its_key(old: str, new: str, expected
         load_study(str(path))
     assert expected in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("new", "expected"),
+    [
+        ("[subset]\ntrain = 100", "scale is full, but subset or overrides reduce it"),
+        ("learning_rate = 1e-3", "scale is full, but a model has its own learning_rate"),
+    ],
+)
+def test_what_cannot_be_compared_with_published_numbers_is_not_full_scale(
+    new: str, expected: str, tmp_path: Path
+) -> None:
+    path, full = tmp_path / "mine.toml", changed(STUDY, '"reduced"', '"full"')
+    path.write_text(changed(full, "[subset]\ntrain = 100", new), encoding="utf-8")
+    with pytest.raises(UsageError, match=expected):
+        load_study(str(path))
 
 
 @pytest.mark.parametrize(

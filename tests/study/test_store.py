@@ -93,6 +93,18 @@ def test_a_run_of_other_settings_is_refused_by_the_name_of_the_setting(tmp_path:
     assert json.loads((tmp_path / "run.json").read_text()) == settings
 
 
+def test_a_run_of_a_version_without_a_key_resumes_if_the_key_is_not_used(tmp_path: Path) -> None:
+    before = {"study": {"models": [{"objective": "mse"}, {"objective": "pse", "sigma": 3}]}}
+    store.prepare_run(tmp_path, before, fresh=False)
+    models = [model | {"learning_rate": None} for model in before["study"]["models"]]
+    store.prepare_run(tmp_path, {"study": {"models": models}}, fresh=False)
+    models[1] |= {"learning_rate": 0.5}
+    with pytest.raises(UsageError, match=r"study.models.2.learning_rate = None, but now it is 0.5"):
+        store.prepare_run(tmp_path, {"study": {"models": models}}, fresh=False)
+    with pytest.raises(UsageError, match=r"study.models = \["):
+        store.prepare_run(tmp_path, {"study": {"models": models[:1]}}, fresh=False)
+
+
 def test_evaluations_may_be_added_to_a_run_and_what_shapes_it_may_not_change(tmp_path: Path) -> None:
     settings = {"precision": "fp32", "study": {"folds": 5, "evaluations": ["frozen"]}}
     more = {"precision": "fp32", "study": {"folds": 5, "evaluations": ["frozen", "knn"]}}

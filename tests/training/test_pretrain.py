@@ -144,6 +144,22 @@ def test_clipping_bounds_the_gradient_and_can_be_turned_off(monkeypatch: pytest.
     assert len(norms) == 6
 
 
+def test_adam_has_the_models_own_learning_rate_else_the_protocols() -> None:
+    for model, rate in ((Model("cnn", "mse"), 1e-3), (Model("cnn", "mse", learning_rate=0.5), 0.5)):
+        assert pretraining(model).state.optimizer.param_groups[0]["lr"] == rate
+
+
+@pytest.mark.parametrize("name", ["mse", "rotation", "pirl-jigsaw", "jigsaw", "patch-location", "simclr"])
+def test_only_objectives_that_a_border_would_not_help_see_one(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    training = pretraining(Model("cnn", name), pretrain_augmentation="small")
+    training.train.stored_NCWH = torch.full_like(training.train.stored_NCWH, 128)
+    seen: list[torch.Tensor] = []
+    loss = training.objective.loss
+    monkeypatch.setattr(training.objective, "loss", lambda net, batch: seen.append(batch.images) or loss(net, batch))
+    training.train_epoch(0, nothing)
+    assert bool((torch.cat(seen) == 0).any()) == (name in ("mse", "rotation", "pirl-jigsaw"))
+
+
 def test_a_loss_that_is_not_finite_stops_the_cell_and_says_what_was_found() -> None:
     training = pretraining()
     with torch.no_grad():
