@@ -33,7 +33,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import ArrayLike
 from scipy.optimize import brentq
-from scipy.special import ndtr, ndtri, stdtr, stdtrit  # 60 times as fast for one number as norm.cdf and t.ppf of scipy.stats
+from scipy.special import ndtr, ndtri, stdtr, stdtrit  # 60 times as fast for one number as those of scipy.stats
 from scipy.stats import binom, bootstrap
 
 Alternative = Literal["two-sided", "greater", "less"]
