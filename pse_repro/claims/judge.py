@@ -68,11 +68,13 @@ class ClaimResult:
 
     @property
     def words(self) -> str:
-        """The verdict and, if untested parts keep the claim undecided, how many were tested."""
-        tested, missing = len(self.parts), len(self.missing)
-        if self.verdict.verdict == "undecided" and missing:
-            return f"undecided: {tested} of {tested + missing} parts tested"
-        return self.verdict.verdict
+        """The verdict and, if not all parts were tested, how many were."""
+        return self.verdict.verdict + (f": {self.share} parts tested" if self.missing else "")
+
+    @property
+    def share(self) -> str:
+        """How many of the claim's parts were tested: `2 of 8`."""
+        return f"{len(self.parts)} of {len(self.parts) + len(self.missing)}"
 
     @property
     def weakest(self) -> PartResult:
@@ -211,7 +213,7 @@ def _part_verdict(measured: Measured, p_value: float, against: float, parts: int
     else:
         verdict = _beyond_threshold(statement, difference, p_value, alpha)
     if verdict.verdict == "fails" and against > alpha:
-        reason = f"against the claim by itself, but not as one of {parts} parts: adjusted p {against:.2g}"
+        reason = f"against the claim by itself, but not as one of {parts} parts: p {against:.2g}"
         return ClaimVerdict("undecided", reason)
     return verdict
 

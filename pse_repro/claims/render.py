@@ -13,9 +13,9 @@ from pse_repro.text import NONE, table, to_json, wrapped
 
 FORMATS = ("table", "markdown", "json")
 WIDTH = 100
-NAME_WIDTH = 42  # characters of a part's name; longer names are wrapped
-HEADER = ("claim", "protocol", "verdict", "weakest effect, interval", "seeds", "p")
-ALIGN = "lllrrr"  # one letter per column, l or r
+NAME_WIDTH = 32  # characters of a part's name; longer names are wrapped
+HEADER = ("claim", "protocol", "verdict", "tested", "weakest effect, interval", "seeds", "p")
+ALIGN = "lllrrrr"  # one letter per column, l or r
 SIGNS = {"holds": "+", "fails": "-", "undecided": "?"}
 
 
@@ -46,7 +46,8 @@ def claims_table(results: Sequence[ClaimResult]) -> list[list[str]]:
     for result in results:
         weakest = result.weakest.measured
         rows.append([
-            f"{result.claim.number} {result.claim.short}", result.protocol, _verdict(result.words),
+            f"{result.claim.number} {result.claim.short}", result.protocol,
+            _verdict(result.verdict.verdict), result.share,
             _effect(weakest.difference, weakest.part.statement), str(result.seeds), _deciding_p(result),
         ])  # fmt: skip
     return rows

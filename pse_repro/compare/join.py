@@ -23,6 +23,7 @@ from pse_repro.stats import mean_interval
 from pse_repro.tables import KEY, PERCENTAGES, as_table, plain_cell
 
 Rule = Literal["cut", "rounded"]
+FITS_RIVAL = "does not discriminate: the other loss's number is within this tolerance, too"
 VERDICTS = ("within", "outside", "missing", "not comparable")  # besides "": the metric has no tolerance
 COLUMNS = (
     *("protocol", *CELL, "expected", "measured", "low", "high", "difference"),
@@ -172,6 +173,7 @@ def _row(
     else:
         verdict = "within" if _distance(measured, cell["value"]) <= accepted else "outside"
     fits_rival = verdict == "within" and _distance(measured, rival) <= accepted
+    reason = FITS_RIVAL if fits_rival else reason
     return {
         **{column: cell[column] for column in (*CELL, "source", "note")},
         "protocol": protocol,

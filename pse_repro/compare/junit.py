@@ -71,7 +71,7 @@ def _whole(whole: TableVerdict) -> ET.Element:
 def _claim(claim: ClaimResult, strict: bool) -> ET.Element:
     number, verdict = claim.claim.number, claim.verdict
     case = ET.Element("testcase", classname=f"{claim.protocol}.claims", name=f"{number} {claim.claim.title}")
-    message = f"{claim.words}; {verdict.reason}"
+    message = f"{verdict.verdict}: {verdict.reason}"
     if strict and verdict.verdict == "fails":
         ET.SubElement(case, "failure", type="fails", message=message)
     elif verdict.verdict != "holds":

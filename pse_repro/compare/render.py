@@ -52,7 +52,7 @@ def render(comparison: Comparison, format: str = "table", claims: Sequence[Claim
 
 def _claims_for_people(claims: Sequence[ClaimResult], format: str) -> list[str]:
     if claims and all(claim.seeds < MIN_SEEDS for claim in claims):
-        few = "one seed" if claims[0].seeds == 1 else "two seeds"
+        few = "one seed" if max(claim.seeds for claim in claims) == 1 else "two seeds"
         return [
             f"claims: {len(claims)} could be tested, but {few} cannot decide any; `pse-repro plan` says how many can"
         ]
@@ -136,15 +136,16 @@ def difference_cells(differences: Sequence[Difference]) -> list[list[str]]:
         [
             f"{model_name(each.encoder, 'pse', each.sigma)} - {model_name(each.encoder, 'mse', '')}", each.evaluation,
             f"{each.expected:+.2f}", f"{each.measured:+.2f}", shown_interval(each.low, each.high, "top1"),
-            f"{each.tolerance:.3g}", str(each.seeds), verdict_words(each.verdict, each.discriminates),
+            f"{each.tolerance:.3g}", str(each.seeds), _with_discrimination(each),
         ]
         for each in differences
     ]  # fmt: skip
 
 
-def verdict_words(verdict: str, discriminates: bool | None) -> str:
-    """Return a verdict, with the addition that no effect, or the other loss, would be within the tolerance as well."""
-    return f"{verdict}, does not discriminate" if verdict == "within" and discriminates is False else verdict
+def _with_discrimination(difference: Difference) -> str:
+    """Return the verdict, with the addition that no effect would be within the tolerance as well."""
+    fits_both = difference.verdict == "within" and not difference.discriminates
+    return f"{difference.verdict}, does not discriminate" if fits_both else difference.verdict
 
 
 def comparison_cells(
@@ -153,9 +154,7 @@ def comparison_cells(
     """Return the header and the rows of a comparison as text; `mark` gives the suffix of a row's verdict."""
     several, seeds = rows["protocol"].nunique() > 1, bool(rows["low"].notna().any())
     header = [*(["protocol"] if several else []), "model", "evaluation", "fold", "metric", "expected", "measured"]
-    rivals = bool(rows["rival"].notna().any())
-    header += [*(["95 % interval"] if seeds else []), "difference", "tolerance"]
-    header += [*(["other loss"] if rivals else []), "verdict"]
+    header += [*(["95 % interval"] if seeds else []), "difference", "tolerance", "verdict"]
     body = []
     for row in _rows(rows):
         metric, measured = row["metric"], row["seeds"] > 0
@@ -166,8 +165,7 @@ def comparison_cells(
             *([shown_interval(row["low"], row["high"], metric)] if seeds else []),
             shown_number(row["difference"], metric, "+") if measured else NONE,
             NONE if math.isnan(row["tolerance"]) else f"{row['tolerance']:.3g}",
-            *([NONE if math.isnan(row["rival"]) else shown_number(row["rival"], metric)] if rivals else []),
-            verdict_words(row["verdict"] or "no tolerance", row["discriminates"]) + mark(row),
+            (row["verdict"] or "no tolerance") + mark(row),
         ])  # fmt: skip
     return header, body
 

@@ -66,7 +66,7 @@ class ExpectedTable:
     def tolerance(self, cell: Mapping[Hashable, Any]) -> Tolerance | None:
         """Return the most specific tolerance for a cell, or None if its metric is informative only."""
         encoder, evaluation, metric, fold = (str(cell[name]) for name in ("encoder", "evaluation", "metric", "fold"))
-        keys = [(name, evaluation, metric, place) for name in (encoder, ANY) for place in (fold, "")]
+        keys = [(name, evaluation, metric, place) for place in (fold, "") for name in (encoder, ANY)]
         return next((self.tolerances[key] for key in keys if key in self.tolerances), None)
 
     def rival(self, cell: Mapping[Hashable, Any]) -> float:

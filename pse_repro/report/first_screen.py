@@ -160,7 +160,7 @@ def _claims(claims: Sequence[ClaimResult]) -> str:
     if not protocols:
         return f"none of the {len(numbers)} claims can be tested"
     if all(claim.seeds < MIN_SEEDS for claim in claims):
-        few = "one seed" if claims[0].seeds == 1 else "two seeds"
+        few = "one seed" if max(claim.seeds for claim in claims) == 1 else "two seeds"
         return f"none of the {len(numbers)} claims can be decided with {few}"
     names_by_text: dict[tuple[str, str], list[str]] = {}
     for protocol in protocols:

@@ -114,10 +114,10 @@ def superiority_claim(
     if largest <= 0 or largest < minimum:
         return ClaimVerdict("fails", f"the interval ends at {largest:.4g} in the claimed direction, below the claim")
     if adjusted_p > alpha:
-        return ClaimVerdict("undecided", f"not significant: adjusted p {adjusted_p:.2g}")
+        return ClaimVerdict("undecided", f"not significant: p {adjusted_p:.2g}")
     if effect <= 0 or effect < minimum:
         return ClaimVerdict("undecided", f"the effect of {effect:.4g} in the claimed direction is below the claim")
-    return ClaimVerdict("holds", f"effect {effect:.4g}, adjusted p {adjusted_p:.2g}")
+    return ClaimVerdict("holds", f"effect {effect:.4g}, p {adjusted_p:.2g}")
 
 
 def equivalence_p_value(differences: Sequence[Interval], margin: float) -> float:
@@ -149,11 +149,11 @@ def equivalence_claim(
     if (seeds := min(difference.seeds for difference in differences)) < MIN_SEEDS:
         return _too_few(seeds)
     if adjusted_p <= alpha:
-        return ClaimVerdict("holds", f"all within {margin:.4g}, adjusted p {adjusted_p:.2g}")
+        return ClaimVerdict("holds", f"all within {margin:.4g}, p {adjusted_p:.2g}")
     outside = min(holm([_p_outside(difference, margin) for difference in differences]))
     if outside <= alpha:
-        return ClaimVerdict("fails", f"one of them is outside {margin:.4g}, adjusted p {outside:.2g}")
-    return ClaimVerdict("undecided", f"neither within nor outside {margin:.4g}: adjusted p {adjusted_p:.2g}")
+        return ClaimVerdict("fails", f"one of them is outside {margin:.4g}, p {outside:.2g}")
+    return ClaimVerdict("undecided", f"neither within nor outside {margin:.4g}: p {adjusted_p:.2g}")
 
 
 def _p_inside(difference: Interval, margin: float) -> float:

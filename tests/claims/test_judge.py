@@ -190,7 +190,7 @@ def test_a_claim_holds_only_with_all_its_parts(tmp_path: Path) -> None:
 
 def test_a_claim_fails_with_one_part_against_it(tmp_path: Path) -> None:
     result = judged(tmp_path, points=-5)[1]
-    assert result.words == result.verdict.verdict == "fails"
+    assert (result.verdict.verdict, result.words) == ("fails", "fails: 2 of 8 parts tested")
     assert (len(result.parts), len(result.missing), result.adjusted_p) == (2, 6, None)
 
 
@@ -198,7 +198,7 @@ def test_claims_without_a_part_in_the_run_are_named(tmp_path: Path) -> None:
     found = judged(tmp_path, points=5)
     assert list(found) == [1, 3, 5, 6]
     text = " ".join(render_claims([*found.values()]).split())
-    assert "1 CNN: PSE beats MSE ? undecided: 2 of 8 parts tested" in text
+    assert "1 CNN: PSE beats MSE ? undecided 2 of 8" in text
     assert "2 ResNet: PSE beats MSE, 4 bandwidth matters little" in text
     nothing = judge(store_predictions(tmp_path / "begun", study(), likely(5), seeds=0))
     assert nothing == []

@@ -60,7 +60,7 @@ def test_people_read_every_part_and_how_many_were_tested(tmp_path: Path) -> None
     assert "not in this run: CNN-PSE-4 - CNN-MSE, finetune; " in text
     row = dict(zip(HEADER, claims_table(results)[0], strict=True))
     assert (row["claim"], row["protocol"]) == ("1 CNN: PSE beats MSE", "as-released")
-    assert (row["verdict"], row["p"]) == ("? undecided: 2 of 8 parts tested", "-")
+    assert (row["verdict"], row["tested"], row["p"]) == ("? undecided", "2 of 8", "-")
     markdown = render_claims(results, "markdown", details=True)
     assert "| claim " in markdown
     assert "```text\n1, as-released: ? undecided: 2 of 8 parts tested\n" in markdown

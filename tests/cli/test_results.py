@@ -120,7 +120,7 @@ def test_a_run_s_claims_are_told_beside_its_numbers(run: Run, tmp_path: Path, fo
         told = [f"{claim['number']} {claim['title']}" for claim in document["claims"]]
         assert told == [case.get("name") for case in claims]
     else:
-        assert ("undecided: 2 of 8 parts tested" in out) == (format != "csv")
+        assert ("undecided" in out and "2 of 8" in out) == (format != "csv")
 
 
 @pytest.mark.parametrize("format", ["table", "markdown"])

@@ -102,11 +102,11 @@ def test_what_cannot_be_judged_is_skipped_and_fails_only_when_strict(tmp_path: P
     ("points", "strict", "tag", "words"),
     [
         (5, True, "skipped", "undecided: 2 of 8 parts tested"),
-        (-5, False, "skipped", "fails"),
-        (-5, True, "failure", "fails"),
+        (-5, False, "skipped", "fails: CNN-PSE-3"),
+        (-5, True, "failure", "fails: CNN-PSE-3"),
     ],
 )
-def test_a_claim_s_message_begins_with_its_words(
+def test_a_claim_s_message_begins_with_its_verdict_and_what_was_tested(
     tmp_path: Path, points: float, strict: bool, tag: str, words: str
 ) -> None:
     claim = judged(tmp_path / "run", points=points)[1]
@@ -115,7 +115,7 @@ def test_a_claim_s_message_begins_with_its_words(
     assert cases[-1].attrib == {"classname": "as-released.claims", "name": f"1 {claim.claim.title}"}
     [found] = [*failures, *skipped]
     assert cases[-1].find(tag) is found
-    assert found.attrib["message"].startswith(f"{words}; ")
+    assert found.attrib["message"].startswith(words)
 
 
 def test_a_claim_that_holds_passes(tmp_path: Path) -> None:

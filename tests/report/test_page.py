@@ -113,9 +113,9 @@ def test_the_comparison_is_the_one_that_compare_prints(finished: tuple[Path, Pag
         for table in printed[:2]
     )
     found = page.table("model", "evaluation")
-    assert [row[:9] for row in found] == [row[:9] for row in numbers]
-    verdicts = [re.sub(r" \[.*", "", row[9]) for row in found]
-    assert verdicts == [re.sub(r" \[.*", "", row[9]) for row in numbers]
+    assert [row[:8] for row in found] == [row[:8] for row in numbers]
+    verdicts = [re.sub(r" \[.*", "", row[8]) for row in found]
+    assert verdicts == [re.sub(r" \[.*", "", row[8]) for row in numbers]
     assert page.table("PSE minus MSE, points", "evaluation") == differences
     assert [row[:3] for row in differences] == [
         ["CNN-PSE-3 - CNN-MSE", "finetune", "+2.30"],
@@ -153,7 +153,7 @@ def test_every_verdict_has_its_colour(tmp_path: Path) -> None:
     store_run(tmp_path, study(), seeds=3)
     run, compared = Run.open(tmp_path), comparison(tmp_path)
     text = write_report(run, compared, judge(run)).read_text(encoding="utf-8")
-    colours = {"within": "good", "within, does not discriminate": "mark", "outside": "bad"}
+    colours = {"within": "good", "outside": "bad"}
     colours |= {"reproduced": "good", "not reproduced": "bad", "undecided": "weak"}
     colours |= {"+ holds": "good", "- fails": "bad", "? undecided": "weak"}
     cells = re.findall(r'<td class="l ?(\w*)">([+?-] \w+|within|outside|(?:not )?reproduced|undecided)(.*?)</td>', text)
