@@ -2,11 +2,24 @@
 
 from pse_repro.claims.definitions import Claim, Part, Statement, load_claims
 from pse_repro.claims.judge import ClaimResult, PartResult, claims_in_question, is_decided, judge, planned_looks
-from pse_repro.claims.render import ALIGN, HEADER, as_json, claims_table, render_claims, table_notes
+from pse_repro.claims.render import (
+    ALIGN,
+    HEADER,
+    PARTS_ALIGN,
+    PARTS_HEADER,
+    as_json,
+    claims_table,
+    parts_table,
+    render_claims,
+    table_notes,
+    too_few_seeds,
+)
 
 __all__ = [
     "ALIGN",
     "HEADER",
+    "PARTS_ALIGN",
+    "PARTS_HEADER",
     "Claim",
     "ClaimResult",
     "Part",
@@ -18,7 +31,9 @@ __all__ = [
     "is_decided",
     "judge",
     "load_claims",
+    "parts_table",
     "planned_looks",
     "render_claims",
     "table_notes",
+    "too_few_seeds",
 ]

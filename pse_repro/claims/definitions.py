@@ -105,6 +105,11 @@ class Part:
     minus: tuple[Term, ...]
     published: float | None
 
+    @property
+    def terms(self) -> tuple[Term, ...]:
+        """All terms, the added ones first."""
+        return (*self.plus, *self.minus)
+
 
 @dataclass(frozen=True)
 class Claim:
@@ -133,7 +138,7 @@ class Claim:
 
     def models(self) -> list[str]:
         """Return the models that the claim compares, named as in `cnn-pse-3`."""
-        return list(dict.fromkeys(term.model for part in self.parts() for term in (*part.plus, *part.minus)))
+        return list(dict.fromkeys(term.model for part in self.parts() for term in part.terms))
 
 
 @cache

@@ -32,7 +32,7 @@ def _best(parts: list[Measured], protocol: str, predictions: Predictions) -> lis
     sentences = []
     for evaluation in dict.fromkeys(part.part.plus[0].evaluation for part in parts):
         own = [part for part in parts if part.part.plus[0].evaluation == evaluation]
-        models = dict.fromkeys(term.model for part in own for term in (*part.part.plus, *part.part.minus))
+        models = dict.fromkeys(term.model for part in own for term in part.part.terms)
         for seed in sorted(set.intersection(*({each.seed for each in part.by_seed} for part in own))):
             right = {m: int(predictions.correct(protocol, m, evaluation, seed).ensemble_N.sum()) for m in models}
             best = [shown(model) for model, count in right.items() if count == max(right.values())]

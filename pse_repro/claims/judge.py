@@ -93,7 +93,7 @@ def judge(run: Run, *, alpha: float = ALPHA) -> list[ClaimResult]:
     """Judge, for each protocol, every claim that has at least one part with a complete seed.
 
     A seed is complete for a part if all the cells that the part compares are complete. `alpha` is the error rate over
-    all looks at the run.
+    all planned looks at the run.
 
     Raises:
         NotFitError: a stored file is damaged, or labels differ between cells.

@@ -57,12 +57,12 @@ class Measured:
 
 def in_run(part: Part, predictions: Predictions) -> bool:
     """Return whether the run's study includes every model and evaluation that the part compares."""
-    return all(predictions.covers(term.model, term.evaluation) for term in (*part.plus, *part.minus))
+    return all(predictions.covers(term.model, term.evaluation) for term in part.terms)
 
 
 def complete_seeds(part: Part, protocol: str, predictions: Predictions) -> list[int]:
     """Return the seeds for which every cell that the part compares is complete."""
-    terms, metric = (*part.plus, *part.minus), part.statement.metric
+    terms, metric = part.terms, part.statement.metric
     return [
         seed
         for seed in predictions.seeds
@@ -114,7 +114,7 @@ def _pooled(
     if statement.kind == "ensemble":
         return None
     evaluations = statement.evaluations if statement.kind == "gain" else (part.plus[0].evaluation,)
-    models = dict.fromkeys([*(term.model for term in (*part.plus, *part.minus)), *others])
+    models = dict.fromkeys([*(term.model for term in part.terms), *others])
     complete = [
         model
         for model in models
@@ -139,9 +139,7 @@ def _top1(
     confidence, pooled = interval
     plus, minus, by_seed = [], [], []
     for seed in seeds:
-        found = {
-            term: predictions.correct(protocol, term.model, term.evaluation, seed) for term in (*part.plus, *part.minus)
-        }
+        found = {term: predictions.correct(protocol, term.model, term.evaluation, seed) for term in part.terms}
         plus_N = np.sum([found[term].ensemble_N for term in part.plus], axis=0)
         minus_N = np.sum([_correctness(found[term], term.members) for term in part.minus], axis=0)
         plus.append(plus_N)

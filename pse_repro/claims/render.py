@@ -8,7 +8,7 @@ from pse_repro.claims.definitions import PERCENT_METRICS, Statement
 from pse_repro.claims.judge import ClaimResult, PartResult, claims_in_question
 from pse_repro.claims.measure import Measured, SeedEffect
 from pse_repro.errors import UsageError
-from pse_repro.stats import Interval
+from pse_repro.stats import MIN_SEEDS, Interval
 from pse_repro.text import NONE, table, to_json, wrapped
 
 FORMATS = ("table", "markdown", "json")
@@ -16,6 +16,8 @@ WIDTH = 100
 NAME_WIDTH = 32  # characters of a part's name; longer names are wrapped
 HEADER = ("claim", "protocol", "verdict", "tested", "weakest effect, interval", "seeds", "p")
 ALIGN = "lllrrrr"  # one letter per column, l or r
+PARTS_HEADER = ("claim", "protocol", "part", "effect, interval", "published", "detectable", "p", "verdict")
+PARTS_ALIGN = "lllrrrrl"
 SIGNS = {"holds": "+", "fails": "-", "undecided": "?"}
 
 
@@ -51,6 +53,21 @@ def claims_table(results: Sequence[ClaimResult]) -> list[list[str]]:
             _effect(weakest.difference, weakest.part.statement), str(result.seeds), _deciding_p(result),
         ])  # fmt: skip
     return rows
+
+
+def parts_table(results: Sequence[ClaimResult]) -> list[list[str]]:
+    """Return a row of text for each tested part of each claim and protocol (columns: PARTS_HEADER)."""
+    return [
+        [f"{result.claim.number}", result.protocol, part.measured.part.name, *_columns(part)]
+        for result in results
+        for part in result.parts
+    ]
+
+
+def too_few_seeds(results: Sequence[ClaimResult]) -> str:
+    """Return "one seed" or "two seeds" if no claim has enough seeds for a verdict, else an empty string."""
+    seeds = max((result.seeds for result in results), default=MIN_SEEDS)
+    return "" if seeds >= MIN_SEEDS else ("one seed", "two seeds")[seeds - 1]
 
 
 def table_notes(results: Sequence[ClaimResult]) -> list[str]:
@@ -160,8 +177,7 @@ def _detail(result: ClaimResult) -> str:
     lines += [line for text in texts for line in wrapped(text, WIDTH, "  ")]
     names = [textwrap.wrap(part.measured.part.name, NAME_WIDTH, break_on_hyphens=False) for part in result.parts]
     rows = [[name[0], *_columns(part)] for name, part in zip(names, result.parts, strict=True)]
-    header = ("part", "effect, interval", "published", "detectable", "p", "verdict")
-    *top, _ = grid = table(header, "lrrrrl", rows).splitlines()
+    *top, _ = grid = table(PARTS_HEADER[2:], PARTS_ALIGN[2:], rows).splitlines()
     lines += ["  " + line for line in top[: -len(rows)]]
     for row, name, part in zip(top[-len(rows) :], names, result.parts, strict=True):
         lines += ["  " + row, *("    " + rest for rest in name[1:]), *_seeds(part.measured)]

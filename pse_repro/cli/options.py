@@ -74,7 +74,7 @@ StrictOption = Annotated[
     typer.Option(
         "--strict",
         envvar="PSE_REPRO_STRICT",
-        help="Also exit with 1 if any number is outside, missing or not comparable, or a claim fails.",
+        help="Also exit with 1 if a number is outside, missing, not comparable or ignored, or a claim fails.",
     ),
 ]
 LogToOption = Annotated[

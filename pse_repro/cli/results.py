@@ -27,6 +27,14 @@ def compare(
         Path | None,
         typer.Option("--junit", envvar="PSE_REPRO_JUNIT", help="Also write JUnit XML, one test case per number."),
     ] = None,
+    details: Annotated[
+        bool,
+        typer.Option(
+            "--details",
+            envvar="PSE_REPRO_DETAILS",
+            help="Also list every part and seed of the claims, and what the run could have found (table, markdown).",
+        ),
+    ] = False,
 ) -> None:
     """Compare a run, or any table of results, number by number with published values or with another run.
 
@@ -34,7 +42,7 @@ def compare(
     """
     from pse_repro.commands import results as commands
 
-    text, status = commands.compare(results, against, format, strict, junit)
+    text, status = commands.compare(results, against, format, strict, junit, details)
     typer.echo(text)
     raise typer.Exit(status)
 

@@ -6,7 +6,7 @@ from typing import Any
 from tabulate import tabulate
 
 from pse_repro.claims.power import MAX_SEEDS, WORLDS, ClaimPower, Shares, claims_power
-from pse_repro.compare.chance import planned_rows, table_outcome
+from pse_repro.compare.chance import planned_rows, table_outcomes
 from pse_repro.config.protocol import Protocol
 from pse_repro.config.study import Study
 from pse_repro.expected import load_expected
@@ -63,7 +63,7 @@ def _plan(study: Study, protocols: list[Protocol], seeds: int, machine: Machine)
         seconds=estimate_seconds(study, protocols, seeds, machine),
         seeds=seeds,
         numbers=numbers,
-        table={name: table_outcome(rows, expected, effect) for name, effect in WORLDS.items()} if numbers else {},
+        table=table_outcomes(rows, expected) if numbers else {},
         claims=claims_power([model.name for model in study.models], study.evaluations, seeds),
         cells=[_row(cell) for cell in cells],
     )
@@ -106,7 +106,7 @@ def _power(plan: Plan) -> str:
         needed = claim.seeds_needed or (f"more than {MAX_SEEDS}" if claim.worlds else "cannot hold")
         shares = [_shares(each) for each in claim.worlds.values()] or [NONE] * len(WORLDS)
         parts = f"{claim.parts_tested} of {claim.parts_total}"
-        rows.append([f"{claim.number} {claim.title}", parts, *shares, str(needed)])
+        rows.append([f"{claim.number} {claim.short}", parts, *shares, str(needed)])
     note = (
         f"What runs with {plan.seeds} seed{'s' * (plan.seeds > 1)} would say if the true differences between the "
         "losses are the published ones, half of them, or none; for runs of the study's own length on STL-10, with the "

@@ -23,7 +23,9 @@ from pse_repro.study.store import newest_run
 from pse_repro.tables import read_table
 
 
-def compare(target: Path | None, against: str | None, format: str, strict: bool, junit: Path | None) -> tuple[str, int]:
+def compare(
+    target: Path | None, against: str | None, format: str, strict: bool, junit: Path | None, details: bool = False
+) -> tuple[str, int]:
     """Compare a run or a table with expected values, or a run with another; return text and exit status."""
     target = target or newest_run()
     if against and is_run(Path(against)):
@@ -41,7 +43,7 @@ def compare(target: Path | None, against: str | None, format: str, strict: bool,
         _refuse_useless(comparison, target)
     for unknown in comparison.unknown if format == "csv" else ():  # CSV has no place for notes
         Progress().warn(f"{target}, rows ignored: {unknown.rows}; {unknown}")
-    return render(comparison, format, claims), exit_status(comparison, claims, strict)
+    return render(comparison, format, claims, details), exit_status(comparison, claims, strict)
 
 
 def _compare_runs(first: Path, second: Path, format: str) -> tuple[str, int]:

@@ -19,6 +19,7 @@ from pse_repro.progress.tensorboard import require
 from pse_repro.report.page import write_report
 from pse_repro.run.context import RunContext
 from pse_repro.run.runner import run_study
+from pse_repro.study.address import RunFiles
 from pse_repro.study.estimate import estimate_seconds
 from pse_repro.study.load import build_study, evaluations_of, load_study, study_protocols
 from pse_repro.study.record import Run
@@ -34,6 +35,10 @@ def run(study_name: str, options: RunOptions) -> tuple[str, int]:
         study = replace(study, protocols=tuple(dict.fromkeys(options.protocol)))
     if options.budget:
         study = replace(study, budget=parse_budget(options.budget), scale="reduced")
+    if options.until_decided and len(planned_looks(options.seeds)) == 1:
+        raise UsageError(
+            f"--until-decided with --seeds {options.seeds} has no earlier look at which to stop; give more, such as 12"
+        )
     protocols = study_protocols(study)
     machine = choose_machine(options.device, options.precision)
     with Progress(options.quiet) as progress:
@@ -43,17 +48,20 @@ def run(study_name: str, options: RunOptions) -> tuple[str, int]:
         if warning := lost_warning(options.out or RUNS):
             progress.say(warning)
         looks = planned_looks(options.seeds) if options.until_decided else (options.seeds,)
+        # A run that is resumed is judged with all its seeds, so it goes on to the first look that is not behind it.
+        begun = 0 if options.fresh else len(RunFiles(directory).stored_seeds())
+        ahead = [look for look in looks if look >= begun] or looks[-1:]
         context = RunContext(directory, data, machine, progress, log_to=options.log_to, looks=looks)
-        for seeds in looks:
-            fresh = options.fresh and seeds == looks[0]
+        for seeds in ahead:
+            fresh = options.fresh and seeds == ahead[0]
             failed = run_study(study, protocols, seeds, context, fresh, options.jobs)
             if len(failed) == len(study.models) * len(protocols) * seeds:
                 return "no cell could be finished:\n" + "\n".join(failed.values()), 1
             result = Run.open(directory)
             comparison, claims = comparison_of(result), judge(result)
             progress.say(f"report: {write_report(result, comparison, claims)}")
-            if is_decided(claims) and seeds != looks[-1]:
-                progress.say(f"the claims are decided after {seeds} seeds: stopped, as --until-decided asked")
+            if is_decided(claims) and seeds != ahead[-1]:
+                progress.say(f"the claims are decided with {seeds} seeds: stopped, as --until-decided asked")
                 break
     status = max(exit_status(comparison, claims, options.strict), 1 if failed else 0)
     return render(comparison, options.format, claims), status

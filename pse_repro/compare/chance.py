@@ -21,14 +21,13 @@ from typing import Any, Literal
 import numpy as np
 import pandas as pd
 
-from pse_repro.claims.power import Shares
-from pse_repro.expected import ExpectedTable, Tolerance
+from pse_repro.claims.power import WORLDS, Shares
+from pse_repro.expected import CELL, ExpectedTable, Tolerance
 from pse_repro.seeding import derive
 
 ERROR_RATE = 0.05  # for a run in which everything is right
 DRAWS = 10_000
 SPREAD_DF = 12  # the published ensembles tell their spread with 6 degrees of freedom, the folds with 8 and 20
-_MONTE_CARLO = 2 * math.sqrt(ERROR_RATE / 2 / DRAWS)  # twice the standard error of a simulated rate of a half
 JUDGED = ("within", "outside")
 
 
@@ -72,17 +71,20 @@ def _percent(share: float) -> str:
 
 
 def judge_table(rows: pd.DataFrame, expected: ExpectedTable) -> TableVerdict:
-    """Judge the rows of a comparison that have a verdict of their own (columns: compare.join.COLUMNS)."""
+    """Judge the rows of a comparison that have a verdict of their own.
+
+    `rows` has protocol, CELL, difference, tolerance, verdict, seeds and, with two losses, rival. The difference is that
+    from one published run or, with a column other_seeds, from a mean over as many runs.
+    """
     judged = rows[rows["verdict"].isin(JUDGED)]
     if judged.empty:
         return TableVerdict("")
     distances = (judged["difference"].abs() / judged["tolerance"]).fillna(math.inf)
     outside, furthest = int((judged["verdict"] == "outside").sum()), float(distances.max())
-    chance = simulate(judged, expected, effect=1.0)
-    allowed, reach = chance.limits()
+    allowed, reach = simulate(judged, expected, effect=1.0).limits()
+    has_rival = "rival" in judged and judged["rival"].notna().any()
+    no_effect = simulate(judged, expected, effect=0.0).share_within(allowed, reach) if has_rival else None
     facts = (len(judged), outside, allowed, furthest, reach)
-    nothing = simulate(judged, expected, effect=0.0)
-    no_effect = nothing.share_within(allowed, reach) if judged["rival"].notna().any() else None
     if outside > allowed or furthest > reach:
         return TableVerdict("not reproduced", *facts, no_effect)
     return TableVerdict("undecided" if (no_effect or 0.0) > ERROR_RATE else "reproduced", *facts, no_effect)
@@ -101,12 +103,13 @@ def planned_rows(expected: ExpectedTable, scope: pd.DataFrame, seeds: int) -> pd
     return kept.assign(seeds=seeds, tolerance=accepted, rival=rivals)[pd.notna(accepted)]
 
 
-def table_outcome(rows: pd.DataFrame, expected: ExpectedTable, effect: float) -> Shares:
-    """Return how often runs that measure the cells of `rows` are reproduced, not reproduced, or undecided."""
-    limits = simulate(rows, expected, effect=1.0).limits()
-    within = simulate(rows, expected, effect).share_within(*limits)
-    is_decided = simulate(rows, expected, effect=0.0).share_within(*limits) <= ERROR_RATE
-    return Shares(within, 1 - within) if is_decided else Shares(0.0, 1 - within)
+def table_outcomes(rows: pd.DataFrame, expected: ExpectedTable) -> dict[str, Shares]:
+    """Return how often runs that measure the cells of `rows` are reproduced and not reproduced, by WORLDS."""
+    runs = {effect: simulate(rows, expected, effect) for effect in WORLDS.values()}
+    limits = runs[1.0].limits()
+    within = {name: runs[effect].share_within(*limits) for name, effect in WORLDS.items()}
+    is_decided = runs[0.0].share_within(*limits) <= ERROR_RATE
+    return {name: Shares(share if is_decided else 0.0, 1 - share) for name, share in within.items()}
 
 
 @dataclass(frozen=True, eq=False)
@@ -118,9 +121,9 @@ class Simulated:
 
     def limits(self) -> tuple[int, float]:
         """Return the number outside and the distance that chance explains: each is exceeded in at most 2.5 %."""
-        share = ERROR_RATE / 2 + _MONTE_CARLO
-        allowed = next(count for count in range(10**6) if (self.outside_D > count).mean() <= share)
-        return allowed, max(1.0, float(np.quantile(self.furthest_D, 1 - ERROR_RATE / 2)))
+        edge = 1 - ERROR_RATE / 2
+        allowed = int(np.quantile(self.outside_D, edge, method="inverted_cdf"))
+        return allowed, max(1.0, float(np.quantile(self.furthest_D, edge)))
 
     def share_within(self, allowed: int, reach: float) -> float:
         """Return the share of draws that stay within both limits."""
@@ -150,13 +153,14 @@ def _differences(
     values = np.array([float(cell["value"]) for cell in table])
     index = {_place(cell): number for number, cell in enumerate(table)}
     cells = [index[_place(cell)] for cell in rows.to_dict("records")]
-    seeds = np.ones(len(table))
+    seeds, other_seeds = np.ones(len(table)), np.ones(len(table))
     seeds[cells] = rows["seeds"].clip(lower=1)
-    baseline = [index.get(_baseline(cell), number) for number, cell in enumerate(table)]
+    other_seeds[cells] = rows.get("other_seeds", 1)
+    mse = [index.get(baseline(cell), number) for number, cell in enumerate(table)]
     noise = _Noise(table, expected, random)
-    truth_DC = values - noise.draw()
-    measured_DC = effect * truth_DC + (1 - effect) * truth_DC[:, baseline] + noise.draw() / np.sqrt(seeds)
-    shift = (1 - effect) * (values[baseline] - values)  # the part that is not noise, which alone has the ratio
+    truth_DC = values - noise.draw() / np.sqrt(other_seeds)
+    measured_DC = effect * truth_DC + (1 - effect) * truth_DC[:, mse] + noise.draw() / np.sqrt(seeds)
+    shift = (1 - effect) * (values[mse] - values)  # the part that is not noise, which alone has the ratio
     differences_DC = shift + ratio_D[:, None] * (measured_DC - values - shift)
     return np.asarray(differences_DC[:, cells] / rows["tolerance"].to_numpy(dtype=float))
 
@@ -182,9 +186,9 @@ class _Noise:
 
 def _place(cell: Mapping[Hashable, Any]) -> tuple[str, ...]:
     """Return encoder, objective, sigma and evaluation, which identify a row, fold and metric."""
-    return tuple(str(cell[name]) for name in ("encoder", "objective", "sigma", "evaluation", "fold", "metric"))
+    return tuple(str(cell[name]) for name in CELL)
 
 
-def _baseline(cell: Mapping[Hashable, Any]) -> tuple[str, ...]:
+def baseline(cell: Mapping[Hashable, Any]) -> tuple[str, ...]:
     """Return the place whose truth a cell has if PSE does nothing: that of MSE, or its own."""
     return _place({**cell, "objective": "mse", "sigma": ""} if cell["objective"] == "pse" else cell)

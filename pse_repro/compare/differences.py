@@ -14,6 +14,7 @@ from typing import Any, Literal
 
 import pandas as pd
 
+from pse_repro.compare.chance import JUDGED, baseline
 from pse_repro.expected import CELL, ExpectedTable, Tolerance
 from pse_repro.stats import MIN_SEEDS, equivalence, mean_interval
 
@@ -24,8 +25,9 @@ Verdict = Literal["reproduced", "not reproduced", "undecided", "within", "outsid
 class Difference:
     """PSE minus MSE in ensemble top-1, percentage points: the published one (`expected`) and the mean over seeds.
 
-    `low` and `high` bound the mean, NaN with one seed. `tolerance` covers 19 of 20 differences between correct runs. A
-    difference that is as compatible with zero does not discriminate.
+    `low` and `high` bound the mean, NaN with one seed. `tolerance` covers 19 of 20 differences between correct runs.
+    `discriminates` is False if a difference that is within would be within the tolerance of zero, too; None unless it
+    is within.
     """
 
     protocol: str
@@ -39,17 +41,17 @@ class Difference:
     high: float
     tolerance: float
     verdict: Verdict
-    discriminates: bool
+    discriminates: bool | None
 
 
 def differences_between_losses(rows: pd.DataFrame, results: pd.DataFrame, expected: ExpectedTable) -> list[Difference]:
     """Return a difference for each pair of comparable rows of a comparison; `results` are the values by seed."""
     is_top1 = (rows["fold"] == "ensemble") & (rows["metric"] == "top1")
-    judged = rows[is_top1 & rows["verdict"].isin(["within", "outside"])]
+    judged = rows[is_top1 & rows["verdict"].isin(JUDGED)]
     cells = {tuple(cell[name] for name in ("protocol", *CELL)): cell for cell in judged.to_dict("records")}
     found = []
     for pse in cells.values():
-        mse = cells.get(tuple({**pse, "objective": "mse", "sigma": ""}[name] for name in ("protocol", *CELL)))
+        mse = cells.get((pse["protocol"], *baseline(pse)))
         if pse["objective"] == "pse" and mse is not None:
             found.append(_difference(pse, mse, _by_seed(pse, results) - _by_seed(mse, results), expected))
     return [difference for difference in found if difference is not None]
@@ -67,16 +69,14 @@ def _difference(
 ) -> Difference | None:
     values = [value for value in by_seed if math.isfinite(value)]  # NaN: a seed of one loss only
     tolerances = [expected.tolerance(cell) for cell in (pse, mse)]
-    sd = math.hypot(*(0.0 if found is None else found.sd for found in tolerances))
+    sd = math.hypot(*(found.sd for found in tolerances if found is not None))
     if not values or sd == 0:
         return None
     published, interval = pse["expected"] - mse["expected"], mean_interval(values)
     measured, tolerance = interval.estimate, Tolerance("", sd=sd).at(len(values))
     verdict: Verdict = "within" if abs(measured - published) <= tolerance else "outside"
-    discriminates = abs(measured) > tolerance
     if len(values) >= MIN_SEEDS:
         verdict = equivalence(values, published, abs(published) / 2, target_sd=sd).verdict
-        discriminates = verdict != "undecided"
     return Difference(
         protocol=pse["protocol"],
         encoder=pse["encoder"],
@@ -89,5 +89,5 @@ def _difference(
         high=interval.high if math.isfinite(interval.high) else math.nan,
         tolerance=tolerance,
         verdict=verdict,
-        discriminates=discriminates,
+        discriminates=abs(measured) > tolerance if verdict == "within" else None,
     )

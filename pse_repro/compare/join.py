@@ -55,8 +55,8 @@ class Comparison:
 
     `rows` has COLUMNS, one row per cell; `whole` is the verdict on all of them, `differences` are those between the
     losses. `extra` holds results without an expected value; `assumed` maps columns that the results lack to the default
-    taken. For a table from elsewhere, `unknown` lists its unrecognised words and
-    `ignored` counts the rows that were dropped because of them.
+    taken. For a table from elsewhere, `unknown` lists its unrecognised words and `ignored` counts the rows that were
+    dropped because of them.
     """
 
     rows: pd.DataFrame

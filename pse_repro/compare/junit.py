@@ -1,4 +1,4 @@
-"""A comparison as JUnit XML: every cell and every claim is a test case, so that a CI service lists the failures.
+"""A comparison as JUnit XML: numbers, differences and claims are test cases, so that a CI service lists the failures.
 
 The verdict on all numbers together, which decides the exit status, is a test case of its own. A value outside its
 tolerance is a failure if that verdict is, else it may be chance: like a missing or not comparable value and a claim
@@ -13,8 +13,9 @@ from typing import Any
 
 from pse_repro.claims import ClaimResult
 from pse_repro.compare.chance import TableVerdict
+from pse_repro.compare.differences import Difference
 from pse_repro.compare.join import Comparison, Unknown
-from pse_repro.compare.render import cell_name, shown_number
+from pse_repro.compare.render import cell_name, difference_cells, shown_number
 from pse_repro.files import write_bytes
 
 _NOT_WITHIN = ("outside", "missing", "not comparable")
@@ -32,6 +33,9 @@ def write_junit(comparison: Comparison, path: Path, claims: Sequence[ClaimResult
     for name in dict.fromkeys((row["protocol"], row["evaluation"]) for row in rows):
         cases = [_case(row, failing) for row in rows if (row["protocol"], row["evaluation"]) == name]
         _add_suite(suites, f"{comparison.expected.name}: {name[1]}, {name[0]}", cases)
+    if comparison.differences:
+        cases = [_difference(each, strict) for each in comparison.differences]
+        _add_suite(suites, f"{comparison.expected.name}: PSE minus MSE", cases)
     for protocol in dict.fromkeys(claim.protocol for claim in claims):
         cases = [_claim(claim, strict) for claim in claims if claim.protocol == protocol]
         _add_suite(suites, f"claims, {protocol}", cases)
@@ -68,6 +72,16 @@ def _whole(whole: TableVerdict) -> ET.Element:
     return case
 
 
+def _difference(difference: Difference, strict: bool) -> ET.Element:
+    name, evaluation, published, measured, *_, verdict = difference_cells([difference])[0]
+    case = ET.Element("testcase", classname=f"{difference.protocol}.differences", name=f"{name}, {evaluation}")
+    if difference.verdict not in ("within", "reproduced"):
+        is_failure = strict and difference.verdict != "undecided"
+        message = f"{verdict}; measured {measured} ({_seeds(difference.seeds)}); published {published} points"
+        ET.SubElement(case, "failure" if is_failure else "skipped", message=message)
+    return case
+
+
 def _claim(claim: ClaimResult, strict: bool) -> ET.Element:
     number, verdict = claim.claim.number, claim.verdict
     case = ET.Element("testcase", classname=f"{claim.protocol}.claims", name=f"{number} {claim.claim.title}")
@@ -90,6 +104,10 @@ def _message(row: Mapping[Hashable, Any]) -> str:
     found = "nothing measured"
     if seeds:
         difference = shown_number(row["difference"], metric, "+")
-        found = f"measured {shown_number(row['measured'], metric)} ({seeds} seed{'s' * (seeds > 1)}, {difference})"
+        found = f"measured {shown_number(row['measured'], metric)} ({_seeds(seeds)}, {difference})"
     expected = f"expected {shown_number(row['expected'], metric)} within {row['tolerance']:.3g}"
     return "; ".join(part for part in (row["verdict"], found, expected, row["reason"]) if part)
+
+
+def _seeds(count: int) -> str:
+    return f"{count} seed{'s' * (count > 1)}"

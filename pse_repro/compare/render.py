@@ -9,11 +9,11 @@ from typing import Any
 import pandas as pd
 from tabulate import tabulate
 
-from pse_repro.claims import HEADER, ClaimResult, as_json, claims_table, render_claims
+from pse_repro.claims import HEADER, ClaimResult, as_json, claims_table, render_claims, too_few_seeds
+from pse_repro.compare.chance import TableVerdict
 from pse_repro.compare.differences import Difference
 from pse_repro.compare.join import VERDICTS, Comparison
 from pse_repro.errors import UsageError
-from pse_repro.stats import MIN_SEEDS
 from pse_repro.tables import PERCENTAGES, model_name
 from pse_repro.text import NONE, table, to_json
 
@@ -26,8 +26,12 @@ DIFFERENCES_ALIGN = "llrrrrrl"
 _SHOWN = 5  # maximum number of extra values, cells of a note and unrecognised words listed for people
 
 
-def render(comparison: Comparison, format: str = "table", claims: Sequence[ClaimResult] = ()) -> str:
+def render(
+    comparison: Comparison, format: str = "table", claims: Sequence[ClaimResult] = (), details: bool = False
+) -> str:
     """Render a comparison, and the claims tested on the same run, as text.
+
+    With `details`, table and markdown also list every part and seed of the claims.
 
     csv contains only the comparison's rows, json everything (schemas/comparison.schema.json).
 
@@ -42,21 +46,19 @@ def render(comparison: Comparison, format: str = "table", claims: Sequence[Claim
         raise UsageError(f"unknown format {format!r}; expected one of {', '.join(FORMATS)}")
     style = {"table": "simple", "markdown": "pipe", "latex": "latex_booktabs", "html": "html"}[format]
     tables, lines = _tables(comparison, style), _lines(comparison)
-    if format == "markdown":
-        return "\n\n".join([*tables, *lines, *_claims_for_people(claims, format)])
-    if format == "table":
-        return "\n".join([*tables, *lines, *_claims_for_people(claims, format)])
+    if format in ("markdown", "table"):
+        separator = "\n\n" if format == "markdown" else "\n"
+        return separator.join([*tables, *lines, *_claims_for_people(claims, format, details)])
     shown = [f"% {line}" if format == "latex" else f"<p>{html.escape(line)}</p>" for line in lines]
     return "\n".join([*tables, *shown, *_claims(claims, style)])
 
 
-def _claims_for_people(claims: Sequence[ClaimResult], format: str) -> list[str]:
-    if claims and all(claim.seeds < MIN_SEEDS for claim in claims):
-        few = "one seed" if max(claim.seeds for claim in claims) == 1 else "two seeds"
+def _claims_for_people(claims: Sequence[ClaimResult], format: str, details: bool) -> list[str]:
+    if claims and not details and (few := too_few_seeds(claims)):
         return [
             f"claims: {len(claims)} could be tested, but {few} cannot decide any; `pse-repro plan` says how many can"
         ]
-    return ["", render_claims(claims, format)] if claims else []
+    return ["", render_claims(claims, format, details)] if claims else []
 
 
 def _claims(claims: Sequence[ClaimResult], style: str) -> list[str]:
@@ -64,11 +66,11 @@ def _claims(claims: Sequence[ClaimResult], style: str) -> list[str]:
 
 
 def _json(comparison: Comparison, claims: Sequence[ClaimResult]) -> str:
-    expected, whole = comparison.expected, comparison.whole
+    expected = comparison.expected
     document = {
         "expected": {part: getattr(expected, part) for part in ("name", "title", "author", "date", "url", "notes")},
         "summary": comparison.summary(),
-        "whole": asdict(whole) | {"verdict": whole.verdict or None, "reason": whole.reason},
+        "whole": whole_as_json(comparison.whole),
         "differences": [asdict(difference) for difference in comparison.differences],
         "rows": _records(comparison.rows),
         "extra": _records(comparison.extra),
@@ -77,6 +79,11 @@ def _json(comparison: Comparison, claims: Sequence[ClaimResult]) -> str:
         "claims": as_json(claims),
     }
     return to_json(document)
+
+
+def whole_as_json(whole: TableVerdict) -> dict[str, Any]:
+    """Return the verdict on all numbers together for to_json, with None for no verdict."""
+    return asdict(whole) | {"verdict": whole.verdict or None, "reason": whole.reason}
 
 
 def _records(frame: pd.DataFrame) -> list[dict[str, object]]:

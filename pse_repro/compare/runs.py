@@ -15,7 +15,8 @@ import numpy as np
 import pandas as pd
 from tabulate import tabulate
 
-from pse_repro.compare.render import shown_interval, shown_number
+from pse_repro.compare.chance import TableVerdict, judge_table
+from pse_repro.compare.render import shown_interval, shown_number, whole_as_json
 from pse_repro.expected import CELL, ExpectedTable, load_expected
 from pse_repro.seeding import derive
 from pse_repro.stats import Interval, paired_difference
@@ -33,18 +34,20 @@ VERDICTS = ("identical", "within", "outside", "only in the first", "only in the 
 class RunsComparison:
     """Result of `compare_runs`: `rows` has COLUMNS, one row for each cell of either run.
 
-    `low` and `high` bound the difference, paired over test images; they are NaN for all but ensemble top-1.
+    `low` and `high` bound the difference, paired over test images; they are NaN for all but ensemble top-1. `whole` is
+    the verdict on all numbers of the study's models together, as two runs differ in some by chance.
     """
 
     first: str
     second: str
     same_images: bool
     rows: pd.DataFrame
+    whole: TableVerdict
 
     @property
     def exit_status(self) -> int:
-        """1 if a value differs from the other run's by more than its tolerance, else 0."""
-        return int((self.rows["verdict"] == "outside").any())
+        """1 if more values differ by more than their tolerances, or one by more, than chance explains, else 0."""
+        return int(self.whole.verdict == "not reproduced")
 
 
 def compare_runs(first: Run, second: Run) -> RunsComparison:
@@ -56,9 +59,16 @@ def compare_runs(first: Run, second: Run) -> RunsComparison:
     joined = _joined(first.require_results(), second.require_results())
     same = _test_images(first) == _test_images(second) is not None
     stored = (Predictions(first), Predictions(second)) if same else None
-    tolerances = load_expected("slides")
-    rows = [_row(cell, tolerances, stored) for cell in joined.to_dict("records")]
-    return RunsComparison(str(first.directory), str(second.directory), same, pd.DataFrame(rows, columns=list(COLUMNS)))
+    slides = load_expected("slides")
+    rows = pd.DataFrame([_row(cell, slides, stored) for cell in joined.to_dict("records")], columns=list(COLUMNS))
+    return RunsComparison(str(first.directory), str(second.directory), same, rows, _whole(rows, slides))
+
+
+def _whole(rows: pd.DataFrame, slides: ExpectedTable) -> TableVerdict:
+    """Judge the numbers that the slides have, too, whose spread is known; identical ones count as within."""
+    known = rows.merge(slides.frame[list(CELL)], on=list(CELL))
+    verdicts = known["verdict"].replace("identical", "within")
+    return judge_table(known.assign(verdict=verdicts, other_seeds=known["seeds"]), slides)
 
 
 def _joined(first: pd.DataFrame, second: pd.DataFrame) -> pd.DataFrame:
@@ -142,13 +152,15 @@ def render_runs(comparison: RunsComparison, format: str) -> str:
         return rows.to_csv(index=False, lineterminator="\n")
     if format == "json":
         kept = {"first": comparison.first, "second": comparison.second, "same_images": comparison.same_images}
-        return to_json(kept | {"rows": rows.to_dict("records")})
+        return to_json(kept | {"whole": whole_as_json(comparison.whole), "rows": rows.to_dict("records")})
     style = {"table": "simple", "markdown": "pipe", "latex": "latex_booktabs"}.get(format, format)
     header = ["protocol", "model", "evaluation", "fold", "metric", "first", "second", "difference", "95 %", "verdict"]
     table = tabulate([_cells(row) for row in rows.to_dict("records")], header, style, disable_numparse=True)
     counts = ", ".join(f"{(rows['verdict'] == verdict).sum()} {verdict}" for verdict in VERDICTS)
     images = "the same test images" if comparison.same_images else "other test images: no intervals"
     summary = f"first {comparison.first}, second {comparison.second}, {images}: {len(rows)} values, {counts}"
+    if comparison.whole.verdict:
+        summary += f"; all numbers together: {comparison.whole.verdict} ({comparison.whole.reason})"
     return f"{table}\n\n{html.escape(summary) if format == 'html' else summary}"
 
 

@@ -8,12 +8,12 @@ from typing import Any
 
 import pandas as pd
 
-from pse_repro.claims import ClaimResult, claims_in_question
+from pse_repro.claims import ClaimResult, claims_in_question, too_few_seeds
 from pse_repro.compare.join import Comparison, compare
 from pse_repro.compare.render import shown_number
 from pse_repro.evaluation.registry import title_of
 from pse_repro.expected import load_expected
-from pse_repro.stats import MIN_SEEDS, images_interval
+from pse_repro.stats import images_interval
 from pse_repro.study.cells import key, label
 from pse_repro.study.record import Run
 from pse_repro.tables import PERCENTAGES
@@ -124,7 +124,7 @@ def _data_name(name: str) -> str:
 
 
 def _numbers(run: Run, comparison: Comparison) -> str:
-    """Count the expected numbers that were reproduced, under the protocol that they were published under."""
+    """Count the numbers within tolerance, under their own protocol, after the verdict on all of them together."""
     name, published = comparison.expected.name, len(comparison.expected.frame)
     of = f"of the {published} " + ("published numbers" if name == "slides" else f"expected numbers ({name})")
     rows = _of_their_protocol(run, comparison)
@@ -159,8 +159,7 @@ def _claims(claims: Sequence[ClaimResult]) -> str:
     protocols = headline_protocols(claims)
     if not protocols:
         return f"none of the {len(numbers)} claims can be tested"
-    if all(claim.seeds < MIN_SEEDS for claim in claims):
-        few = "one seed" if max(claim.seeds for claim in claims) == 1 else "two seeds"
+    if few := too_few_seeds(claims):
         return f"none of the {len(numbers)} claims can be decided with {few}"
     names_by_text: dict[tuple[str, str], list[str]] = {}
     for protocol in protocols:

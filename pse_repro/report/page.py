@@ -44,6 +44,7 @@ class Page:
     sections: list[Section]
     effects: Table | None
     claims: Table | None
+    claim_parts: Table | None
     other_claims: Table | None
     differences: Table | None
     peers: list[Table]
@@ -89,6 +90,7 @@ def _page(run: Run, comparison: Comparison, claims: Sequence[ClaimResult]) -> Pa
         sections=gallery(run, effects),
         effects=effects_table(effects),
         claims=tables.claims([claim for claim in claims if claim.protocol in headline]),
+        claim_parts=tables.claim_parts([claim for claim in claims if claim.protocol in headline]),
         other_claims=tables.claims([claim for claim in claims if claim.protocol not in headline]),
         differences=tables.differences_table(comparison),
         peers=peers_tables(run),

@@ -7,7 +7,16 @@ from typing import Any
 
 import pandas as pd
 
-from pse_repro.claims import ALIGN, HEADER, ClaimResult, claims_table, table_notes
+from pse_repro.claims import (
+    ALIGN,
+    HEADER,
+    PARTS_ALIGN,
+    PARTS_HEADER,
+    ClaimResult,
+    claims_table,
+    parts_table,
+    table_notes,
+)
 from pse_repro.compare.join import Comparison, printed_percent
 from pse_repro.compare.render import (
     DIFFERENCES_ALIGN,
@@ -100,6 +109,18 @@ def claims(results: Sequence[ClaimResult]) -> Table | None:
     if not results:
         return None
     return Table("Claims", HEADER, ALIGN, claims_table(results), table_notes(results))
+
+
+def claim_parts(results: Sequence[ClaimResult]) -> Table | None:
+    """Return the tested parts of the claims with what each run could have found; None if no claim could be tested."""
+    if not results:
+        return None
+    notes = [
+        "Effects as in the table of claims. Detectable: the smallest true effect that 80 % of such runs would find, at "
+        "the strictest level that Holm's correction asks for; none with fewer than three seeds, or for an equivalence. "
+        "A part's verdict is at the level of a single test."
+    ]
+    return Table("Claims, part by part", PARTS_HEADER, PARTS_ALIGN, parts_table(results), notes)
 
 
 def baseline_table(run: Run) -> Table | None:

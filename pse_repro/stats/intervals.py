@@ -5,7 +5,7 @@ half-width is sqrt(sum (t_k e_k)^2), where t_k is Student's quantile for the deg
 at least nominal whatever the ratio of the true variances: the distribution function of chi-square with one degree of
 freedom is concave, so Jensen's inequality bounds the coverage term by term. Satterthwaite's (1946) effective degrees of
 freedom, the usual choice, are too many for two or three seeds: such a "95 %" interval covers 88 % if nine tenths of the
-variance lie between two seeds (tests/stats/test_statistics.py).
+variance lie between two seeds (tests/stats/test_intervals.py).
 
 Three to ten seeds tell little about the variance of one pair of models. `pooled_variance` therefore adds what the run's
 other models of the same evaluation tell: the residual variance of the two-way layout of models and seeds, so that an

@@ -1,4 +1,4 @@
-"""Verdicts from intervals and p-values: whether a number was reproduced, and whether a claim holds.
+"""Verdicts from intervals and p-values: whether a published difference was reproduced, and whether a claim holds.
 
 Judging a claim takes three steps: its p-value (`Interval.p_value` or `equivalence_p_value`), `holm` over all claims of
 a study, and the verdict. Holm limits the probability of any wrong "holds" among all claims to alpha; the probability of
@@ -24,7 +24,7 @@ MIN_SEEDS = 3  # two seeds have one degree of freedom: their 95 % interval is 11
 
 @dataclass(frozen=True)
 class Equivalence:
-    """Verdict on the reproduction of a published number, with the mean over seeds, its interval and the p-values.
+    """Verdict on the reproduction of a published difference, with the mean over seeds, its interval and the p-values.
 
     The null hypothesis of `p_reproduced` is that the true mean is outside the tolerance; that of `p_not_reproduced` is
     that it is within.

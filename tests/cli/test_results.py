@@ -2,6 +2,7 @@
 
 import html
 import json
+import re
 import xml.etree.ElementTree as ET
 from importlib.resources import files
 from pathlib import Path
@@ -39,7 +40,7 @@ def test_a_junit_file_has_the_failure_of_one_number_and_of_all_together(run: Run
     assert ", 1 outside, 0 missing" in out
     assert out.splitlines()[-1].startswith("all numbers together: not reproduced (1 of 147 numbers outside, ")
     root = ET.parse("junit.xml").getroot()
-    assert len(root.findall("testsuite/testcase")) == 1 + 147
+    assert len(root.findall("testsuite/testcase")) == 1 + 147 + 10
     failures = root.findall("testsuite/testcase/failure")
     assert [failure.get("type") for failure in failures] == ["not reproduced", "outside"]
 
@@ -157,3 +158,13 @@ def test_an_archive_is_as_good_as_its_run(run: Run, tmp_path: Path) -> None:
     status, _, err = run("report", "run.zip")
     assert status == 2
     assert "contains its report" in err
+
+
+def test_details_list_every_part_with_what_the_run_could_have_found(run: Run, tmp_path: Path) -> None:
+    store_run(tmp_path / "run", study(), seeds=3)
+    _, short, _ = run("compare", "run")
+    _, long, _ = run("compare", "run", "--details")
+    assert "seed 2: " not in short
+    assert "detectable" not in short
+    assert re.search(r"CNN-PSE-3 - CNN-MSE, frozen .*\n +seed 0: .*\n +seed 1: .*\n +seed 2: ", long)
+    assert "detectable" in long

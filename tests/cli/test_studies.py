@@ -234,6 +234,17 @@ def test_a_run_stops_at_the_first_look_at_which_its_claims_are_decided(
 
     monkeypatch.setattr("pse_repro.commands.study.is_decided", is_decided)
     _, _, err = run(*words)
-    assert "the claims are decided after 2 seeds" in err
+    assert "the claims are decided with 2 seeds" in err
     record = json.loads((tmp_path / "runs" / "short" / "asked.json").read_text())
     assert (record["seeds"], record["looks"]) == (2, [3])  # fewer than three seeds decide nothing and are no look
+    results = (tmp_path / "runs" / "short" / "results.csv").read_text()
+    monkeypatch.setattr("pse_repro.commands.study.is_decided", lambda claims: True)
+    _, _, err = run(*words)
+    assert "the claims are decided with 2 seeds" in err  # not with the one of an earlier look
+    assert (tmp_path / "runs" / "short" / "results.csv").read_text() == results
+
+
+def test_one_look_is_no_early_stop(run: Run) -> None:
+    status, _, err = run("full", "--until-decided", "--seeds", "5", "--device", "cpu")
+    assert status == 2
+    assert "no earlier look at which to stop; give more, such as 12" in err

@@ -11,7 +11,7 @@ from pse_repro.compare.join import Comparison, Unknown, compare
 from pse_repro.compare.junit import write_junit
 from pse_repro.expected import CELL
 from tests.support.judged import CNN, judged
-from tests.support.published import SLIDES
+from tests.support.published import SLIDES, published
 
 
 def slides_of(row: int | None = None, by: float = 0.0, **columns: str) -> Comparison:
@@ -39,8 +39,10 @@ def read(path: Path) -> tuple[list[ET.Element], list[ET.Element], list[ET.Elemen
 def test_the_slides_own_numbers_all_pass(tmp_path: Path) -> None:
     write_junit(slides_of(), tmp_path / "junit.xml")
     cases, failures, skipped = read(tmp_path / "junit.xml")
-    assert (len(cases), len(failures), len(skipped)) == (1 + 147, 0, 0)
+    assert (len(cases), len(failures), len(skipped)) == (1 + 147 + 10, 0, 0)
     assert (cases[0].attrib["classname"], cases[0].attrib["name"]) == ("table", "all numbers together")
+    assert cases[-1].attrib["classname"] == "as-released.differences"
+    assert cases[-1].attrib["name"] == "ResNet-PSE-3 - ResNet-MSE, frozen"
 
 
 def moved(row: int, tolerances: float) -> Comparison:
@@ -58,7 +60,7 @@ def test_one_number_moved_by_three_tolerances_fails_and_so_do_all_together(tmp_p
     assert comparison.exit_status() == 1
     write_junit(comparison, tmp_path / "junit.xml")
     cases, [together, failure], skipped = read(tmp_path / "junit.xml")
-    assert not skipped
+    assert {case.attrib["message"][:8] for case in skipped} <= {"outside;"}  # differences of that number
     assert cases[0].find("failure") is together
     assert together.attrib == {"type": "not reproduced", "message": f"not reproduced: {comparison.whole.reason}"}
     assert failure.attrib["type"] == "outside"
@@ -70,11 +72,11 @@ def test_one_number_just_outside_is_skipped_and_fails_only_when_strict(tmp_path:
     comparison = moved(row, 1.1)
     assert comparison.exit_status() == 0
     write_junit(comparison, tmp_path / "junit.xml")
-    cases, failures, [skipped] = read(tmp_path / "junit.xml")
-    assert (len(cases), failures) == (148, [])
+    cases, failures, [skipped, *_] = read(tmp_path / "junit.xml")
+    assert (len(cases), failures) == (158, [])
     assert skipped.attrib["message"].startswith("outside; measured ")
     write_junit(comparison, tmp_path / "strict.xml", strict=True)
-    cases, [failure], skipped = read(tmp_path / "strict.xml")
+    cases, [failure, *_], skipped = read(tmp_path / "strict.xml")
     assert (failure.attrib["type"], skipped) == ("outside", [])
     assert list(cases[0]) == []  # all numbers together are reproduced all the same
 
@@ -87,6 +89,20 @@ def test_numbers_that_are_undecided_together_are_skipped(tmp_path: Path) -> None
     assert (len(cases), failures) == (1 + 42, [])
     assert cases[0].find("skipped") is skipped
     assert skipped.attrib["message"] == f"undecided: {comparison.whole.reason}"
+
+
+@pytest.mark.parametrize(("strict", "tag"), [(False, "skipped"), (True, "failure")])
+def test_a_difference_that_is_not_the_published_one_fails_only_when_strict(
+    tmp_path: Path, strict: bool, tag: str
+) -> None:
+    frame = published()
+    is_mse = (frame["objective"] == "mse") & (frame["encoder"] == "cnn") & (frame["evaluation"] == "frozen")
+    write_junit(compare(frame.assign(value=frame["value"] + 6 * is_mse), SLIDES), tmp_path / "junit.xml", strict=strict)
+    cases = {case.attrib["name"]: case for case in read(tmp_path / "junit.xml")[0]}
+    found = cases["CNN-PSE-3 - CNN-MSE, frozen"].find(tag)
+    assert found is not None
+    assert found.attrib["message"] == "outside; measured -0.10 (1 seed); published +5.90 points"
+    assert cases["ResNet-PSE-3 - ResNet-MSE, frozen"].find(tag) is None
 
 
 def test_what_cannot_be_judged_is_skipped_and_fails_only_when_strict(tmp_path: Path) -> None:
@@ -135,7 +151,7 @@ def test_a_word_that_is_not_known_is_an_error(tmp_path: Path) -> None:
     unknown = Unknown("metric", "Top-1", ("top1",), "top1", rows=2)
     write_junit(replace(slides_of(), unknown=(unknown,), ignored=2), tmp_path / "junit.xml")
     cases, failures, skipped = read(tmp_path / "junit.xml")
-    assert (len(cases), failures, skipped) == (1 + 147 + 1, [], [])
+    assert (len(cases), failures, skipped) == (1 + 147 + 10 + 1, [], [])
     (error,) = cases[-1]
     assert error.tag == "error"
     assert cases[-1].attrib["name"] == "metric is 'Top-1'; expected top1 (did you mean top1?)"

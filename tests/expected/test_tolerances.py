@@ -55,11 +55,11 @@ def test_spreads_of_ensembles_and_folds(
 @pytest.mark.parametrize(
     ("name", "encoder", "evaluation", "metric", "said"),
     [
-        ("slides", "cnn", "finetune", "top1", "0.65;"),
+        ("slides", "cnn", "finetune", "top1", "0.65 "),
         ("slides", "cnn", "finetune", "loss", "0.013;"),
         ("slides", "cnn", "frozen", "top1", "0.52;"),
         ("released_logs", "cnn", "frozen", "loss", "0.0076;"),
-        ("slides", "resnet", "finetune", "top1", "0.65,"),
+        ("slides", "resnet", "finetune", "top1", "0.65 "),
         ("slides", "resnet", "finetune", "loss", "0.011;"),
         ("slides", "resnet", "frozen", "top1", "1.20;"),
         ("released_logs", "resnet", "frozen", "loss", "0.021 "),

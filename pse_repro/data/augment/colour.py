@@ -112,7 +112,7 @@ class ColorJitter:
         """Return the images changed as drawn; the input's memory is overwritten."""
         number, count = len(self.reaches), len(images_NCHW)
         if not self.hue:
-            self._blend_(images_NCHW, drawn_NP, [slice(count)] * number)
+            self._apply_blends(images_NCHW, drawn_NP, [slice(count)] * number)
             return images_NCHW
         # Sorted, each blend has its images before hue at the start of the batch, those after it at the end
         number_before_N, order = drawn_NP[:, -1].sort(descending=True)
@@ -120,14 +120,14 @@ class ColorJitter:
         order = order.to(images_NCHW.device, non_blocking=True)
         images = images_NCHW[order]
         ends = [int((number_before_N > blend).sum()) for blend in range(number)]
-        self._blend_(images, drawn_NP, [slice(end) for end in ends])
+        self._apply_blends(images, drawn_NP, [slice(end) for end in ends])
         turns_N = drawn_NP[:, -2].to(images.device, images.dtype, non_blocking=True)
         images = self.shift_hue(images, turns_N)
-        self._blend_(images, drawn_NP, [slice(end, count) for end in ends])
+        self._apply_blends(images, drawn_NP, [slice(end, count) for end in ends])
         images_NCHW[order] = images
         return images_NCHW
 
-    def _blend_(self, images_NCHW: Tensor, drawn_NP: Tensor, chosen: list[slice]) -> None:
+    def _apply_blends(self, images_NCHW: Tensor, drawn_NP: Tensor, chosen: list[slice]) -> None:
         """Change images in place: each blend only those chosen for it."""
         drawn_NP = drawn_NP.to(images_NCHW.device, images_NCHW.dtype, non_blocking=True)
         for blend, part in enumerate(chosen):
