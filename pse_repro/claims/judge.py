@@ -30,8 +30,8 @@ NOT_IN_RUN, NOT_COMPLETE = "not in this run", "not complete for any seed"
 class PartResult:
     """A part with its own verdict: "holds" at alpha for this part only, "fails" after Holm over the claim's parts.
 
-    `detectable` is the smallest true effect that 80 % of such runs would find at the claims' strictest level, in the
-    part's unit; None for an equivalence, or with too few seeds for a verdict.
+    `detectable` is the smallest true effect with which the part would hold in 80 % of such runs, at the claims'
+    strictest level and in its unit; None for an equivalence, or with too few seeds for a verdict.
     """
 
     measured: Measured
@@ -157,7 +157,8 @@ def _judge_protocol(protocol: str, predictions: Predictions, alpha: float) -> li
 
 def _test(claim: Claim, protocol: str, predictions: Predictions, alpha: float) -> _Tested:
     measured, missing = [], []
-    models = list(dict.fromkeys(name for each in load_claims(claim.group) for name in each.models()))
+    # the study's models resemble each other; those of its peers vary by too different amounts to be pooled
+    models = [] if claim.group == "peers" else list(dict.fromkeys(m for each in load_claims() for m in each.models()))
     for part in claim.parts():
         if not in_run(part, predictions):
             missing.append((part, NOT_IN_RUN))
@@ -184,7 +185,7 @@ def _judge_parts(measured: list[Measured], alpha: float, family: int) -> tuple[P
 def _detectable(part: Measured, alpha: float) -> float | None:
     if part.part.statement.margin is not None or part.difference.seeds < MIN_SEEDS:
         return None
-    return part.difference.detectable(alpha)
+    return part.difference.detectable(alpha, part.part.statement.minimum)
 
 
 def _verdict(found: _Tested, parts: tuple[PartResult, ...], adjusted_p: float | None, alpha: float) -> ClaimVerdict:

@@ -67,7 +67,7 @@ class ClaimPower:
 def claims_power(models: Sequence[str], evaluations: Sequence[str], seeds: int) -> list[ClaimPower]:
     """Return the power of a study of these models and evaluations for those of the study's claims that it touches."""
     claims = [claim for claim in load_claims() if _tested(claim, models, evaluations)]
-    complete = [claim for claim in claims if len(_tested(claim, models, evaluations)) == len(claim.parts())]
+    complete = decidable_claims(models, evaluations)
     worlds = {name: simulate_claims(complete, seeds, effect) for name, effect in WORLDS.items()}
     needed: dict[int, int] = {}
     for count in range(MIN_SEEDS, MAX_SEEDS + 1):
@@ -86,6 +86,11 @@ def claims_power(models: Sequence[str], evaluations: Sequence[str], seeds: int) 
         )
         for claim in claims
     ]
+
+
+def decidable_claims(models: Sequence[str], evaluations: Sequence[str]) -> list[Claim]:
+    """Return those of the study's claims that a study of these models and evaluations tests in all their parts."""
+    return [claim for claim in load_claims() if len(_tested(claim, models, evaluations)) == len(claim.parts())]
 
 
 def _tested(claim: Claim, models: Sequence[str], evaluations: Sequence[str]) -> list[Part]:

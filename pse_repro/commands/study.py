@@ -4,6 +4,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from pse_repro.claims import is_decided, judge, planned_looks
+from pse_repro.claims.power import decidable_claims
 from pse_repro.commands.options import RunOptions
 from pse_repro.commands.results import comparison_of, exit_status
 from pse_repro.compare.render import render
@@ -35,10 +36,8 @@ def run(study_name: str, options: RunOptions) -> tuple[str, int]:
         study = replace(study, protocols=tuple(dict.fromkeys(options.protocol)))
     if options.budget:
         study = replace(study, budget=parse_budget(options.budget), scale="reduced")
-    if options.until_decided and len(planned_looks(options.seeds)) == 1:
-        raise UsageError(
-            f"--until-decided with --seeds {options.seeds} has no earlier look at which to stop; give more, such as 12"
-        )
+    if options.until_decided:
+        _refuse_useless_looks(study, options.seeds)
     protocols = study_protocols(study)
     machine = choose_machine(options.device, options.precision)
     with Progress(options.quiet) as progress:
@@ -65,6 +64,18 @@ def run(study_name: str, options: RunOptions) -> tuple[str, int]:
                 break
     status = max(exit_status(comparison, claims, options.strict), 1 if failed else 0)
     return render(comparison, options.format, claims), status
+
+
+def _refuse_useless_looks(study: Study, seeds: int) -> None:
+    """Raise UsageError if --until-decided could never stop the study before its last seed."""
+    if len(planned_looks(seeds)) == 1:
+        raise UsageError(
+            f"--until-decided with --seeds {seeds} has no earlier look at which to stop; give more, such as 12"
+        )
+    if not decidable_claims([model.name for model in study.models], study.evaluations):
+        raise UsageError(
+            f"study {study.name} tests no claim in all its parts, so --until-decided could never stop it: leave it out"
+        )
 
 
 def pretrain(

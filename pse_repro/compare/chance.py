@@ -24,11 +24,13 @@ import pandas as pd
 from pse_repro.claims.power import WORLDS, Shares
 from pse_repro.expected import CELL, ExpectedTable, Tolerance
 from pse_repro.seeding import derive
+from pse_repro.tables import model_name
 
 ERROR_RATE = 0.05  # for a run in which everything is right
 DRAWS = 10_000
 SPREAD_DF = 12  # the published ensembles tell their spread with 6 degrees of freedom, the folds with 8 and 20
 JUDGED = ("within", "outside")
+Effects = Mapping[tuple[str, str], float]
 
 
 @dataclass(frozen=True)
@@ -42,7 +44,8 @@ class TableVerdict:
 
     `outside` of `compared` numbers are outside, chance explains up to `allowed`. `furthest` is the largest distance in
     tolerances, chance explains up to `reach`. `no_effect` is the probability that a run stays within both if PSE does
-    nothing; None for a table without two losses.
+    nothing; None for a table without two losses. `blind` names the parts (encoder, evaluation) of which the verdict
+    says nothing, as a run without PSE's effect there stays within both in more than 5 % of cases.
     """
 
     verdict: Literal["reproduced", "undecided", "not reproduced", ""]
@@ -52,6 +55,7 @@ class TableVerdict:
     furthest: float = 0.0
     reach: float = 1.0
     no_effect: float | None = None
+    blind: tuple[str, ...] = ()
 
     @property
     def reason(self) -> str:
@@ -60,10 +64,12 @@ class TableVerdict:
             return "no number is comparable"
         counts = f"{self.outside} of {self.compared} numbers outside, up to {self.allowed} by chance"
         if self.outside and self.reach > 1:
-            counts += f"; the furthest at {self.furthest:.1f} tolerances, up to {self.reach:.1f} by chance"
+            far = f"{self.furthest:.1f} tolerances" if math.isfinite(self.furthest) else "no finite number"
+            counts += f"; the furthest at {far}, up to {self.reach:.1f} by chance"
         if self.no_effect is None or self.verdict == "not reproduced":
             return counts
-        return f"{counts}; if PSE did nothing, so few would be outside in {_percent(self.no_effect)} of runs"
+        counts += f"; if PSE did nothing, so few would be outside in {_percent(self.no_effect)} of runs"
+        return counts + (f"; not told from no effect: {' and '.join(self.blind)}" if self.blind else "")
 
 
 def _percent(share: float) -> str:
@@ -82,12 +88,19 @@ def judge_table(rows: pd.DataFrame, expected: ExpectedTable) -> TableVerdict:
     distances = (judged["difference"].abs() / judged["tolerance"]).fillna(math.inf)
     outside, furthest = int((judged["verdict"] == "outside").sum()), float(distances.max())
     allowed, reach = simulate(judged, expected, effect=1.0).limits()
-    has_rival = "rival" in judged and judged["rival"].notna().any()
-    no_effect = simulate(judged, expected, effect=0.0).share_within(allowed, reach) if has_rival else None
     facts = (len(judged), outside, allowed, furthest, reach)
-    if outside > allowed or furthest > reach:
+    is_beyond = outside > allowed or furthest > reach
+    if "rival" not in judged or not judged["rival"].notna().any():
+        return TableVerdict("not reproduced" if is_beyond else "reproduced", *facts)
+    no_effect = simulate(judged, expected, effect=0.0).share_within(allowed, reach)
+    if is_beyond:
         return TableVerdict("not reproduced", *facts, no_effect)
-    return TableVerdict("undecided" if (no_effect or 0.0) > ERROR_RATE else "reproduced", *facts, no_effect)
+    blind = tuple(
+        f"{model_name(encoder, 'none', '')} {evaluation}"
+        for encoder, evaluation in dict.fromkeys(zip(judged["encoder"], judged["evaluation"], strict=True))
+        if simulate(judged, expected, {(encoder, evaluation): 0.0}).share_within(allowed, reach) > ERROR_RATE
+    )
+    return TableVerdict("undecided" if no_effect > ERROR_RATE else "reproduced", *facts, no_effect, blind)
 
 
 def planned_rows(expected: ExpectedTable, scope: pd.DataFrame, seeds: int) -> pd.DataFrame:
@@ -130,10 +143,13 @@ class Simulated:
         return float(((self.outside_D <= allowed) & (self.furthest_D <= reach)).mean())
 
 
-def simulate(rows: pd.DataFrame, expected: ExpectedTable, effect: float, spread: float | None = None) -> Simulated:
+def simulate(
+    rows: pd.DataFrame, expected: ExpectedTable, effect: float | Effects, spread: float | None = None
+) -> Simulated:
     """Simulate runs that measure the cells of `rows`, with as many seeds each.
 
-    `effect` is described above. `spread` is the ratio of the true spreads to those stored; None draws it.
+    `effect` is described above; one that is not 1 everywhere is given by encoder and evaluation. `spread` is the ratio
+    of the true spreads to those stored; None draws it.
     """
     random = np.random.default_rng(derive("numbers outside by chance"))
     ratio_D = np.sqrt(SPREAD_DF / random.chisquare(SPREAD_DF, DRAWS)) if spread is None else np.full(DRAWS, spread)
@@ -146,7 +162,11 @@ def simulate(rows: pd.DataFrame, expected: ExpectedTable, effect: float, spread:
 
 
 def _differences(
-    rows: pd.DataFrame, expected: ExpectedTable, effect: float, ratio_D: np.ndarray, random: np.random.Generator
+    rows: pd.DataFrame,
+    expected: ExpectedTable,
+    effect: float | Effects,
+    ratio_D: np.ndarray,
+    random: np.random.Generator,
 ) -> np.ndarray:
     """Return simulated differences (D, C) from the expected values, in tolerances; 0 if the tolerance is fixed."""
     table = expected.frame.to_dict("records")
@@ -157,10 +177,13 @@ def _differences(
     seeds[cells] = rows["seeds"].clip(lower=1)
     other_seeds[cells] = rows.get("other_seeds", 1)
     mse = [index.get(baseline(cell), number) for number, cell in enumerate(table)]
+    by_part = effect if isinstance(effect, Mapping) else {}
+    everywhere = 1.0 if isinstance(effect, Mapping) else effect
+    effect_C = np.array([by_part.get((str(cell["encoder"]), str(cell["evaluation"])), everywhere) for cell in table])
     noise = _Noise(table, expected, random)
     truth_DC = values - noise.draw() / np.sqrt(other_seeds)
-    measured_DC = effect * truth_DC + (1 - effect) * truth_DC[:, mse] + noise.draw() / np.sqrt(seeds)
-    shift = (1 - effect) * (values[mse] - values)  # the part that is not noise, which alone has the ratio
+    measured_DC = effect_C * truth_DC + (1 - effect_C) * truth_DC[:, mse] + noise.draw() / np.sqrt(seeds)
+    shift = (1 - effect_C) * (values[mse] - values)  # the part that is not noise, which alone has the ratio
     differences_DC = shift + ratio_D[:, None] * (measured_DC - values - shift)
     return np.asarray(differences_DC[:, cells] / rows["tolerance"].to_numpy(dtype=float))
 

@@ -18,6 +18,7 @@ from pse_repro.compare.chance import JUDGED, baseline
 from pse_repro.expected import CELL, ExpectedTable, Tolerance
 from pse_repro.stats import MIN_SEEDS, equivalence, mean_interval
 
+ONE_SIDED_Z = 1.645  # one side of the test of equivalence, at 5 %
 Verdict = Literal["reproduced", "not reproduced", "undecided", "within", "outside"]
 
 
@@ -27,7 +28,7 @@ class Difference:
 
     `low` and `high` bound the mean, NaN with one seed. `tolerance` covers 19 of 20 differences between correct runs.
     `discriminates` is False if a difference that is within would be within the tolerance of zero, too; None unless it
-    is within.
+    is within. `decidable` is False if the two published runs are so noisy that no number of seeds can reproduce it.
     """
 
     protocol: str
@@ -42,6 +43,7 @@ class Difference:
     tolerance: float
     verdict: Verdict
     discriminates: bool | None
+    decidable: bool
 
 
 def differences_between_losses(rows: pd.DataFrame, results: pd.DataFrame, expected: ExpectedTable) -> list[Difference]:
@@ -90,4 +92,5 @@ def _difference(
         tolerance=tolerance,
         verdict=verdict,
         discriminates=abs(measured) > tolerance if verdict == "within" else None,
+        decidable=ONE_SIDED_Z * sd < abs(published) / 2,
     )

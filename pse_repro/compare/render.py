@@ -112,7 +112,9 @@ def _lines(comparison: Comparison) -> list[str]:
     if len(comparison.unknown) > _SHOWN:
         lines.append(f"ignored for {len(comparison.unknown) - _SHOWN} other unrecognised words")
     lines += [*_assumed(comparison.assumed), _summary_line(comparison)]
-    return [*lines, *([f"all numbers together: {whole.verdict} ({whole.reason})"] if whole.verdict else [])]
+    missing = comparison.summary()["missing"]
+    which = f"the {whole.compared} numbers present together" if missing else "all numbers together"
+    return [*lines, f"{which}: {whole.verdict or 'no verdict'} ({whole.reason})"]
 
 
 def _reasons(rows: pd.DataFrame) -> list[str]:
@@ -150,9 +152,12 @@ def difference_cells(differences: Sequence[Difference]) -> list[list[str]]:
 
 
 def _with_discrimination(difference: Difference) -> str:
-    """Return the verdict, with the addition that no effect would be within the tolerance as well."""
-    fits_both = difference.verdict == "within" and not difference.discriminates
-    return f"{difference.verdict}, does not discriminate" if fits_both else difference.verdict
+    """Return the verdict, and whether no effect would be within as well, or the published pair is too noisy."""
+    if difference.verdict == "within" and not difference.discriminates:
+        return "within, does not discriminate"
+    if difference.verdict == "undecided" and not difference.decidable:
+        return "undecided: published pair too noisy"
+    return difference.verdict
 
 
 def comparison_cells(

@@ -35,7 +35,8 @@ class RunsComparison:
     """Result of `compare_runs`: `rows` has COLUMNS, one row for each cell of either run.
 
     `low` and `high` bound the difference, paired over test images; they are NaN for all but ensemble top-1. `whole` is
-    the verdict on all numbers of the study's models together, as two runs differ in some by chance.
+    the verdict on all numbers of the study's models together, as two runs differ in some by chance; none for other
+    images or another scale.
     """
 
     first: str
@@ -61,7 +62,9 @@ def compare_runs(first: Run, second: Run) -> RunsComparison:
     stored = (Predictions(first), Predictions(second)) if same else None
     slides = load_expected("slides")
     rows = pd.DataFrame([_row(cell, slides, stored) for cell in joined.to_dict("records")], columns=list(COLUMNS))
-    return RunsComparison(str(first.directory), str(second.directory), same, rows, _whole(rows, slides))
+    comparable = same and first.study.scale == second.study.scale
+    whole = _whole(rows, slides) if comparable else TableVerdict("")
+    return RunsComparison(str(first.directory), str(second.directory), same, rows, whole)
 
 
 def _whole(rows: pd.DataFrame, slides: ExpectedTable) -> TableVerdict:

@@ -116,9 +116,9 @@ def claim_parts(results: Sequence[ClaimResult]) -> Table | None:
     if not results:
         return None
     notes = [
-        "Effects as in the table of claims. Detectable: the smallest true effect that 80 % of such runs would find, at "
-        "the strictest level that Holm's correction asks for; none with fewer than three seeds, or for an equivalence. "
-        "A part's verdict is at the level of a single test."
+        "Effects as in the table of claims. Detectable: the smallest true effect with which the part would hold in "
+        "80 % of such runs, at the strictest level that Holm's correction asks for; none with fewer than three seeds, "
+        "or for an equivalence. A part's verdict is at the level of a single test."
     ]
     return Table("Claims, part by part", PARTS_HEADER, PARTS_ALIGN, parts_table(results), notes)
 

@@ -69,11 +69,14 @@ def _with_recorded_evaluations(study: Study, directory: Path) -> Study:
 def _looks(seeds: int, context: RunContext, fresh: bool) -> list[int]:
     """Return the numbers of seeds after which the claims are judged: planned, those recorded before, and `seeds`.
 
-    A run that gets more seeds after a look was looked at twice; fewer than MIN_SEEDS decide nothing and are no look.
+    A run that gets more seeds after a look was looked at twice. Fewer than MIN_SEEDS decide nothing and are no look,
+    nor are fewer than the run has already, as it is judged with all of them.
     """
-    is_resumed = context.run_files.record.is_file() and not fresh
-    before = Run.open(context.directory).looks if is_resumed else []
-    return sorted({look for look in (*before, *context.looks, seeds) if look >= MIN_SEEDS})
+    if fresh or not context.run_files.record.is_file():
+        return sorted({look for look in (*context.looks, seeds) if look >= MIN_SEEDS})
+    run = Run.open(context.directory)
+    new = [look for look in (*context.looks, seeds) if look >= max(MIN_SEEDS, len(run.stored_seeds))]
+    return sorted({*(look for look in run.looks if look >= MIN_SEEDS), *new})
 
 
 def _collect(

@@ -264,7 +264,9 @@ def test_an_equivalence_and_what_lacks_parts_do_not_keep_a_run_from_being_decide
 def test_what_a_part_could_find_is_judged_at_the_claims_strictest_level(tmp_path: Path) -> None:
     found = judged(tmp_path, CNN, points=1, by_seed=(0.0, 0.002, -0.003))
     for part in found[1].parts:
-        assert part.detectable == part.measured.difference.detectable(0.05 / 3)
+        minimum = part.measured.part.statement.minimum
+        assert part.detectable == part.measured.difference.detectable(0.05 / 3, minimum)
+        assert part.detectable > minimum
         assert part.detectable > part.measured.difference.estimate - part.measured.difference.low
     assert {part.detectable for part in found[4].parts} == {None}
 

@@ -222,6 +222,7 @@ def test_a_run_stops_at_the_first_look_at_which_its_claims_are_decided(
     run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("pse_repro.commands.study.planned_looks", lambda seeds: (1, 2, seeds))
+    monkeypatch.setattr("pse_repro.commands.study.decidable_claims", lambda *_: [1])
     (tmp_path / "short.toml").write_text(SHORT_STUDY)
     (tmp_path / "p.toml").write_text(_short_protocol())
     words = ("run", "short.toml", "--data", str(write_images(tmp_path / "images")), "--protocol", "p.toml")
@@ -248,3 +249,9 @@ def test_one_look_is_no_early_stop(run: Run) -> None:
     status, _, err = run("full", "--until-decided", "--seeds", "5", "--device", "cpu")
     assert status == 2
     assert "no earlier look at which to stop; give more, such as 12" in err
+
+
+def test_a_study_without_a_whole_claim_has_no_early_stop(run: Run) -> None:
+    status, _, err = run("run", "pair", "--until-decided", "--seeds", "12", "--device", "cpu")
+    assert status == 2
+    assert "study pair tests no claim in all its parts" in err

@@ -58,6 +58,13 @@ def test_the_published_noise_keeps_small_effects_undecided() -> None:
     found = differences(run(1.0, seeds=20))["cnn", "6", "finetune"]
     assert (found.verdict, found.discriminates) == ("undecided", None)
     assert found.high - found.low < found.expected / 2
+    assert not found.decidable
+
+
+def test_three_of_the_published_differences_are_too_noisy_for_any_number_of_seeds() -> None:
+    found = differences(run(1.0, seeds=3))
+    noisy = {("cnn", "6", "finetune"), ("resnet", "3", "finetune"), ("resnet", "3", "frozen")}
+    assert {place for place, each in found.items() if not each.decidable} == noisy
 
 
 def test_seeds_of_one_loss_alone_do_not_count() -> None:
