@@ -4,7 +4,9 @@ import csv
 import json
 import re
 from pathlib import Path
-from statistics import mean
+from statistics import mean, stdev
+
+import pytest
 
 from pse_repro.study.load import load_study
 
@@ -42,5 +44,15 @@ def test_the_means_in_the_text_are_the_stored_ones() -> None:
     assert words in " ".join(README.split())
 
 
-def test_the_stored_study_is_one() -> None:
-    assert load_study(str(STORED.with_suffix(".toml"))).name == "pair-eight-seeds"
+def test_the_objectives_that_ask_where_have_the_stored_means() -> None:
+    with STORED.with_name("where-three-seeds.csv").open(newline="") as file:
+        rows = [row for row in csv.DictReader(file) if row["evaluation"] == "linear"]
+    for name in ("patch-location", "jigsaw"):
+        values = [float(row["value"]) for row in rows if row["objective"] == name]
+        words = f"{mean(values):.1f} ± {stdev(values):.1f} for {name.replace('-', ' ')}"
+        assert words in " ".join(README.split())
+
+
+@pytest.mark.parametrize("path", sorted(STORED.parent.glob("*.toml")), ids=lambda path: path.stem)
+def test_a_stored_study_is_one(path: Path) -> None:
+    assert load_study(str(path)).name == path.stem
