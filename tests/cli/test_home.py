@@ -86,7 +86,8 @@ def test_images_and_figures_are_at_home(run: Run, tmp_path: Path, monkeypatch: p
 
 def test_names_that_only_look_like_it_stay() -> None:
     assert called(FUNCTIONS["compare"], "~no-such-user/x.csv", "--against=a/~b", "--format=csv") == {
-        "results": Path("~no-such-user/x.csv"), "against": "a/~b", "format": "csv", "strict": False, "junit": None
+        "results": Path("~no-such-user/x.csv"), "against": "a/~b", "format": "csv", "strict": False, "junit": None,
+        "details": False,
     }  # fmt: skip
 
 
