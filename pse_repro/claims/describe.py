@@ -1,10 +1,12 @@
-"""Descriptive notes on a claim, without a verdict: the best bandwidth, members above their ensemble, omitted seeds."""
+"""Notes on a claim, without a verdict: missing seeds, the best bandwidth, members above their ensemble."""
 
 from collections.abc import Sequence
 
 from pse_repro.claims.definitions import shown
 from pse_repro.claims.measure import Measured
 from pse_repro.study.predictions import Predictions
+
+INTERIM = "interim"
 
 
 def descriptions(parts: Sequence[Measured], protocol: str, predictions: Predictions) -> list[str]:
@@ -13,7 +15,14 @@ def descriptions(parts: Sequence[Measured], protocol: str, predictions: Predicti
     ensembles = [part for part in parts if part.part.statement.kind == "ensemble"]
     found = _best(equivalent, protocol, predictions)
     found += [_members_above(ensembles, protocol, predictions)] if ensembles else []
-    return found + _left_out(parts, predictions)
+    return [*_interim(parts, predictions), *found, *_left_out(parts, predictions)]
+
+
+def _interim(parts: Sequence[Measured], predictions: Predictions) -> list[str]:
+    """Report that seeds which were requested are not complete yet, unless models that failed are the reason."""
+    seeds, requested = min(part.difference.seeds for part in parts), predictions.run.requested_seeds
+    is_unfinished = seeds < requested and not predictions.run.failures()
+    return [f"{INTERIM}: {seeds} of {requested} requested seeds are complete"] if is_unfinished else []
 
 
 def _left_out(parts: Sequence[Measured], predictions: Predictions) -> list[str]:

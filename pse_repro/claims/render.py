@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from pse_repro.claims.definitions import PERCENT_METRICS, Statement
+from pse_repro.claims.describe import INTERIM
 from pse_repro.claims.judge import ClaimResult, PartResult, claims_in_question
 from pse_repro.claims.measure import Measured, SeedEffect
 from pse_repro.errors import UsageError
@@ -81,6 +82,8 @@ def table_notes(results: Sequence[ClaimResult]) -> list[str]:
         "after Holm over a protocol's claims (for fails: null hypothesis that the claim is true, after Holm over its "
         "parts). A claim holds only if all its parts were tested."
     ]
+    interim = {note: None for result in results for note in result.notes if note.startswith(INTERIM)}
+    notes += [f"{note[0].upper()}{note[1:]}: finish the run before you rely on its verdicts." for note in interim]
     for protocol in dict.fromkeys(result.protocol for result in results):
         tested = {result.claim.id for result in results if result.protocol == protocol}
         absent = [f"{claim.number} {claim.short}" for claim in claims_in_question(results) if claim.id not in tested]

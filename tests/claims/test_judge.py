@@ -8,6 +8,7 @@ import pytest
 from pse_repro.claims import as_json, claims_table, is_decided, judge, render_claims
 from pse_repro.errors import NotFitError
 from pse_repro.stats import holm
+from pse_repro.study import store
 from pse_repro.study.cells import Cell
 from tests.support.judged import CNN, IMAGES, RESNET, judged, likely
 from tests.support.stored_predictions import fold_path, store_predictions, study
@@ -211,7 +212,12 @@ def test_a_seed_counts_where_it_is_complete(tmp_path: Path) -> None:
     result = judge(record)[0]
     assert [[of.seed for of in part.measured.by_seed] for part in result.parts] == [[0, 1, 2], [0, 2]]
     assert result.seeds == 2
-    assert result.notes == ("seed 1 is incomplete and left out of 1 of 2 parts",)
+    assert result.notes == (
+        "interim: 2 of 3 requested seeds are complete", "seed 1 is incomplete and left out of 1 of 2 parts",
+    )  # fmt: skip
+    cell = next(cell for cell in record.cells if cell.seed == 1)
+    store.write_json(record.files(cell).failed, {"error": "diverged"})
+    assert judge(record)[0].notes == ("seed 1 is incomplete and left out of 1 of 2 parts",)
 
 
 def test_labels_that_disagree_are_an_error(tmp_path: Path) -> None:

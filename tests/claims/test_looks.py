@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from pse_repro.claims import is_decided, judge, planned_looks
+from pse_repro.claims import is_decided, judge, planned_looks, render_claims
 from pse_repro.study.record import Run
 from pse_repro.study.store import write_json
 from tests.support.judged import RESNET, judged
@@ -34,3 +34,13 @@ def test_a_run_is_decided_once_every_claim_that_it_can_decide_is(tmp_path: Path)
     assert not is_decided([])
     pair = judged(tmp_path / "pair", points=8.0)
     assert not is_decided(list(pair.values()))  # no claim has all its parts
+
+
+def test_an_unfinished_run_says_that_its_verdicts_are_interim(tmp_path: Path) -> None:
+    judged(tmp_path, points=4.0)
+    write_json(Run.open(tmp_path).run_files.requested, {"seeds": 8})
+    results = judge(Run.open(tmp_path))
+    assert all("interim: 3 of 8 requested seeds are complete" in result.notes for result in results)
+    assert "Interim: 3 of 8 requested seeds are complete: finish the run" in " ".join(render_claims(results).split())
+    write_json(Run.open(tmp_path).run_files.requested, {"seeds": 3})
+    assert "nterim" not in render_claims(judge(Run.open(tmp_path)), details=True)
