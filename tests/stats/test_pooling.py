@@ -72,7 +72,7 @@ def test_equal_models_differ_as_often_as_alpha(
     seeds: int, sds: tuple[float, ...], nominal: tuple[float, float]
 ) -> None:
     """The first two models are compared; all share an effect of the seed that is larger than their own."""
-    random, runs = drawn(seeds), 6000
+    random, runs = drawn(seeds), 4000
     scores_RMS = random.standard_normal((runs, len(sds), seeds)) * np.array(sds)[:, None]
     scores_RMS += 3 * random.standard_normal((runs, 1, seeds))
     p_values = []
