@@ -10,6 +10,7 @@ and top4.
 import csv
 import io
 import os
+from collections.abc import Hashable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -206,6 +207,11 @@ def _check_unique(table: pd.DataFrame, lines: list[str], name: str) -> None:
     row = int(twice.to_numpy().argmax())
     key = ", ".join(f"{column}={table[column].iloc[row]}" for column in KEY if table[column].iloc[row])
     raise UsageError(f"{name}, {lines[row]}: a second value for {key}; expected one value per key, keep one of them")
+
+
+def model_id(cell: Mapping[Hashable, Any]) -> str:
+    """Name the model of a row as studies and files do: cnn-mse, resnet-pse-3."""
+    return "-".join(str(cell[column]) for column in ("encoder", "objective", "sigma") if cell[column])
 
 
 def model_name(encoder: str, objective: str, sigma: str) -> str:

@@ -17,6 +17,7 @@ from pse_repro.stats import (
     equivalence_p_value,
     mcnemar,
     mean_interval,
+    outside_p_value,
     paired_difference,
     pooled_variance,
 )
@@ -185,8 +186,7 @@ def _p_against(part: Part, difference: Interval) -> float:
     """Return twice the one-sided p-value: at most alpha if the 1 - alpha interval lies wholly outside the claim."""
     statement = part.statement
     if statement.margin is not None:
-        above = difference.p_value(statement.margin, "greater")
-        return min(1.0, 2 * min(above, difference.p_value(-statement.margin, "less")))
+        return outside_p_value(difference, statement.margin)
     if statement.direction == "greater":
         return min(1.0, 2 * difference.p_value(statement.threshold + statement.minimum, "less"))
     return min(1.0, 2 * difference.p_value(statement.threshold - statement.minimum, "greater"))

@@ -9,9 +9,8 @@ test images adds IMAGES_SE to a difference of two models and nothing to the othe
 Shapes: D draws, C claims, L levels, M models, S seeds.
 """
 
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from scipy.special import ndtri, stdtrit
@@ -28,8 +27,6 @@ ENOUGH = 0.8  # the power that is asked of a study
 # In percentage points, for 8,000 images: 0.06 to 0.16 over eight seeds (CNN pair on photographs of ImageNet), at most
 # 0.55 if every disagreement of two frozen models were the same for all seeds.
 IMAGES_SE = 0.3
-
-
 # What may be true, as a share of the published differences between the losses.
 WORLDS = {"as published": 1.0, "half of it": 0.5, "no difference": 0.0}
 
@@ -175,21 +172,18 @@ class _Runs:
     def __init__(self, seeds: int, effect: float, spread: float, random: np.random.Generator) -> None:
         self.seeds, self.spread, self.random = seeds, spread, random
         slides = load_expected("slides")
-        chosen = (slides.frame["fold"] == "ensemble") & (slides.frame["metric"] == TOP1)
-        cells = slides.frame[chosen].to_dict("records")
-        self.models = {name: place for place, name in enumerate(dict.fromkeys(map(_name, cells)))}
-        self.scores_DMS = {str(cell["evaluation"]): np.empty((DRAWS, len(self.models), seeds)) for cell in cells}
+        published = slides.ensembles
+        self.models = {name: place for place, name in enumerate(dict.fromkeys(model for model, _ in published))}
+        self.scores_DMS = {evaluation: np.empty((DRAWS, len(self.models), seeds)) for _, evaluation in published}
         self.images_DM = {
             name: random.standard_normal((DRAWS, len(self.models))) * IMAGES_SE / 2**0.5 for name in self.scores_DMS
         }
-        published = {(_name(cell), cell["evaluation"]): float(cell["value"]) for cell in cells}
-        for cell in cells:
-            name, evaluation = _name(cell), str(cell["evaluation"])
-            baseline, tolerance = published[f"{cell['encoder']}-mse", evaluation], slides.tolerance(cell)
+        for (model, evaluation), cell in published.items():
+            baseline, tolerance = published[f"{cell['encoder']}-mse", evaluation]["value"], slides.tolerance(cell)
             assert tolerance is not None
-            mean = baseline + effect * (published[name, evaluation] - baseline)
+            mean = baseline + effect * (cell["value"] - baseline)
             noise = tolerance.sd * spread * random.standard_normal((DRAWS, seeds))
-            self.scores_DMS[evaluation][:, self.models[name]] = mean + noise
+            self.scores_DMS[evaluation][:, self.models[model]] = mean + noise
 
     def measure(self, part: Part) -> _Measured:
         """Measure a part as `measure.py` does, in every draw."""
@@ -197,7 +191,7 @@ class _Runs:
         if statement.metric == TOP1 and statement.kind != "ensemble":
             by_seed_DS, images_D = self._contrast(part)
             variance_D, df = self._variance(part, by_seed_DS)
-            images_error = IMAGES_SE * (len(part.plus) + len(part.minus)) ** 0.5 / 2**0.5
+            images_error = IMAGES_SE * (len(part.terms) / 2) ** 0.5
         else:
             noise = self.random.standard_normal((DRAWS, self.seeds))
             by_seed_DS, images_D = (part.published or 0.0) + statement.sd * self.spread * noise, np.zeros(DRAWS)
@@ -228,8 +222,3 @@ class _Runs:
         df = (len(self.models) - 1) * (self.seeds - 1)
         pooled_D = 2 * (rest**2).sum(axis=(1, 2)) / df
         return np.maximum(by_seed_DS.var(axis=1, ddof=1), pooled_D), min(df, 2 * (self.seeds - 1))
-
-
-def _name(cell: Mapping[Hashable, Any]) -> str:
-    """Return a model's name as in `cnn-pse-3`."""
-    return "-".join(str(cell[name]) for name in ("encoder", "objective", "sigma") if cell[name])

@@ -101,10 +101,10 @@ def _power(plan: Plan) -> str:
     header = ("yes / no / undecided, %", "parts here", *WORLDS, "seeds for 80 % yes")
     rows = []
     if plan.table:
-        rows.append([f"{plan.numbers} numbers together", NONE, *map(_shares, plan.table.values()), NONE])
+        rows.append([f"{plan.numbers} numbers together", NONE, *map(shares_text, plan.table.values()), NONE])
     for claim in plan.claims:
         needed = claim.seeds_needed or (f"more than {MAX_SEEDS}" if claim.worlds else "cannot hold")
-        shares = [_shares(each) for each in claim.worlds.values()] or [NONE] * len(WORLDS)
+        shares = [shares_text(each) for each in claim.worlds.values()] or [NONE] * len(WORLDS)
         parts = f"{claim.parts_tested} of {claim.parts_total}"
         rows.append([f"{claim.number} {claim.short}", parts, *shares, str(needed)])
     note = (
@@ -117,5 +117,6 @@ def _power(plan: Plan) -> str:
     return "\n".join([table(header, "l" + "r" * (len(header) - 1), rows), *wrapped(note, 100)])
 
 
-def _shares(shares: Shares) -> str:
+def shares_text(shares: Shares) -> str:
+    """Format the shares of runs that say yes, no and neither, in percent: `98 / 0 / 2`."""
     return " / ".join(f"{100 * share:.0f}" for share in (shares.yes, shares.no, shares.undecided))

@@ -30,7 +30,7 @@ ERROR_RATE = 0.05  # for a run in which everything is right
 DRAWS = 10_000
 SPREAD_DF = 12  # the published ensembles tell their spread with 6 degrees of freedom, the folds with 8 and 20
 JUDGED = ("within", "outside")
-Effects = Mapping[tuple[str, str], float]
+Effects = Mapping[tuple[str, str], float]  # by encoder and evaluation; 1 elsewhere
 
 
 @dataclass(frozen=True)
@@ -148,8 +148,7 @@ def simulate(
 ) -> Simulated:
     """Simulate runs that measure the cells of `rows`, with as many seeds each.
 
-    `effect` is described above; one that is not 1 everywhere is given by encoder and evaluation. `spread` is the ratio
-    of the true spreads to those stored; None draws it.
+    `effect` is described above. `spread` is the ratio of the true spreads to those stored; None draws it.
     """
     random = np.random.default_rng(derive("numbers outside by chance"))
     ratio_D = np.sqrt(SPREAD_DF / random.chisquare(SPREAD_DF, DRAWS)) if spread is None else np.full(DRAWS, spread)

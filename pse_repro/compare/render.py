@@ -31,9 +31,8 @@ def render(
 ) -> str:
     """Render a comparison, and the claims tested on the same run, as text.
 
-    With `details`, table and markdown also list every part and seed of the claims.
-
-    csv contains only the comparison's rows, json everything (schemas/comparison.schema.json).
+    csv contains only the comparison's rows, json everything (schemas/comparison.schema.json). With `details`, table and
+    markdown also list every part and seed of the claims.
 
     Raises:
         UsageError: unknown format.

@@ -22,7 +22,7 @@ from pse_repro.seeding import derive
 from pse_repro.stats import Interval, paired_difference
 from pse_repro.study.predictions import Predictions
 from pse_repro.study.record import Run
-from pse_repro.tables import model_name
+from pse_repro.tables import model_id, model_name
 from pse_repro.text import NONE, to_json
 
 KEY = ["protocol", *CELL]
@@ -129,8 +129,7 @@ def _interval(cell: Mapping[Hashable, Any], first: Predictions, second: Predicti
 
     None if there is no such seed, or if the cell is a baseline, which `Predictions` does not cover.
     """
-    model = "-".join(part for part in (cell["encoder"], cell["objective"], cell["sigma"]) if part)
-    protocol, evaluation = cell["protocol"], cell["evaluation"]
+    model, protocol, evaluation = model_id(cell), cell["protocol"], cell["evaluation"]
     if not all(run.covers(model, evaluation) for run in (first, second)):
         return None
     seeds = [

@@ -11,7 +11,7 @@ from typing import Any
 import pandas as pd
 
 from pse_repro.errors import UsageError
-from pse_repro.tables import read_table
+from pse_repro.tables import model_id, read_table
 
 FOLDER = Path(__file__).parent
 # The key that measured and expected values are joined on. Protocol, data and scale are conditions; seeds are averaged.
@@ -80,6 +80,12 @@ class ExpectedTable:
         place = [cell[name] for name in ("encoder", "evaluation", "fold", "metric")]
         other = next(name for name in LOSSES if name != cell["objective"])
         return min(self._values.get((*place, other), [math.nan]), key=lambda value: abs(value - cell["value"]))
+
+    @cached_property
+    def ensembles(self) -> dict[tuple[str, str], dict[Hashable, Any]]:
+        """The cells of ensemble top-1, by model (named as in `cnn-pse-3`) and evaluation."""
+        chosen = self.frame[(self.frame["fold"] == "ensemble") & (self.frame["metric"] == "top1")]
+        return {(model_id(cell), str(cell["evaluation"])): cell for cell in chosen.to_dict("records")}
 
     @cached_property
     def _values(self) -> dict[tuple[str, ...], list[float]]:

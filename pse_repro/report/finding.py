@@ -126,11 +126,9 @@ def _table(by_protocol: dict[str, dict[tuple[str, str], Effect]]) -> Table | Non
 
 def _published(pse: str, mse: str, evaluation: str) -> str:
     """Format the gain in ensemble top-1 on the slides."""
-    slides = load_expected("slides").frame
-    part = slides[(slides["fold"] == "ensemble") & (slides["metric"] == "top1") & (slides["evaluation"] == evaluation)]
-    names = part["encoder"] + "-" + part["objective"] + ("-" + part["sigma"]).where(part["sigma"] != "", "")
-    values = dict(zip(names, part["value"].astype(float), strict=True))
-    return f"{values[pse] - values[mse]:+.2f}" if {pse, mse} <= values.keys() else NONE
+    published = load_expected("slides").ensembles
+    ours, theirs = (published.get((model, evaluation)) for model in (pse, mse))
+    return f"{ours['value'] - theirs['value']:+.2f}" if ours and theirs else NONE
 
 
 def _points(interval: Interval | None) -> str:

@@ -21,6 +21,7 @@ from pse_repro.stats.verdicts import (
     equivalence,
     equivalence_claim,
     equivalence_p_value,
+    outside_p_value,
     superiority_claim,
 )
 
@@ -39,6 +40,7 @@ __all__ = [
     "images_interval",
     "mcnemar",
     "mean_interval",
+    "outside_p_value",
     "paired_difference",
     "pooled_variance",
     "superiority_claim",

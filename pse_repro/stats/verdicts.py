@@ -76,7 +76,7 @@ def equivalence(
         raise ValueError(f"there are {mean.seeds} seeds; a verdict on a mean needs at least {MIN_SEEDS}")
     errors = (*mean.errors, StandardError(target_sd, math.inf))
     difference = interval_of(mean.estimate - target, errors, seeds=mean.seeds, confidence=1 - alpha)
-    inside, outside = _p_inside(difference, tolerance), _p_outside(difference, tolerance)
+    inside, outside = _p_inside(difference, tolerance), outside_p_value(difference, tolerance)
     if inside <= alpha:
         return Equivalence("reproduced", mean, inside, outside)
     return Equivalence("not reproduced" if outside <= alpha else "undecided", mean, inside, outside)
@@ -132,6 +132,14 @@ def equivalence_p_value(differences: Sequence[Interval], margin: float) -> float
     return max(_p_inside(difference, margin) for difference in differences)
 
 
+def outside_p_value(difference: Interval, margin: float) -> float:
+    """Return the p-value of the null hypothesis that the true difference is within +-margin; both sides count.
+
+    It is at most alpha if the 1 - alpha interval lies wholly outside.
+    """
+    return min(1.0, 2 * min(difference.p_value(-margin, "less"), difference.p_value(margin, "greater")))
+
+
 def equivalence_claim(
     differences: Sequence[Interval], adjusted_p: float, *, margin: float, alpha: float = 0.05
 ) -> ClaimVerdict:
@@ -150,7 +158,7 @@ def equivalence_claim(
         return _too_few(seeds)
     if adjusted_p <= alpha:
         return ClaimVerdict("holds", f"all within {margin:.4g}, p {adjusted_p:.2g}")
-    outside = min(holm([_p_outside(difference, margin) for difference in differences]))
+    outside = min(holm([outside_p_value(difference, margin) for difference in differences]))
     if outside <= alpha:
         return ClaimVerdict("fails", f"one of them is outside {margin:.4g}, p {outside:.2g}")
     return ClaimVerdict("undecided", f"neither within nor outside {margin:.4g}: p {adjusted_p:.2g}")
@@ -159,11 +167,6 @@ def equivalence_claim(
 def _p_inside(difference: Interval, margin: float) -> float:
     """Return the TOST p-value of the null hypothesis that the true difference is not within +-margin."""
     return max(difference.p_value(-margin, "greater"), difference.p_value(margin, "less"))
-
-
-def _p_outside(difference: Interval, margin: float) -> float:
-    """Return the p-value of the null hypothesis that the true difference is within +-margin; both sides count."""
-    return min(1.0, 2 * min(difference.p_value(-margin, "less"), difference.p_value(margin, "greater")))
 
 
 def _too_few(seeds: int) -> ClaimVerdict:

@@ -1,7 +1,5 @@
 """The verdict on all numbers of a table together: its error rate, and what it tells apart."""
 
-from collections.abc import Callable
-
 import numpy as np
 import pandas as pd
 import pytest
@@ -9,10 +7,9 @@ import pytest
 from pse_repro.compare.chance import ERROR_RATE, planned_rows, simulate, table_outcomes
 from pse_repro.compare.join import Comparison, compare
 from pse_repro.expected import load_expected
-from tests.support.published import SLIDES, published
+from tests.support.published import SCOPE, SLIDES, published
 
 KEYS = ["encoder", "evaluation", "fold", "metric"]
-SCOPE = SLIDES.frame[["encoder", "objective", "sigma", "evaluation"]].drop_duplicates()
 
 
 def measured(seeds: int, share: float, random: np.random.Generator, spread: float = 1.0) -> pd.DataFrame:
@@ -115,19 +112,13 @@ def test_a_value_that_is_not_a_number_is_no_chance() -> None:
     assert whole(frame).whole.verdict == "not reproduced"
 
 
-def _rows(name: str, keep: Callable[[pd.DataFrame], "pd.Series[bool]"]) -> pd.DataFrame:
-    frame = published(name)
-    return frame[keep(frame)]
-
-
 def test_numbers_that_fit_no_effect_as_well_are_undecided() -> None:
-    only_mse = _rows("slides", lambda frame: frame["objective"] == "mse")
-    found = whole(only_mse).whole
+    frame = published("slides")
+    found = whole(frame[frame["objective"] == "mse"]).whole
     assert found.verdict == "undecided"
     assert found.no_effect is not None
     assert found.no_effect > 0.9
-    frozen = _rows("slides", lambda frame: frame["evaluation"] == "frozen")
-    assert whole(frozen).whole.verdict == "reproduced"
+    assert whole(frame[frame["evaluation"] == "frozen"]).whole.verdict == "reproduced"
 
 
 def test_parts_that_the_verdict_says_nothing_of_are_named() -> None:

@@ -5,18 +5,14 @@ from pathlib import Path
 import pytest
 
 from pse_repro.claims import load_claims
-from pse_repro.claims.power import WORLDS, Shares, simulate_claims
+from pse_repro.claims.power import WORLDS, simulate_claims
+from pse_repro.commands.plan import shares_text
 from pse_repro.compare.chance import planned_rows, simulate, table_outcomes
 from pse_repro.text import table
-from tests.support.published import SLIDES
+from tests.support.published import SCOPE, SLIDES
 
 PAGE = (Path(__file__).parents[2] / "docs" / "verdicts.md").read_text(encoding="utf-8")
-SCOPE = SLIDES.frame[["encoder", "objective", "sigma", "evaluation"]].drop_duplicates()
 CLAIMS = load_claims()
-
-
-def shown(shares: Shares) -> str:
-    return " / ".join(f"{100 * share:.0f}" for share in (shares.yes, shares.no, shares.undecided))
 
 
 def worlds() -> str:
@@ -26,7 +22,9 @@ def worlds() -> str:
         whole = table_outcomes(planned_rows(SLIDES, SCOPE, seeds), SLIDES)
         for name, effect in WORLDS.items():
             claims = simulate_claims(CLAIMS, seeds, effect)
-            rows.append([str(seeds), name, shown(whole[name]), *(shown(claims[claim.number]) for claim in CLAIMS)])
+            rows.append(
+                [str(seeds), name, shares_text(whole[name]), *(shares_text(claims[claim.number]) for claim in CLAIMS)]
+            )
     header = ["seeds", "true differences", "147 numbers", *(f"claim {claim.number}" for claim in CLAIMS)]
     return table(header, "r" + "l" + "r" * (len(header) - 2), rows, "pipe")
 

@@ -5,6 +5,7 @@ import pandas as pd
 from pse_repro.expected import CELL, load_expected
 
 SLIDES = load_expected("slides")
+SCOPE = SLIDES.frame[["encoder", "objective", "sigma", "evaluation"]].drop_duplicates()  # of the whole study
 
 
 def published(name: str = "slides", **columns: str) -> pd.DataFrame:
