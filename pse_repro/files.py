@@ -72,9 +72,9 @@ def written_whole(path: Path) -> Iterator[IO[bytes]]:
         temporary.unlink(missing_ok=True)
 
 
-def leftovers(folder: Path, name: str = "") -> list[Path]:
-    """Return the temporary files in `folder` of processes killed while writing the file `name` (default: any file)."""
-    temporary = re.compile(rf"\.{re.escape(name) or '.+'}\.\d+\.part")
+def leftovers(folder: Path, names: str = ".+") -> list[Path]:
+    """Return the temporary files in `folder` of processes killed while writing a file whose name matches `names`."""
+    temporary = re.compile(rf"\.({names})\.\d+\.part")
     return [path for path in folder.iterdir() if temporary.fullmatch(path.name) and path.is_file()]
 
 

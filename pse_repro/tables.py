@@ -10,7 +10,7 @@ and top4.
 import csv
 import io
 import os
-from collections.abc import Hashable, Mapping
+from collections.abc import Callable, Hashable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -85,14 +85,16 @@ def as_table(frame: pd.DataFrame, name: str = "table") -> pd.DataFrame:
     return table
 
 
-def read_table(path: str | os.PathLike[str]) -> pd.DataFrame:
+def read_table(path: str | os.PathLike[str], read: Callable[[Path], bytes] = Path.read_bytes) -> pd.DataFrame:
     """Read a CSV of the long form, from the kit or from elsewhere, and check it (see `as_table`).
+
+    `read` returns the contents of the file.
 
     Raises:
         UsageError: the file cannot be read, is empty, is not a table, or is not of the long form.
     """
     name = os.fspath(path)
-    rows = _parse(_text(Path(path)), name)
+    rows = _parse(_text(Path(path), read), name)
     header = [column.strip() for column in rows[0][1]]
     for column in header:
         if header.count(column) > 1:
@@ -112,8 +114,10 @@ def read_table(path: str | os.PathLike[str]) -> pd.DataFrame:
     return as_table(frame, name)
 
 
-def write_table(frame: pd.DataFrame, path: str | os.PathLike[str]) -> None:
-    """Write a table as CSV, atomically (temporary file, then rename); values keep every digit.
+def write_table(
+    frame: pd.DataFrame, path: str | os.PathLike[str], write: Callable[[Path, bytes], None] = write_bytes
+) -> None:
+    """Write a table as CSV by `write`, which is atomic (temporary file, then rename); values keep every digit.
 
     Only columns of the frame are written, so that assumed values are not recorded as if they had been stated.
 
@@ -125,12 +129,12 @@ def write_table(frame: pd.DataFrame, path: str | os.PathLike[str]) -> None:
     known = [column for column in (*KEY, "value", *CONDITIONS) if column in frame]
     others = [column for column in frame.columns if column not in known]
     text = table[[*known, *others]].to_csv(index=False, na_rep="nan", lineterminator="\n")
-    write_bytes(target, text.encode())
+    write(target, text.encode())
 
 
-def _text(path: Path) -> str:
+def _text(path: Path, read: Callable[[Path], bytes]) -> str:
     try:
-        content = path.read_bytes()
+        content = read(path)
     except FileNotFoundError:
         raise UsageError(f"{path} does not exist; give the path of a CSV table or of a run") from None
     except OSError as error:

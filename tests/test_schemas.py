@@ -46,5 +46,5 @@ def test_no_object_may_hold_what_is_not_named(name: str) -> None:
 
 def test_every_command_that_prints_json_has_one() -> None:
     titles = {schema["title"] for schema in SCHEMAS.values()}
-    for command in ("compare", "plan", "explain", "doctor", "bench", "data verify", "data info", "status"):
+    for command in ("compare", "plan", "explain", "doctor", "bench", "data verify", "data info", "status", "verify"):
         assert f"pse-repro {command} --format json" in titles

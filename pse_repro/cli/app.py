@@ -26,6 +26,7 @@ PANELS: dict[str, dict[str, Callable[..., None]]] = {
         "explain": results.explain,
         "report": results.report,
         "export": results.export,
+        "verify": results.verify,
         "demo": results.demo,
     },
     "Images and machine": {"doctor": machine.doctor, "bench": machine.bench},

@@ -69,6 +69,14 @@ FreshOption = Annotated[
         "--fresh/--resume", envvar="PSE_REPRO_FRESH", help="Move an earlier run aside, or resume it (the default)."
     ),
 ]
+RepairOption = Annotated[
+    bool,
+    typer.Option(
+        "--repair",
+        envvar="PSE_REPRO_REPAIR",
+        help="Set files of the run that were altered or deleted aside (RUN/set-aside), and make exactly those again.",
+    ),
+]
 StrictOption = Annotated[
     bool,
     typer.Option(

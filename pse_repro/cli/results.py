@@ -1,11 +1,11 @@
-"""Result commands: compare, explain, report, export, demo."""
+"""Result commands: compare, explain, report, export, verify, demo."""
 
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from pse_repro.cli.options import DataOption, FormatOption, RunArgument, StrictOption, TextFormat
+from pse_repro.cli.options import DataOption, FormatOption, RunArgument, ShortFormatOption, StrictOption, TextFormat
 
 
 def compare(
@@ -94,6 +94,23 @@ def export(
     from pse_repro.commands import results as commands
 
     typer.echo(commands.export(run, out, weights))
+
+
+def verify(
+    run: Annotated[
+        Path | None, typer.Argument(metavar="[RUN | ARCHIVE]", help="[default: the newest run in runs/]")
+    ] = None,
+    format: ShortFormatOption = "table",
+) -> None:
+    """Check that a run is as it was computed: every file as it was written, every result as its predictions give it.
+
+    Example: `pse-repro verify runs/smoke`
+    """
+    from pse_repro.commands import verify as commands
+
+    text, status = commands.verify(run, format)
+    typer.echo(text)
+    raise typer.Exit(status)
 
 
 def demo(

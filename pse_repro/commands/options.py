@@ -17,6 +17,7 @@ class RunOptions:
     until_decided: bool = False
     jobs: int = 1
     fresh: bool = False
+    repair: bool = False
     strict: bool = False
     quiet: bool = False
     format: str = "table"

@@ -18,8 +18,9 @@ from pse_repro.progress.stages import Progress
 from pse_repro.report.page import write_report
 from pse_repro.study.address import RunFiles, archive_contents
 from pse_repro.study.archive import is_archive, open_run_or_archive, write_archive
+from pse_repro.study.prepare import newest_run
 from pse_repro.study.record import Run
-from pse_repro.study.store import newest_run
+from pse_repro.study.verify import digest, open_intact
 from pse_repro.tables import read_table
 
 
@@ -65,7 +66,7 @@ def report(directory: Path | None) -> Path:
     directory = directory or newest_run()
     if is_archive(directory):
         raise UsageError(f"{directory} is an archive, which contains its report; unpack it to read or rewrite that")
-    run = Run.open(directory)
+    run = open_intact(directory)
     return write_report(run, comparison_of(run), judge(run))
 
 
@@ -106,7 +107,7 @@ def _refuse_useless(comparison: Comparison, table: Path) -> None:
 def export(run_directory: Path | None, out: Path | None, weights: bool) -> Path:
     """Write a run's archive to `out` and return its path. If `out` is a folder (None: the run's parent), RUN.tar.gz."""
     directory = (run_directory or newest_run()).resolve()
-    run = Run.open(directory)
+    run = open_intact(directory)
     comparison, claims = comparison_of(run), judge(run)
     target = out or directory.parent
     if target.is_dir():
@@ -124,6 +125,7 @@ def _readme(run: Run, weights: bool) -> str:
     return f"""{name}: results of the study {run.study.name} ({run.study.scale}), made by pse-repro
 
 Images: {run.data["name"]}. Device: {run.device}, {run.precision}. Seeds: {run.seeds}.
+Digest of the evidence, which can be quoted: {digest(run.directory)} (pse-repro verify ARCHIVE compares it).
 
 {listing}
 

@@ -8,9 +8,9 @@ from rich.console import Console
 from rich.live import Live
 
 from pse_repro.errors import UsageError
+from pse_repro.study.prepare import newest_run
 from pse_repro.study.status import read_status
 from pse_repro.study.status_text import Status, render_status, status_view
-from pse_repro.study.store import newest_run
 
 REFRESH_SECONDS = 5.0  # reading a run of 64 cells takes 0.1 s of CPU time
 

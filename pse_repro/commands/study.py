@@ -23,8 +23,8 @@ from pse_repro.run.runner import run_study
 from pse_repro.study.address import RunFiles
 from pse_repro.study.estimate import estimate_seconds
 from pse_repro.study.load import build_study, evaluations_of, load_study, study_protocols
+from pse_repro.study.prepare import RUNS, newest_run
 from pse_repro.study.record import Run
-from pse_repro.study.store import RUNS, newest_run
 from pse_repro.text import duration
 
 
@@ -50,7 +50,9 @@ def run(study_name: str, options: RunOptions) -> tuple[str, int]:
         # A run that is resumed is judged with all its seeds, so it goes on to the first look that is not behind it.
         begun = 0 if options.fresh else len(RunFiles(directory).stored_seeds())
         ahead = [look for look in looks if look >= begun] or looks[-1:]
-        context = RunContext(directory, data, machine, progress, log_to=options.log_to, looks=looks)
+        context = RunContext(
+            directory, data, machine, progress, log_to=options.log_to, looks=looks, repair=options.repair
+        )
         for seeds in ahead:
             fresh = options.fresh and seeds == ahead[0]
             failed = run_study(study, protocols, seeds, context, fresh, options.jobs)
@@ -92,7 +94,7 @@ def pretrain(
     directory = options.out or RUNS / study.name
     with Progress(options.quiet) as progress:
         data = find_data(options.data, study.embedded, progress)
-        context = RunContext(directory, data, machine, progress, evaluations=(), log_to=options.log_to)
+        context = RunContext(directory, data, machine, progress, (), options.log_to, repair=options.repair)
         failed = run_study(study, protocols, 1, context, options.fresh)
     if failed:
         raise CellError("; ".join(failed.values()))

@@ -26,7 +26,7 @@ from pse_repro.machine.system import Cpu, Folder, Memory, read_container, read_c
 from pse_repro.machine.volumes import lost_with_container
 from pse_repro.study.estimate import estimate_seconds, measure
 from pse_repro.study.load import load_study, study_protocols
-from pse_repro.study.store import RUNS
+from pse_repro.study.prepare import RUNS
 
 _VARIABLES = re.compile(  # environment variables that may change how the kit runs or downloads
     r"(PSE_REPRO|OMP|MKL|KMP|GOMP|NVIDIA|XDG)_.*|(CUDA|CUBLAS|CUDNN|TORCH|PYTORCH).*|(https?|all|no)_proxy|NO_COLOR",

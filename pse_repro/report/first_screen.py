@@ -248,4 +248,4 @@ def _notes(part: pd.DataFrame, images: int, reasons: Sequence[str]) -> list[str]
 def _test_images(run: Run) -> int:
     """Return the number of test images that the run's models are evaluated on; 0 if no cell has recorded it."""
     notes = (run.provenance(cell) for cell in run.cells)
-    return next((int(note["data"]["images"]["test"]) for note in notes if note), 0)
+    return next((note.data.images["test"] for note in notes if note), 0)

@@ -12,7 +12,6 @@ from pse_repro.claims import ClaimResult
 from pse_repro.compare.effects import switch_effects
 from pse_repro.compare.join import Comparison
 from pse_repro.config.protocol import Settings, Switches
-from pse_repro.files import write_bytes
 from pse_repro.report import first_screen, protocols, provenance, tables
 from pse_repro.report.finding import Finding, finding
 from pse_repro.report.first_screen import SlidesTables
@@ -21,6 +20,7 @@ from pse_repro.report.pictures.gallery import Section, gallery
 from pse_repro.report.pictures.peers import peers_tables
 from pse_repro.report.provenance import CellLinks
 from pse_repro.report.tables import Table
+from pse_repro.study import store
 from pse_repro.study.record import Run
 
 FOLDED_ROWS = 40  # a longer comparison is collapsed
@@ -72,9 +72,9 @@ def write_report(run: Run, comparison: Comparison, claims: Sequence[ClaimResult]
     page = _page(run, comparison, claims)
     for section in page.sections:
         for picture in section.pictures:
-            write_bytes(files.figures / picture.name, picture.drawing.content)
-    write_bytes(files.markdown, _template("page.md.jinja").render(vars(page)).encode())
-    write_bytes(files.page, _template("page.html.jinja").render(vars(page)).encode())
+            store.write_bytes(files.figures / picture.name, picture.drawing.content)
+    store.write_bytes(files.markdown, _template("page.md.jinja").render(vars(page)).encode())
+    store.write_bytes(files.page, _template("page.html.jinja").render(vars(page)).encode())
     return files.page
 
 

@@ -52,8 +52,8 @@ def pretraining_table(run: Run) -> Table:
     """Return the validation metrics of each pre-training at the epoch whose weights were kept."""
     rows = []
     for cell in run.cells:
-        metrics = run.pretraining(cell).get("metrics")
-        if metrics:
+        if trained := run.pretraining(cell):
+            metrics = trained.metrics
             names = ("best_epoch", "validation_loss", "validation_mse", "validation_accuracy")
             values = [shown_number(metrics[name], name) if name in metrics else NONE for name in names]
             rows.append([run.title(cell), *values])
@@ -222,13 +222,13 @@ def cells_table(run: Run) -> Table:
     rows = []
     for cell in run.cells:
         trained, note = run.pretraining(cell), run.provenance(cell)
-        length = trained.get("length", {})
-        memory = note.get("peak_memory_bytes")
+        length = [str(trained.length.epochs), str(trained.length.batch_size)] if trained else [NONE, NONE]
+        memory = note.peak_memory_bytes if note else 0
         rows.append([
-            run.title(cell), _state(run, cell), str(length.get("epochs", NONE)), str(length.get("batch_size", NONE)),
+            run.title(cell), _state(run, cell), *length,
             f"{cell.recipe.learning_rate:g}",
-            duration(trained["seconds"]) if trained else NONE,
-            duration(sum(note["seconds"].values())) if note else NONE,
+            duration(trained.seconds) if trained else NONE,
+            duration(sum(note.seconds.values())) if note else NONE,
             f"{memory / 2**30:.2f} GiB" if memory else NONE,
         ])  # fmt: skip
     header = ("cell", "state", "epochs", "batch", "learning rate", "pre-training", "total", "peak memory")

@@ -5,9 +5,9 @@ import pandas as pd
 
 from pse_repro.config.protocol import Protocol
 from pse_repro.evaluation.baselines import Baseline
-from pse_repro.evaluation.scores import ensemble, scores
 from pse_repro.run.context import RunContext
 from pse_repro.study import store
+from pse_repro.study.rows import baseline_rows
 
 
 class BaselineRun:
@@ -28,15 +28,7 @@ class BaselineRun:
         """
         if not self.complete:
             self._fit()
-        labels = self.context.data.test.targets
-        probabilities = [store.read_npz(path)["probabilities"] for path in self.paths]
-        by_fold = {str(number): scores(part, labels) for number, part in enumerate(probabilities, 1)}
-        by_fold["ensemble"] = scores(ensemble(probabilities), labels)
-        key = {"protocol": self.protocol.name, "encoder": self.name, "objective": "none", "sigma": "", "seed": 0}
-        return pd.DataFrame([
-            key | {"evaluation": "linear", "fold": fold, "metric": metric, "value": value}
-            for fold, values in by_fold.items() for metric, value in values.items()
-        ])  # fmt: skip
+        return pd.DataFrame(baseline_rows(self.name, self.protocol, len(self.paths), self.context.run_files))
 
     def _fit(self) -> None:
         data, count = self.context.data, len(self.paths)

@@ -1,7 +1,6 @@
 """One cell, from images to rows of the results table: pre-train, then evaluate. Completed work is reused."""
 
 import time
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -9,7 +8,6 @@ import pandas as pd
 from pse_repro.data.stl10 import Dataset
 from pse_repro.evaluation.base import FoldEvaluation, FoldResult, Setup
 from pse_repro.evaluation.registry import EVALUATIONS
-from pse_repro.evaluation.scores import ensemble, scores
 from pse_repro.machine.provenance import provenance
 from pse_repro.progress.facts import Epoch
 from pse_repro.run.cluster import ClusterRun
@@ -17,6 +15,8 @@ from pse_repro.run.context import RunContext
 from pse_repro.run.pretrain import PretrainRun
 from pse_repro.study import store
 from pse_repro.study.cells import Cell
+from pse_repro.study.records import Provenance, Trained
+from pse_repro.study.rows import cell_rows
 
 
 class CellRun:
@@ -36,37 +36,23 @@ class CellRun:
             CellError: the cell cannot be finished.
         """
         self.context.machine.reset_peak_memory()
-        rows, evaluations = self.pretraining.rows(), self.context.evaluations
+        self.pretraining.complete()
         for evaluation in self.cell.evaluations:
-            if evaluations is None or evaluation in evaluations or self._complete(evaluation):
-                rows += self.evaluate(evaluation) if EVALUATIONS[evaluation].has_folds else self.clustering.rows()
+            if self.context.evaluations is None or evaluation in self.context.evaluations:
+                self.evaluate(evaluation)
         self._record()
-        self.files.failed.unlink(missing_ok=True)
-        return pd.DataFrame([self.cell.key | row for row in rows])
+        store.remove(self.files.failed)
+        return pd.DataFrame(cell_rows(self.cell, self.files))
 
-    def evaluate(self, evaluation: str) -> list[dict[str, Any]]:
-        """Evaluate on all folds; return rows of top1, top2, top4, loss and best_epoch per fold, and of the ensemble."""
+    def evaluate(self, evaluation: str) -> None:
+        """Train and test what an evaluation has not stored yet."""
+        if not EVALUATIONS[evaluation].has_folds:
+            self.clustering.complete()
+            return
         cell, data = self.cell, self.context.data
         name, encoder = f"{cell.pretraining_id}/{evaluation}", cell.model.encoder
         built = EVALUATIONS[evaluation].build(Setup(name, encoder, cell.protocol, data, self.context.machine))
-        labels = data.test.targets
-        by_batches = cell.protocol.switches.test_score == "batch-means"
-        order = built.test_order if by_batches else None
         self._run_missing_folds(built, evaluation)
-        probabilities, rows = [], []
-        for number, path in enumerate(self.files.folds(evaluation), 1):
-            fold = store.read_npz(path)
-            probabilities.append(fold["probabilities"])
-            values = scores(fold["probabilities"], labels, order, built.size) | {
-                "best_epoch": float(fold["best_epoch"])
-            }
-            rows += [{"fold": str(number), "metric": metric, "value": value} for metric, value in values.items()]
-        of_ensemble = scores(ensemble(probabilities), labels)
-        rows += [{"fold": "ensemble", "metric": metric, "value": value} for metric, value in of_ensemble.items()]
-        return [{"evaluation": evaluation} | row for row in rows]
-
-    def _complete(self, evaluation: str) -> bool:
-        return not self._missing(evaluation) if EVALUATIONS[evaluation].has_folds else self.clustering.complete
 
     def _missing(self, evaluation: str) -> list[int]:
         return [number for number, path in enumerate(self.files.folds(evaluation), 1) if not path.exists()]
@@ -93,7 +79,7 @@ class CellRun:
 
     def _record(self) -> None:
         """Write the cell's provenance, with the folders of its work and the seconds of each part over all sessions."""
-        seconds = {"pretrain": store.read_json(self.files.pretraining)["seconds"]}
+        seconds = {"pretrain": store.read_record(self.files.pretraining, Trained).seconds}
         folders = {"pretrain": self.files.model}
         for evaluation in self.cell.evaluations:
             folders[evaluation] = self.files.evaluation(evaluation)
@@ -101,7 +87,7 @@ class CellRun:
                 seconds[f"{evaluation}/{path.stem}"] = float(store.read_npz(path)["seconds"])
         if clustering := self.clustering.seconds():
             seconds["cluster"] = clustering
-        before, machine = store.read_json(self.files.provenance, default={}), self.context.machine
+        before, machine = store.find_record(self.files.provenance, Provenance), self.context.machine
         record = provenance(self.context.data.description, machine) | {
             "cell": self.cell.name,
             "seed": self.cell.seed,
@@ -109,16 +95,16 @@ class CellRun:
             "seconds": seconds,
             "folders": {name: str(folder.relative_to(self.context.directory)) for name, folder in folders.items()},
             "energy_joules": self._energy(before),
-            "peak_memory_bytes": max(before.get("peak_memory_bytes") or 0, machine.peak_memory_bytes()),
+            "peak_memory_bytes": max(before.peak_memory_bytes if before else 0, machine.peak_memory_bytes()),
         }
         store.write_json(self.files.provenance, record)
 
-    def _energy(self, record: dict[str, Any]) -> float | None:
+    def _energy(self, record: Provenance | None) -> float | None:
         """Return the machine's energy in joules during work on this cell, over all sessions; None if not measurable.
 
         `record` is the provenance of earlier sessions.
         """
-        now, before = self.pretraining.energy.joules(), record.get("energy_joules", 0.0)
+        now, before = self.pretraining.energy.joules(), record.energy_joules if record else 0.0
         return None if now is None or before is None else before + now
 
 

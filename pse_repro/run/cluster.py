@@ -6,7 +6,6 @@ reconstruction error relates to the accuracy of the two domains, or of the ten c
 """
 
 import time
-from typing import Any
 
 import pandas as pd
 
@@ -20,10 +19,10 @@ from pse_repro.evaluation.clustering import (
     two_domains,
 )
 from pse_repro.evaluation.on_features import features
-from pse_repro.files import write_bytes
 from pse_repro.run.pretrain import EPOCH_POINTS, PretrainRun
 from pse_repro.seeding import derive
 from pse_repro.study import store
+from pse_repro.study.records import Measured
 
 POINTS = 1000  # clustered test images, evenly spaced over the split
 DOMAINS = 2
@@ -39,23 +38,16 @@ class ClusterRun:
         self.has_domains = names_of(self.data) == CLASS_NAMES
         self.seed = derive(self.cell.pretraining_id, "cluster") % 2**32  # scikit-learn takes 32 bits
 
-    @property
-    def complete(self) -> bool:
-        return self.measures.exists()
-
     def seconds(self) -> float:
-        return float(store.read_json(self.measures)["seconds"]) if self.complete else 0.0
+        stored = store.find_record(self.measures, Measured)
+        return stored.seconds if stored else 0.0
 
-    def rows(self) -> list[dict[str, Any]]:
-        """Return the rows of evaluation "cluster", measured now or read if complete."""
-        if not self.complete:
+    def complete(self) -> None:
+        """Measure the clusterings, unless they are stored."""
+        if not self.measures.exists():
             with self.pretraining.progress.stage("cluster", POINTS, cell=self.cell.name) as stage:
                 self._measure()
                 stage.advance(POINTS)
-        metrics = store.read_json(self.measures)["metrics"]
-        return [
-            {"evaluation": "cluster", "fold": "", "metric": name, "value": value} for name, value in metrics.items()
-        ]
 
     def _measure(self) -> None:
         since = time.monotonic()
@@ -72,7 +64,7 @@ class ClusterRun:
         if len(curve) >= MIN_CHECKPOINTS:
             metrics["error_rank_correlation"] = error_against_accuracy(curve["error"], curve["accuracy"]).rho
         if len(curve):
-            write_bytes(self.files.cluster_curve, curve.to_csv(index=False).encode())
+            store.write_bytes(self.files.cluster_curve, curve.to_csv(index=False).encode())
         arrays = {"embedding": embedding_N2, "assigned": classes.assigned_N, "labels": labels_N}
         store.write_npz(self.files.cluster_embedding, **arrays)
         record = {"metrics": metrics, "points": len(labels_N), "seconds": time.monotonic() - since}
@@ -83,7 +75,7 @@ class ClusterRun:
         labels_N, clusters = self.data.test.evenly(EPOCH_POINTS).targets, CLASSES
         if self.has_domains:
             labels_N, clusters = two_domains(labels_N), DOMAINS
-        curves = pd.read_csv(self.files.curves)
+        curves = store.read_csv(self.files.curves)
         rows = []
         for epoch in self.files.stored_epochs():
             embedding_N2 = embed(store.read_npz(self.files.epoch_features(epoch))["features"], self.seed)

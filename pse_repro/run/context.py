@@ -17,6 +17,7 @@ class RunContext:
 
     `evaluations` limits the evaluations to run now (None: all of each cell; (): none). `log_to` names an additional log
     of the epochs ("tensorboard" or None). `looks` are the numbers of seeds after which the claims are to be judged.
+    `repair` sets files of the run that were altered aside, to make them again.
     """
 
     directory: Path
@@ -26,6 +27,7 @@ class RunContext:
     evaluations: tuple[str, ...] | None = None
     log_to: str | None = None
     looks: tuple[int, ...] = ()
+    repair: bool = False
 
     @property
     def run_files(self) -> RunFiles:

@@ -28,8 +28,18 @@ _BATCH = 100
 _PERPLEXITY = 30.0  # scikit-learn's
 
 
+def write_test_sample(files: RunFiles, data: Dataset) -> None:
+    """Write the sample of test images, once per run."""
+    if not files.test_sample.exists():
+        positions = _evenly(len(data.test))
+        sample = Split(data.test.stored_NCWH[positions], None)
+        note = {"positions": positions, "labels": data.test.stored_labels[positions]}
+        names = np.array(names_of(data))
+        store.write_npz(files.test_sample, **note, images=_thumbnails(sample), class_names=names)
+
+
 def write_summary(files: CellFiles, model: nn.Module, data: Dataset, machine: Machine) -> None:
-    """Write the model's summary and, once per run, the sample of test images; each file appears as a whole.
+    """Write the model's summary.
 
     `model` is an autoencoder or an encoder, (N, 3, 96, 96) in [0, 1] -> (N, D), on the machine's device. It runs in
     evaluation mode; its mode is restored afterwards. Latents that are not finite are stored as NaN and not embedded.
@@ -42,10 +52,6 @@ def write_summary(files: CellFiles, model: nn.Module, data: Dataset, machine: Ma
     seed = derive("portrait", files.model.name) % 2**32  # scikit-learn takes 32 bits
     arrays = _as_float16(latents_ND) | {"embedding": embed(latents_ND, seed)} | _filters(encoder) | note
     store.write_npz(files.summary, **arrays)
-    test_sample = RunFiles(files.run).test_sample
-    if not test_sample.exists():
-        note |= {"images": _thumbnails(sample), "class_names": np.array(names_of(data))}
-        store.write_npz(test_sample, **note)
 
 
 def embed(latents_ND: np.ndarray, seed: int) -> np.ndarray:

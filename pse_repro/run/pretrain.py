@@ -1,7 +1,6 @@
 """Pre-training of one cell, resumed from its last saved state; provides the encoder for the evaluations."""
 
 import time
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -12,15 +11,16 @@ from pse_repro.data.batches import Images
 from pse_repro.errors import NotFitError
 from pse_repro.evaluation.on_features import features
 from pse_repro.evaluation.registry import EVALUATIONS
-from pse_repro.files import write_bytes
 from pse_repro.machine.energy import EnergyMeter
 from pse_repro.models import encoder_of
+from pse_repro.objectives import OBJECTIVES
 from pse_repro.progress.facts import Epoch
 from pse_repro.run.context import RunContext
 from pse_repro.run.model_summary import write_summary
 from pse_repro.study import store
 from pse_repro.study.address import SHOWN_IMAGES
 from pse_repro.study.cells import Cell
+from pse_repro.study.records import Trained
 from pse_repro.training.pretrain import Pretraining, State, build_objective, optimizer_tensors, restore_optimizer
 
 SAVE_SHARE = 0.05  # of the time may be spent on saving the state of a pre-training
@@ -36,18 +36,21 @@ class PretrainRun:
         self.data, self.machine, self.progress = context.data, context.machine, context.progress
         self.energy = EnergyMeter()
 
-    def rows(self) -> list[dict[str, Any]]:
-        """Pre-train or resume, unless already complete; return the rows of evaluation "pretrain"."""
+    def complete(self) -> None:
+        """Pre-train or resume, unless already complete."""
         if not self.files.pretraining.exists():
             training = Pretraining(self.cell.recipe, self.data, self.machine)
             self._resume(training)
             self._train(training)
             self._finish(training)
-        summary = store.read_json(self.files.pretraining)["metrics"]
-        return [
-            {"evaluation": "pretrain", "fold": "", "metric": metric, "value": value}
-            for metric, value in summary.items()
-        ]
+        elif not self.files.summary.exists() or (self._reconstructs and not self.files.reconstructions.exists()):
+            network = self._network().eval()  # after a repair
+            self._latent_metrics(network)
+            write_summary(self.files, encoder_of(network), self.data, self.machine)
+
+    @property
+    def _reconstructs(self) -> bool:
+        return OBJECTIVES[self.cell.model.objective].kind.reconstructs
 
     def _resume(self, training: Pretraining) -> None:
         """Load the last saved state, if there is one."""
@@ -108,10 +111,10 @@ class PretrainRun:
         best = state.curves[state.best_epoch]
         first = {} if "train_loss" not in best else {"first_train_loss": state.curves[0]["train_loss"]}
         measures = {name: value for name, value in best.items() if name.startswith("validation_")}
-        latents = self._latent_metrics(state.network.eval(), training.objective.reconstructs)
+        latents = self._latent_metrics(state.network.eval())
         metrics = first | measures | {"best_epoch": state.best_epoch} | latents
         sha256 = store.write_tensors(self.files.checkpoint, state.best)
-        write_bytes(self.files.curves, pd.DataFrame(state.curves).to_csv(index=False).encode())
+        store.write_bytes(self.files.curves, pd.DataFrame(state.curves).to_csv(index=False).encode())
         write_summary(self.files, encoder_of(state.network), self.data, self.machine)
         length = {"epochs": training.length.epochs, "batch_size": training.length.batch_size}
         record = {
@@ -121,16 +124,16 @@ class PretrainRun:
             "seconds": sum(row["seconds"] for row in state.curves),
         }
         store.write_json(self.files.pretraining, record)
-        self.files.state.unlink(missing_ok=True)
+        store.remove(self.files.state)
 
     @torch.no_grad()
-    def _latent_metrics(self, network: nn.Module, reconstructs: bool) -> dict[str, float]:
+    def _latent_metrics(self, network: nn.Module) -> dict[str, float]:
         """Return mean and standard deviation of a few test images' latents; store their reconstructions, if any."""
         shown = self.data.test.evenly(SHOWN_IMAGES)
         images = Images(shown, self.machine.device)[torch.arange(len(shown))]
         with self.machine.autocast():
             latents_ND = encoder_of(network)(images).float()
-            arrays = {"images": images, "reconstructions": network(images)[1].float()} if reconstructs else {}
+            arrays = {"images": images, "reconstructions": network(images)[1].float()} if self._reconstructs else {}
         if arrays:
             stored = {name: value.cpu().numpy().astype(np.float16) for name, value in arrays.items()}
             store.write_npz(self.files.reconstructions, **stored)
@@ -138,12 +141,15 @@ class PretrainRun:
 
     def encoder(self) -> nn.Module:
         """Load the pre-trained encoder from its checkpoint; NotFitError if the checkpoint was altered."""
-        record = store.read_json(self.files.pretraining)
-        tensors, _ = store.read_tensors(self.files.checkpoint, record["checkpoint_sha256"])
+        return encoder_of(self._network())
+
+    def _network(self) -> nn.Module:
+        record = store.read_record(self.files.pretraining, Trained)
+        tensors, _ = store.read_tensors(self.files.checkpoint, record.checkpoint_sha256)
         device = self.machine.device
         network = build_objective(self.cell.recipe, self.data, device).network()
         network.load_state_dict(tensors)
-        return encoder_of(network).to(device, memory_format=torch.channels_last)  # type: ignore[call-overload, no-any-return]
+        return network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload, no-any-return]
 
 
 def _with_prefix(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:

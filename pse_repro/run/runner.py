@@ -16,11 +16,12 @@ from pse_repro.progress.stages import Progress
 from pse_repro.progress.status_file import kept_while_running
 from pse_repro.run.baselines import BaselineRun
 from pse_repro.run.context import RunContext
+from pse_repro.run.model_summary import write_test_sample
 from pse_repro.run.requirements import check_images
 from pse_repro.run.task import Outcome, Task, run_cell, run_task, sharing_a_checkpoint
 from pse_repro.run.workers import completed, worker_processes
 from pse_repro.stats import MIN_SEEDS
-from pse_repro.study import store
+from pse_repro.study import prepare, store
 from pse_repro.study.address import RunFiles
 from pse_repro.study.cells import Cell, expand
 from pse_repro.study.load import evaluations_of
@@ -40,14 +41,20 @@ def run_study(
     """
     whole, context = context, replace(context, data=context.data.subset(study.subset))
     check_images(study, expand(study, protocols, seeds=1), context.data, context.evaluations)
-    store.check_run(context.directory, _settings(study, protocols, context), fresh)
-    with store.locked(context.directory):
+    if not context.repair:
+        prepare.check_run(context.directory, _settings(study, protocols, context), fresh)
+    with prepare.locked(context.directory):
+        if context.repair:
+            prepare.restore_record(context.directory, _settings(study, protocols, context))
         study = study if fresh else _with_recorded_evaluations(study, context.directory)
+        aside = prepare.prepare_run(context.directory, _settings(study, protocols, context), fresh, context.repair)
+        if aside:
+            context.progress.say(f"altered files were moved to {aside}, and are made again")
         looks = _looks(seeds, context, fresh)
-        store.prepare_run(context.directory, _settings(study, protocols, context), fresh)
         place = str(context.data.place or "")
         requested = {"seeds": seeds, "jobs": jobs, "images": place, "looks": looks}
         store.write_json(context.run_files.requested, requested)
+        write_test_sample(context.run_files, context.data)
         cells = expand(study, protocols, seeds)
         began, statuses = modified(context.run_files.record), context.run_files.statuses
 
@@ -165,4 +172,4 @@ def _write_results(tables: list[pd.DataFrame], study: Study, context: RunContext
         "precision": context.machine.precision,
         "scale": study.scale,
     }
-    write_table(pd.concat(tables, ignore_index=True).assign(**conditions), context.run_files.results)
+    write_table(pd.concat(tables, ignore_index=True).assign(**conditions), context.run_files.results, store.write_bytes)

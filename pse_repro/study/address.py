@@ -1,11 +1,13 @@
 """Paths of everything inside a run; no other file spells one.
 
 RUN/run.json                       study, protocols, data, precision, device; other settings are refused on resuming
+RUN/manifest.jsonl                 what was written, by file (study/manifest.py); cells and pre-trainings have one, too
 RUN/asked.json                     seeds requested last (more may be stored), and the path of the images
 RUN/results.csv                    the long table of all cells
 RUN/report.html, report.md, figures/
 RUN/now/                           status files of the running processes (progress/)
 RUN/tensorboard/                   with --log-to tensorboard
+RUN/set-aside/TIME/                altered files that were made again (--repair), at their paths in the run
 RUN/baselines/NAME-ORDER-FOLDS/    fold-K.npz of a baseline on pixels
 RUN/test_sample.npz                some test images, for the report (run/model_summary.py)
 RUN/cells/PROTOCOL/MODEL-seedN/    one cell: provenance.json, or failed.json if it could not be finished
@@ -36,13 +38,26 @@ from pse_repro.objectives import OBJECTIVES
 from pse_repro.study.cells import Cell
 
 RECORD = "run.json"
-# Patterns of the files in an archive of a run: results, models without their weights, and the weights.
-ARCHIVED_RESULTS = (RECORD, "results.csv", "report.*", "figures/*", "cells/*/*/*.json", "baselines/*/*.npz")
-ARCHIVED_MODELS = tuple(f"models/{folder}/*.{suffix}" for folder in ("*", "*/*") for suffix in ("json", "csv", "npz"))
-ARCHIVED_WEIGHTS = ("models/*/*.safetensors",)
-EPOCHS = "epochs"  # folder of features after every epoch, which an archive leaves out
+MANIFEST = "manifest.jsonl"
+SET_ASIDE = "set-aside"  # folder of altered files that were made again
+FIGURES = "figures"
+EPOCHS = "epochs"  # folder of features after every epoch
+SUMS = "SHA256SUMS"  # only in archives
+# What an archive leaves out: of no use elsewhere, or large. Weights are included on request.
+NOT_ARCHIVED = re.compile(rf"asked\.json|test_sample\.npz|models/[^/]+/{EPOCHS}/.+")
+WEIGHTS = re.compile(r"models/[^/]+/[^/]+\.safetensors")
 
 SHOWN_IMAGES = 8  # test images whose reconstructions are stored for the report
+# The names of the files that the kit writes into each folder of a run. In folders that match two rows, the first holds.
+LAYOUT = {
+    ".": r"(run|asked)\.json|results\.csv|test_sample\.npz|report\.(html|md)",
+    FIGURES: r"[\w.+-]+\.(svg|png)",
+    "baselines/*": r"fold-\d+\.npz",
+    "cells/*/*": r"(provenance|failed)\.json",
+    "models/*": r"(state|checkpoint)\.safetensors|pretrain\.json|curves\.csv|(reconstructions|portrait)\.npz",
+    f"models/*/{EPOCHS}": r"epoch-\d+\.npz",
+    "models/*/*": r"fold-\d+\.npz|measures\.json|embedding\.npz|curve\.csv",
+}
 _PRETRAIN = ("pretrain_augmentation", "gradient_clipping")
 _KERNEL = ("kernel_mass", "kernel_support", "borders")
 
@@ -91,12 +106,30 @@ class RunFiles:
 
     @property
     def figures(self) -> Path:
-        return self.run / "figures"
+        return self.run / FIGURES
 
-    @property
-    def written_folders(self) -> tuple[Path, ...]:
-        """Folders in which killed processes may leave temporary files."""
-        return tuple(self.run / name for name in ("baselines", "cells", "figures", "models"))
+    def own_folders(self) -> dict[Path, re.Pattern[str]]:
+        """Return the run's folders that exist, none of them behind a link, with the names of their files."""
+        found: dict[Path, re.Pattern[str]] = {}
+        for pattern, names in LAYOUT.items():
+            for folder in [self.run] if pattern == "." else sorted(self.run.glob(pattern)):
+                inside = [folder, *folder.parents][: len(folder.relative_to(self.run).parts)]
+                if folder.is_dir() and not any(path.is_symlink() for path in inside):
+                    found.setdefault(folder, re.compile(names))
+        return found
+
+    def own_files(self) -> list[Path]:
+        """Return all paths with the name and place of a file of a run."""
+        return [
+            path
+            for folder, names in self.own_folders().items()
+            for path in sorted(folder.iterdir())
+            if names.fullmatch(path.name)
+        ]
+
+    def manifest_folders(self) -> list[Path]:
+        """Return the run and its folders of cells and pre-trainings, each of which has a manifest."""
+        return [folder for folder in self.own_folders() if manifest_folder(self.run, folder / MANIFEST) == folder]
 
     def baseline_folds(self, name: str, protocol: Protocol, count: int) -> list[Path]:
         """Return the paths of folds 1 to `count` of a baseline on pixels; protocols with the same folds share them."""
@@ -215,6 +248,18 @@ class CellFiles:
 
     def _switches(self, names: tuple[str, ...]) -> dict[str, Any]:
         return {name: getattr(self.cell.protocol.switches, name) for name in names}
+
+
+def may_be_left_out(run: Path, name: str) -> bool:
+    """Return True if a file of the run, by its path in it, may be missing in a run unpacked from an archive."""
+    return bool((run / SUMS).is_file() and (NOT_ARCHIVED.fullmatch(name) or WEIGHTS.fullmatch(name)))
+
+
+def manifest_folder(run: Path, path: Path) -> Path:
+    """Return the folder whose manifest lists a file: its pre-training's, its cell's, or the run."""
+    parts = path.relative_to(run).parts
+    depth = {"models": 2, "cells": 3}.get(parts[0], 0)
+    return run.joinpath(*parts[:depth]) if len(parts) > depth else run
 
 
 def archive_contents(weights: bool) -> list[tuple[str, str]]:

@@ -21,11 +21,12 @@ from typing import IO, Any
 
 from pse_repro.errors import KitError, NotFitError, UsageError
 from pse_repro.files import written_whole
-from pse_repro.study.address import ARCHIVED_MODELS, ARCHIVED_RESULTS, ARCHIVED_WEIGHTS, EPOCHS, RECORD
+from pse_repro.study.address import MANIFEST, NOT_ARCHIVED, RECORD, SUMS, WEIGHTS, RunFiles
 from pse_repro.study.record import Run
+from pse_repro.study.store import read_proven
+from pse_repro.study.verify import open_intact
 
 SUFFIXES = (".tar.gz", ".tgz", ".zip")
-SUMS = "SHA256SUMS"
 _ZIP_DATE = (1980, 1, 1, 0, 0, 0)  # the earliest that a ZIP can hold
 _ZIP_MAGIC, _GZIP_MAGIC = b"PK\x03\x04", b"\x1f\x8b"
 _BLOCK = 1 << 20  # bytes
@@ -52,7 +53,7 @@ def write_archive(directory: Path, target: Path, documents: Mapping[str, str], w
     with written_whole(target) as file, _adding(file, target) as add:
         for name in sorted({*_files(directory, weights), *documents}):
             try:
-                content = documents[name].encode() if name in documents else (directory / name).read_bytes()
+                content = documents[name].encode() if name in documents else read_proven(directory / name)
             except FileNotFoundError:
                 continue
             sums.append(f"{hashlib.sha256(content).hexdigest()}  {name}\n")
@@ -67,14 +68,25 @@ def open_run_or_archive(path: Path) -> Iterator[Run]:
 
     Raises:
         UsageError: the directory is not a run.
+        NotFitError: files of the run were altered; or the archive is invalid, as for `unpacked`.
+    """
+    with unpacked(path) as directory:
+        yield open_intact(directory)
+
+
+@contextmanager
+def unpacked(path: Path) -> Iterator[Path]:
+    """Return a run directory unchanged, or unpack an archive until the context ends.
+
+    Raises:
         NotFitError: the archive is damaged, contains no run, or contains something unsafe (a link, a device, a path
             that leads outside, a file not listed in SHA256SUMS, far more bytes than its size suggests).
     """
     if not is_archive(path):
-        yield Run.open(path)
+        yield path
         return
     with tempfile.TemporaryDirectory(prefix="pse-repro-") as temporary:
-        yield Run.open(_unpacked(path, Path(temporary).resolve()))
+        yield _unpack(path, Path(temporary).resolve())
 
 
 def is_archive(path: Path) -> bool:
@@ -86,11 +98,13 @@ def is_archive(path: Path) -> bool:
 
 
 def _files(directory: Path, weights: bool) -> list[str]:
-    """List the run's own files by their relative paths, without foreign files and those being written."""
-    patterns = (*ARCHIVED_RESULTS, *ARCHIVED_MODELS, *(ARCHIVED_WEIGHTS if weights else ()))
-    found = (path for pattern in patterns for path in directory.glob(pattern))
-    wanted = (path for path in found if path.is_file() and path.name[0] != "." and path.parent.name != EPOCHS)
-    return [path.relative_to(directory).as_posix() for path in wanted]
+    """List the run's own files by their relative paths, and its manifests; never what lies behind a link."""
+    files = RunFiles(directory)
+    manifests = [folder / MANIFEST for folder in files.manifest_folders()]
+    found = (path for path in (*files.own_files(), *manifests) if path.is_file() and not path.is_symlink())
+    names = (path.relative_to(directory).as_posix() for path in found)
+    left_out = (NOT_ARCHIVED,) if weights else (NOT_ARCHIVED, WEIGHTS)
+    return [name for name in names if not any(each.fullmatch(name) for each in left_out)]
 
 
 @contextmanager
@@ -120,7 +134,7 @@ def _adding(file: IO[bytes], target: Path) -> Iterator[Add]:
         yield add_to_tar
 
 
-def _unpacked(archive: Path, folder: Path) -> Path:
+def _unpack(archive: Path, folder: Path) -> Path:
     """Unpack into the empty `folder` and check; return the run directory."""
     found: dict[str, str] = {}
     limit = min(_MAX_RATIO * archive.stat().st_size + _MAX_EXTRA, shutil.disk_usage(folder).free)

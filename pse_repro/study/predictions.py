@@ -18,6 +18,7 @@ from pse_repro.evaluation.scores import ensemble, hits
 from pse_repro.study import store
 from pse_repro.study.cells import Cell
 from pse_repro.study.record import Run
+from pse_repro.study.records import Measured, Trained
 
 
 @dataclass(frozen=True)
@@ -75,11 +76,11 @@ class Predictions:
             NotFitError: the file is damaged, or the metric is not a finite number.
         """
         (path,) = self._paths(self._cells[protocol, model, seed], evaluation)
-        found = store.read_json(path)
-        value = found.get("metrics", {}).get(name) if isinstance(found, dict) else math.nan
-        if value is not None and not (isinstance(value, int | float) and math.isfinite(value)):
+        kind: type[Trained] | type[Measured] = Trained if evaluation == PRETRAIN else Measured
+        value = store.read_record(path, kind).metrics.get(name)
+        if value is not None and not math.isfinite(value):
             raise NotFitError(f"{path}: {name} is {value!r}; expected a finite number")
-        return None if value is None else float(value)
+        return value
 
     def _paths(self, cell: Cell, evaluation: str) -> list[Path]:
         files = self.run.files(cell)

@@ -17,6 +17,7 @@ from pse_repro.study import store
 from pse_repro.study.address import CellFiles, RunFiles
 from pse_repro.study.cells import Cell, expand, label, scope
 from pse_repro.study.load import build_study
+from pse_repro.study.records import Failure, Identity, Provenance, Requested, Trained
 from pse_repro.tables import read_table
 
 _COLUMNS = ["protocol", "encoder", "objective", "sigma", "seed", "evaluation", "fold", "metric", "value"]
@@ -44,13 +45,10 @@ class Run:
         path = RunFiles(directory).record
         if not path.is_file():
             raise UsageError(f"{directory} is not a run directory (it has no run.json); make one with: pse-repro smoke")
-        found = store.read_json(path)
-        try:
-            protocols = [build_protocol(table, f"{path}, protocols") for table in found["protocols"]]
-            study = build_study(found["study"], f"{path}, study")
-            return cls(directory, study, protocols, found["data"], found["device"], found["precision"])
-        except (KeyError, TypeError, AttributeError) as error:
-            raise UsageError(f"{path} is not a record of this kit ({error!r}); it may have been altered") from error
+        found = store.read_record(path, Identity)
+        protocols = [build_protocol(table, f"{path}, protocols") for table in found.protocols]
+        study = build_study(found.study, f"{path}, study")
+        return cls(directory, study, protocols, found.data, found.device, found.precision)
 
     @property
     def run_files(self) -> RunFiles:
@@ -72,18 +70,18 @@ class Run:
     @cached_property
     def requested_seeds(self) -> int:
         """Number of seeds requested last or begun, whichever is larger; at least 1."""
-        return max(int(self._requested.get("seeds", 1)), self.seeds)
+        return max(self._requested.seeds, self.seeds)
 
     @property
     def looks(self) -> list[int]:
         """Numbers of seeds after which the claims are judged; several if it was to stop early, or got more seeds."""
-        return [int(seeds) for seeds in self._requested.get("looks", ())] or [self.requested_seeds]
+        return [*self._requested.looks] or [self.requested_seeds]
 
     @property
     def images_place(self) -> Path | None:
         """Path of the images when the run was last started or resumed; None if unknown or no longer there."""
-        place = self._requested.get("images")
-        return Path(place) if place and Path(place).exists() else None
+        path = self._requested.images
+        return Path(path) if path and Path(path).exists() else None
 
     @cached_property
     def cells(self) -> list[Cell]:
@@ -111,7 +109,9 @@ class Run:
     @cached_property
     def results(self) -> pd.DataFrame:
         """The long table of results; empty before the first."""
-        return read_table(self.run_files.results) if self.has_results else pd.DataFrame(columns=_COLUMNS)
+        return (
+            read_table(self.run_files.results, store.read_bytes) if self.has_results else pd.DataFrame(columns=_COLUMNS)
+        )
 
     def require_results(self) -> pd.DataFrame:
         """Return the long table of results; UsageError if there is none yet."""
@@ -124,18 +124,18 @@ class Run:
         """Printing rule of ensemble scores, by protocol (switch 13)."""
         return {protocol.name: protocol.switches.ensemble_printing for protocol in self.protocols}
 
-    def pretraining(self, cell: Cell) -> dict[str, Any]:
-        """Return the contents of pretrain.json; empty until the pre-training is complete."""
-        return store.read_json(self.files(cell).pretraining, default={})
+    def pretraining(self, cell: Cell) -> Trained | None:
+        """Return the contents of pretrain.json; None until the pre-training is complete."""
+        return store.find_record(self.files(cell).pretraining, Trained)
 
-    def provenance(self, cell: Cell) -> dict[str, Any]:
-        """Return the contents of provenance.json; empty until the cell is complete."""
-        return store.read_json(self.files(cell).provenance, default={})
+    def provenance(self, cell: Cell) -> Provenance | None:
+        """Return the contents of provenance.json; None until the cell is complete."""
+        return store.find_record(self.files(cell).provenance, Provenance)
 
     def failure(self, cell: Cell) -> str:
         """Return the reason why the cell failed; empty if it did not."""
-        found = store.read_json(self.files(cell).failed, default={})
-        return str(found.get("error", "no reason recorded")) if found else ""
+        found = store.find_record(self.files(cell).failed, Failure)
+        return found.error if found else ""
 
     def failures(self) -> list[tuple[str, str]]:
         """Return the titles of the failed cells, each with the reason."""
@@ -156,5 +156,5 @@ class Run:
         return shlex.join(parts)
 
     @cached_property
-    def _requested(self) -> dict[str, Any]:
-        return dict(store.read_json(self.run_files.requested, default={}))
+    def _requested(self) -> Requested:
+        return store.find_record(self.run_files.requested, Requested) or Requested()

@@ -14,6 +14,7 @@ from pse_repro.study.cells import Cell
 from pse_repro.study.record import Run
 from pse_repro.study.status_text import MAX_LATEST, Result, Status, Working, render_status
 from pse_repro.study.survey import Part, Survey, baseline_folds_to_go, modified, survey_cells
+from pse_repro.study.verify import open_intact
 
 __all__ = ["Result", "Status", "Working", "is_held", "read_status", "render_status"]
 
@@ -25,7 +26,7 @@ def read_status(directory: Path) -> Status:
         UsageError: the directory is not a run.
         NotFitError: a file is damaged.
     """
-    run, running = Run.open(directory), is_held(directory)
+    run, running = open_intact(directory), is_held(directory)
     cells = {cell.name: cell for cell in run.expanded(run.requested_seeds)}
     began = modified(run.run_files.record)  # written again whenever the run is resumed
     found = survey_cells(directory, cells.values(), began if running else None)

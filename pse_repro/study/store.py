@@ -1,212 +1,228 @@
-"""Reading and writing a run: files by atomic rename, no pickles, one process and one set of settings per run."""
+"""Files of a run: written by atomic rename and recorded in a manifest (manifest.py), proven when they are read.
 
+No pickles. JSON, NPZ and safetensors files inside a cell or a pre-training
+also carry `belongs_to`, their path in the run, which names model, seed, settings by their hash, evaluation and fold.
+"""
+
+import codecs
+import errno
 import hashlib
 import io
 import json
-import os
-import shutil
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
-import filelock
 import numpy as np
+import pandas as pd
 import safetensors
 import safetensors.torch
+from pydantic import ConfigDict, TypeAdapter, ValidationError
 from torch import Tensor
 
+from pse_repro import files
 from pse_repro.errors import NotFitError, UsageError
-from pse_repro.files import leftovers, write_bytes
-from pse_repro.study.address import RECORD, RunFiles
+from pse_repro.files import read_regular
+from pse_repro.study.address import MANIFEST, may_be_left_out
+from pse_repro.study.manifest import (
+    MAX_UNPROVEN,
+    REMEDY,
+    Content,
+    is_recorded,
+    record_removal,
+    recorded_file,
+    recording,
+    run_of,
+)
+from pse_repro.study.records import Record
 
-RUNS = Path("runs")  # where runs go without --out
+BELONGS_TO = "belongs_to"
+_ATTEMPTS = 3  # to read a file that its run may replace between the reading of the manifest and of the file
+Kind = TypeVar("Kind", bound=Record)
 
 
-def write_json(path: Path, content: Any) -> None:
-    write_bytes(path, (json.dumps(content, indent=1, ensure_ascii=False) + "\n").encode())
+def write_bytes(path: Path, content: bytes) -> None:
+    """Write a file of a run atomically, and record it; UsageError if a folder on its way is a link."""
+    run = run_of(path)
+    inside = path.relative_to(run).parents if run else []
+    if link := next((run / folder for folder in inside if run and (run / folder).is_symlink() and folder.name), None):
+        raise UsageError(f"{link} is a link; nothing of a run is written through one: replace it by a folder")
+    with recording(path, content):
+        files.write_bytes(path, content)
 
 
-def read_json(path: Path, default: Any = None) -> Any:
-    """Return the contents of a JSON file; `default`, if given, replaces a missing file.
+def read_bytes(path: Path) -> bytes:
+    """Return the contents of a file of a run; NotFitError if it is missing, altered, or cannot be read."""
+    try:
+        return read_proven(path)
+    except OSError as error:
+        raise NotFitError(f"{path} cannot be read: {error.strerror}") from error
+
+
+def read_proven(path: Path) -> bytes:
+    """Return the contents of a run's file, after comparing them with its manifest.
 
     Raises:
-        NotFitError: the file is not JSON, not of the default's type, or cannot be read.
+        FileNotFoundError: it is missing and need not exist.
+        OSError: it cannot be read.
+        NotFitError: it was deleted or altered, or this run did not write it.
+    """
+    run = run_of(path)
+    if run is None or not is_recorded(run) or path.name == MANIFEST:
+        return read_regular(path, MAX_UNPROVEN)
+    for _ in range(_ATTEMPTS):
+        recorded = recorded_file(run, path)
+        try:
+            content = read_regular(path, max((each.length for each in recorded.accepted), default=0))
+        except FileNotFoundError:
+            if not recorded.required or may_be_left_out(run, path.relative_to(run).as_posix()):
+                raise
+            problem = "was deleted"
+            continue
+        except OSError as error:
+            if error.errno != errno.EFBIG:
+                raise
+            content = None
+        if content is not None and Content.of(content) in recorded.accepted:
+            return content
+        differs = (
+            f"its SHA-256 differs from that in {MANIFEST}" if recorded.accepted else f"{MANIFEST} does not list it"
+        )
+        problem = f"is not the file that was written: {differs}"
+    raise NotFitError(f"{path} {problem}; {REMEDY}")
+
+
+def remove(path: Path) -> None:
+    """Delete a file of a run that is no longer needed, if it exists."""
+    if path.exists():
+        record_removal(path)
+        path.unlink()
+
+
+def write_json(path: Path, content: dict[str, Any]) -> None:
+    write_bytes(path, as_json(content | {BELONGS_TO: mark} if (mark := _mark(path)) else content))
+
+
+def as_json(content: dict[str, Any]) -> bytes:
+    """Return an object as it is stored."""
+    return (json.dumps(content, indent=1, ensure_ascii=False) + "\n").encode()
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """Return the contents of a JSON file.
+
+    Raises:
+        FileNotFoundError: it is missing and need not exist.
+        NotFitError: it was deleted or altered, or is not a JSON object.
     """
     try:
-        found = json.loads(path.read_text(encoding="utf-8"))
+        found = json.loads(read_proven(path).decode("utf-8-sig"))
+    except FileNotFoundError:
+        raise
     except OSError as error:
-        if default is not None and isinstance(error, FileNotFoundError):
-            return default
         raise NotFitError(f"{path} cannot be read: {error.strerror}") from error
-    except ValueError as error:
-        raise NotFitError(
-            f"{path} is not JSON ({error}); it was altered; start again from scratch with --fresh"
-        ) from error
-    if default is not None and not isinstance(found, type(default)):
-        raise NotFitError(f"{path} is not a file of this kit: expected a JSON object; start again with --fresh")
+    except (ValueError, RecursionError) as error:
+        raise NotFitError(f"{path} is not JSON ({error}); {REMEDY}") from error
+    if not isinstance(found, dict):
+        raise NotFitError(f"{path} is not a file of this kit: expected a JSON object; {REMEDY}")
+    _check_mark(path, found.pop(BELONGS_TO, None))
     return found
 
 
+def find_record(path: Path, kind: type[Kind]) -> Kind | None:
+    """Return the contents of a JSON file as a record (records.py); None if it is missing and need not exist.
+
+    Raises:
+        NotFitError: it was deleted or altered, cannot be read, or is not what the kit writes there.
+    """
+    try:
+        content = read_proven(path)
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise NotFitError(f"{path} cannot be read: {error.strerror}") from error
+    try:
+        record: Kind = _adapter(kind).validate_json(b"[" + content.removeprefix(codecs.BOM_UTF8) + b"]")[0]  # type: ignore[arg-type] # classes are hashable
+    except ValidationError as error:
+        found = error.errors(include_url=False)[0]
+        where = ".".join(map(str, found["loc"][1:])) or "its content"
+        raise NotFitError(f"{path} is not what this kit writes: {where}: {found['msg']}; {REMEDY}") from error
+    _check_mark(path, record.belongs_to)
+    return record
+
+
+def read_record(path: Path, kind: type[Kind]) -> Kind:
+    """Return the contents of a JSON file as a record; NotFitError as for `find_record`, and if it is missing."""
+    record = find_record(path, kind)
+    if record is None:
+        raise NotFitError(f"{path} is missing; {REMEDY}")
+    return record
+
+
+@cache
+def _adapter(kind: Any) -> TypeAdapter[Any]:
+    """Return the validator of a list with one record; there the settings apply to dataclasses (config/toml.py)."""
+    return TypeAdapter(tuple[kind], config=ConfigDict(strict=True, extra="ignore"))
+
+
 def write_npz(path: Path, **arrays: np.ndarray) -> None:
+    marked = arrays | {BELONGS_TO: np.array(mark)} if (mark := _mark(path)) else arrays
     buffer = io.BytesIO()
-    np.savez_compressed(buffer, allow_pickle=False, **arrays)
+    np.savez_compressed(buffer, allow_pickle=False, **marked)
     write_bytes(path, buffer.getvalue())
 
 
 def read_npz(path: Path) -> dict[str, np.ndarray]:
-    """Return the arrays of an NPZ file by name; NotFitError if it is missing, damaged or holds pickled objects."""
+    """Return the arrays of an NPZ file by name; NotFitError if it is missing, altered or holds pickled objects."""
+    content = read_bytes(path)
     try:
-        with np.load(path, allow_pickle=False) as arrays:
-            return dict(arrays)
+        with np.load(io.BytesIO(content), allow_pickle=False) as stored:
+            arrays: dict[str, np.ndarray] = dict(stored)
     except Exception as error:  # NumPy raises many kinds for a damaged archive
-        raise NotFitError(f"{path} is not a file of this kit ({error}); delete it to have it recreated") from error
+        raise NotFitError(f"{path} is not an NPZ file of this kit; {REMEDY}") from error
+    _check_mark(path, str(arrays.pop(BELONGS_TO, "")))
+    return arrays
+
+
+def read_csv(path: Path) -> pd.DataFrame:
+    """Return a table of numbers, such as the curves of a pre-training; NotFitError if it is missing or altered."""
+    content = read_bytes(path)
+    try:
+        return pd.read_csv(io.BytesIO(content))
+    except ValueError as error:
+        raise NotFitError(f"{path} is not a table of this kit ({error}); {REMEDY}") from error
 
 
 def write_tensors(path: Path, tensors: dict[str, Tensor], note: Any = None) -> str:
     """Write safetensors with a JSON note in the header; return the file's SHA-256."""
     plain = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
-    content = safetensors.torch.save(plain, {"note": json.dumps(note)})
+    content = safetensors.torch.save(plain, {"note": json.dumps(note), BELONGS_TO: _mark(path)})
     write_bytes(path, content)
     return hashlib.sha256(content).hexdigest()
 
 
 def read_tensors(path: Path, sha256: str | None = None) -> tuple[dict[str, Tensor], Any]:
     """Return tensors and note; NotFitError if the file was altered (its SHA-256 differs) or is not safetensors."""
-    remedy = "it was altered; delete its folder to recompute this cell"
+    content = read_bytes(path)
+    if sha256 is not None and hashlib.sha256(content).hexdigest() != sha256:
+        raise NotFitError(f"{path} is not the file that pretrain.json names: its SHA-256 differs; {REMEDY}")
     try:
-        content = path.read_bytes()
-        if sha256 is not None and hashlib.sha256(content).hexdigest() != sha256:
-            raise NotFitError(
-                f"{path} is not the file that was written (its SHA-256 differs from that in pretrain.json): {remedy}"
-            )
         length = int.from_bytes(content[:8], "little")
-        note = json.loads(json.loads(content[8 : 8 + length]).get("__metadata__", {}).get("note", "null"))
-        return safetensors.torch.load(content), note
-    except OSError as error:
-        raise NotFitError(f"{path} cannot be read: {error.strerror}") from error
-    except (safetensors.SafetensorError, ValueError) as error:
-        raise NotFitError(f"{path} is not safetensors ({error}): {remedy}") from error
+        metadata = json.loads(content[8 : 8 + length]).get("__metadata__", {})
+        note, tensors = json.loads(metadata.get("note", "null")), safetensors.torch.load(content)
+    except (safetensors.SafetensorError, ValueError, AttributeError, TypeError, RecursionError) as error:
+        raise NotFitError(f"{path} is not safetensors ({error}); {REMEDY}") from error
+    _check_mark(path, metadata.get(BELONGS_TO))
+    return tensors, note
 
 
-@contextmanager
-def locked(directory: Path) -> Iterator[None]:
-    """Lock the run for this process; UsageError if another holds it. Call `check_run` before: this creates files."""
-    directory.mkdir(parents=True, exist_ok=True)
-    lock = filelock.FileLock(RunFiles(directory).lock)
-    try:
-        lock.acquire(timeout=0)
-    except filelock.Timeout:
-        raise UsageError(f"{directory} is in use by another process; wait for it, or give another --out") from None
-    try:
-        yield
-    finally:
-        lock.release()
+def _mark(path: Path) -> str:
+    """Return a file's path in its run, for files inside a cell, a pre-training or a baseline; else an empty text."""
+    run = run_of(path)
+    return path.relative_to(run).as_posix() if run and path.parent != run else ""
 
 
-def check_run(directory: Path, settings: dict[str, Any], fresh: bool) -> None:
-    """Check, without writing, that `directory` is new, empty or a run; unless `fresh`, a run of the same settings.
-
-    Evaluations may differ: they can be added to a run.
-
-    Raises:
-        UsageError: it is not; the message names the first setting that differs.
-    """
-    there = next(path for path in (directory, *directory.absolute().parents) if os.path.lexists(path))
-    if not there.is_dir():
-        raise UsageError(f"{there} is not a folder; give another --out")
-    record = RunFiles(directory).record
-    if not _contents(directory):
-        return
-    if not _is_record(record):
-        raise UsageError(f"{directory} is not empty and not a run of this kit; give another --out")
-    difference = None if fresh else first_difference(_identity(read_json(record)), _identity(settings))
-    if difference is not None:
-        key, before, now = difference
-        raise UsageError(
-            f"{directory} was made with {key} = {before!r}, but now it is {now!r}; "
-            "give another --out, or --fresh to move the earlier run aside"
-        )
-
-
-def prepare_run(directory: Path, settings: dict[str, Any], fresh: bool) -> None:
-    """Create a run directory, or prepare one of the same settings for resuming; `check_run` checks which.
-
-    `fresh` moves an earlier run aside (to NAME-before-TIME); it never deletes one. The caller holds the lock.
-    """
-    check_run(directory, settings, fresh)  # again: another process may have written before the lock was acquired
-    found = _contents(directory)
-    if found and fresh:
-        run = directory.resolve()  # "." has no name
-        aside = run.with_name(f"{run.name}-before-{time.strftime('%Y%m%d-%H%M%S')}")
-        aside.mkdir()
-        for path in found:
-            shutil.move(path, aside / path.name)
-    for folder in _folders(directory):
-        for leftover in leftovers(folder):
-            leftover.unlink()
-    write_json(RunFiles(directory).record, settings)
-
-
-def _contents(directory: Path) -> list[Path]:
-    """List a folder's contents, except the lock (an empty file) and partial records that killed processes left."""
-    if not directory.exists():
-        return []
-    lock, partial = RunFiles(directory).lock, leftovers(directory, RECORD)
-    own = [*partial, lock] if lock.is_file() and not lock.stat().st_size else partial
-    return [path for path in directory.iterdir() if path not in own]
-
-
-def _folders(directory: Path) -> Iterator[Path]:
-    """Return the folders of a run in which the kit writes, without following links."""
-    yield directory
-    for written in RunFiles(directory).written_folders:
-        if not written.is_symlink():
-            yield from (Path(folder) for folder, _, _ in os.walk(written))
-
-
-def _is_record(path: Path) -> bool:
-    """Return True if a run.json is one of this kit; a damaged one counts as such."""
-    if not path.is_file():
-        return False
-    try:
-        record = json.loads(path.read_bytes())
-    except (ValueError, RecursionError):
-        return True
-    return isinstance(record, dict) and isinstance(record.get("study"), dict)
-
-
-def _identity(settings: dict[str, Any]) -> dict[str, Any]:
-    """Return the settings that identify a run: all but the evaluations."""
-    study = {key: value for key, value in settings.get("study", {}).items() if key != "evaluations"}
-    return settings | {"study": study}
-
-
-def first_difference(before: Any, now: Any, key: str = "") -> tuple[str, Any, Any] | None:
-    """Return the first dotted key at which two JSON trees differ, with both values; None if they are equal.
-
-    A missing key equals null, so that records from before the key was added can be resumed. Tables in a list are
-    numbered from 1, as in "study.models.2.epochs".
-    """
-    if _are_tables(before) and _are_tables(now) and len(before) == len(now):
-        before, now = ({str(number): table for number, table in enumerate(each, 1)} for each in (before, now))
-    if isinstance(before, dict) and isinstance(now, dict):
-        for name in [*now, *(name for name in before if name not in now)]:
-            found = first_difference(before.get(name), now.get(name), f"{key}.{name}" if key else name)
-            if found:
-                return found
-        return None
-    return None if before == now else (key, before, now)
-
-
-def _are_tables(value: Any) -> bool:
-    return isinstance(value, list) and all(isinstance(each, dict) for each in value)
-
-
-def newest_run(root: Path = RUNS) -> Path:
-    """Return the run under `root` that was started or resumed last; UsageError if there is none."""
-    runs = [path.parent for path in root.glob(f"*/{RECORD}")]
-    if not runs:
-        raise UsageError(f"no run in {root}; name a run directory, or make one with: pse-repro smoke")
-    return max(runs, key=lambda run: RunFiles(run).record.stat().st_mtime)
+def _check_mark(path: Path, found: object) -> None:
+    """Raise NotFitError if a file says that it belongs elsewhere; files from before there were marks say nothing."""
+    if found and found != _mark(path):
+        raise NotFitError(f"{path} belongs to {str(found)[:200]}, from which it was moved or copied; {REMEDY}")

@@ -23,6 +23,7 @@ from pse_repro.progress.facts import StudyStatus, TimeLeft
 from pse_repro.study import store
 from pse_repro.study.address import CellFiles, RunFiles
 from pse_repro.study.cells import Cell
+from pse_repro.study.records import Failure, Measured, Trained
 
 _MAX_HEADER = 100_000_000  # bytes: safetensors' own limit
 
@@ -83,7 +84,7 @@ def survey_cells(
         if ended[name] and all(part.complete for part in parts[name]):
             done.append(name)
         elif modified(files.failed) > (since or 0.0):  # cells that failed earlier are run again
-            failed[name] = str(store.read_json(files.failed, default={}).get("error", "no reason recorded"))
+            failed[name] = failure.error if (failure := store.find_record(files.failed, Failure)) else ""
     to_go = [name for name in parts if name not in done and name not in failed]
     everything, rest = ([part for name in names for part in parts[name]] for names in (parts, to_go))
     return Survey(parts, ended, done, failed, to_go, time_left(everything, rest, since))
@@ -156,15 +157,15 @@ def _pretraining(files: CellFiles, cell: Cell) -> Part:
     written = modified(state)
     if note := _note(state):  # read before pretrain.json, which is written before the state is deleted
         done, seconds = len(note["curves"]), sum(row["seconds"] for row in note["curves"])
-    if record := store.read_json(path, default={}):
-        done, seconds, written = total, float(record["seconds"]), modified(path)
+    if record := store.find_record(path, Trained):
+        done, seconds, written = total, record.seconds, modified(path)
     return Part(path, PRETRAIN, kind, total, done, seconds, written)
 
 
 def _whole(path: Path, evaluation: str, kind: str) -> Part:
     """Return the part of an evaluation without folds, which is done once its file exists."""
-    record = store.read_json(path, default={})
-    return Part(path, evaluation, kind, 1, int(bool(record)), float(record.get("seconds", 0.0)), modified(path))
+    record = store.find_record(path, Measured)
+    return Part(path, evaluation, kind, 1, int(record is not None), record.seconds if record else 0.0, modified(path))
 
 
 def _fold(path: Path, evaluation: str, kind: str) -> Part:

@@ -10,6 +10,7 @@ from pse_repro.errors import NotFitError
 from pse_repro.stats import holm
 from pse_repro.study import store
 from pse_repro.study.cells import Cell
+from tests.support.finished_run import forget
 from tests.support.judged import CNN, IMAGES, RESNET, judged, likely
 from tests.support.stored_predictions import fold_path, store_predictions, study
 
@@ -149,7 +150,7 @@ def test_reconstructs_worse_and_yet(tmp_path: Path) -> None:
 def test_half_a_claim_does_not_hold(tmp_path: Path) -> None:
     record = store_predictions(tmp_path, study(), likely(5), 3, lambda cell: float(cell.model.objective == "pse"))
     for path in tmp_path.glob("models/*/f*/fold-1.npz"):
-        path.unlink()
+        forget(path)
     (result,) = judge(record)
     assert result.claim.number == 6
     assert (result.verdict.verdict, result.parts[0].verdict.verdict) == ("undecided", "holds")
@@ -176,7 +177,7 @@ def test_a_claim_holds_only_with_all_its_parts(tmp_path: Path) -> None:
     assert held == {1, 2, 4, 6}
     for model in ("cnn-pse-6", "resnet-pse-3"):
         for path in tmp_path.glob(f"models/{model}-seed*/frozen-*/fold-2.npz"):
-            path.unlink()
+            forget(path)
     found = {result.claim.number: result for result in judge(record)}
     for number in held:
         assert found[number].verdict.verdict == "undecided"
@@ -208,7 +209,7 @@ def test_claims_without_a_part_in_the_run_are_named(tmp_path: Path) -> None:
 
 def test_a_seed_counts_where_it_is_complete(tmp_path: Path) -> None:
     record = store_predictions(tmp_path, study(), likely(5), 3)
-    fold_path(tmp_path, evaluation="frozen", seed=1).unlink()
+    forget(fold_path(tmp_path, evaluation="frozen", seed=1))
     result = judge(record)[0]
     assert [[of.seed for of in part.measured.by_seed] for part in result.parts] == [[0, 1, 2], [0, 2]]
     assert result.seeds == 2

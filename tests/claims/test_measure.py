@@ -10,6 +10,7 @@ from pse_repro.stats import mcnemar, paired_difference, pooled_variance
 from pse_repro.study.cells import Cell
 from pse_repro.study.predictions import Predictions
 from pse_repro.study.record import Run
+from tests.support.finished_run import forget
 from tests.support.judged import CNN, IMAGES, RESNET, judged
 from tests.support.stored_predictions import store_predictions, study
 
@@ -40,7 +41,7 @@ def test_the_variance_over_seeds_is_pooled_over_the_models_that_are_complete(tmp
 
     names = [model.name for model in (*CNN, *RESNET)]
     record = store_predictions(tmp_path, study((*CNN, *RESNET)), varied, len(SEEDS))
-    next(tmp_path.glob("models/resnet-pse-3-seed1-*/frozen-*/fold-2.npz")).unlink()
+    forget(next(tmp_path.glob("models/resnet-pse-3-seed1-*/frozen-*/fold-2.npz")))
     found = {result.claim.number: result for result in judge(record)}
     finetuned = {name: correct(tmp_path, name, "finetune") for name in names}
     frozen = {name: correct(tmp_path, name, "frozen") for name in names[:-1]}

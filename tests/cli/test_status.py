@@ -10,9 +10,10 @@ import jsonschema
 import pytest
 
 from pse_repro.commands import status as commands
-from pse_repro.study import store
+from pse_repro.study import prepare, store
 from pse_repro.study.archive import open_run_or_archive
 from tests.cli.conftest import Run
+from tests.support.finished_run import forget
 from tests.support.stored_run import store_run, study
 
 SCHEMA = json.loads((files("pse_repro") / "schemas" / "status.schema.json").read_text(encoding="utf-8"))
@@ -52,7 +53,7 @@ def test_into_a_folder_it_goes_under_the_run_s_name(run: Run, stored: Path, tmp_
 def test_a_run_without_results_and_a_wrong_name_are_refused_in_one_line(run: Run, stored: Path) -> None:
     status, _, err = run("export", stored, "--out", "x.rar")
     assert (status, err.count("\n")) == (2, 1)
-    (stored / "results.csv").unlink()
+    forget(stored / "results.csv")
     status, _, err = run("export", stored)
     assert status == 2
     assert "has no results yet" in err
@@ -61,8 +62,8 @@ def test_a_run_without_results_and_a_wrong_name_are_refused_in_one_line(run: Run
 @pytest.mark.parametrize("busy", [False, True])
 def test_status_for_people_and_for_programs(run: Run, stored: Path, busy: bool) -> None:
     if busy:
-        next(stored.glob("cells/*/cnn-pse-3-seed0/provenance.json")).unlink()
-        with store.locked(stored):
+        forget(next(stored.glob("cells/*/cnn-pse-3-seed0/provenance.json")))
+        with prepare.locked(stored):
             (_, table, _), (status, out, err) = run("status"), run("status", stored, "--format", "json")
     else:
         (_, table, _), (status, out, err) = run("status"), run("status", stored, "--format", "json")
@@ -109,9 +110,9 @@ def test_status_while_files_come_and_go(run: Run, stored: Path) -> None:
     def write() -> None:
         while not ended.is_set():
             store.write_tensors(path, {}, {"best_epoch": 0, "curves": [{"seconds": 1.0}]})
-            path.unlink()
+            store.remove(path)
 
-    path.with_name("pretrain.json").unlink()
+    forget(path.with_name("pretrain.json"))
     writer = threading.Thread(target=write)
     writer.start()
     try:

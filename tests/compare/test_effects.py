@@ -18,6 +18,7 @@ from pse_repro.study.address import CellFiles
 from pse_repro.study.cells import Cell, expand
 from pse_repro.study.load import load_study
 from pse_repro.study.record import Run
+from tests.support.finished_run import forget
 
 PAIR = (Model("cnn", "mse"), Model("cnn", "pse", 3.0))
 IMAGES = 2000
@@ -78,7 +79,7 @@ def test_a_switch_that_only_prints_otherwise_changes_nothing_at_all(tmp_path: Pa
 def test_seeds_that_one_side_lacks_are_left_out(tmp_path: Path) -> None:
     record = stored(tmp_path, {"as-released": 1.0, "as-described": 1.0})
     cell = expand(record.study, record.protocols[1:], 3)[4]  # seed 2
-    (CellFiles(tmp_path, cell).fold("frozen", 2)).unlink()
+    forget(CellFiles(tmp_path, cell).fold("frozen", 2))
     effects = by_protocol(switch_effects(record))
     assert (effects["as-released"].seeds, effects["as-described"].seeds) == (3, 2)
 

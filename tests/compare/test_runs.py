@@ -12,6 +12,7 @@ from pse_repro.compare.runs import VERDICTS, RunsComparison, compare_runs, rende
 from pse_repro.config.study import Model
 from pse_repro.errors import UsageError
 from pse_repro.stats import paired_difference
+from pse_repro.study import store
 from pse_repro.study.predictions import Predictions
 from pse_repro.study.record import Run
 from pse_repro.tables import read_table, write_table
@@ -26,7 +27,7 @@ def move(run: Path, by: float, **where: str) -> None:
     results = read_table(run / "results.csv")
     chosen = np.logical_and.reduce([results[column] == value for column, value in where.items()])
     results.loc[chosen, "value"] += by
-    write_table(results, run / "results.csv")
+    write_table(results, run / "results.csv", store.write_bytes)
 
 
 def verdicts(comparison: RunsComparison) -> dict[str, int]:

@@ -3,7 +3,6 @@
 import base64
 import io
 import re
-import shutil
 from dataclasses import replace
 from html import unescape
 from itertools import pairwise
@@ -26,6 +25,7 @@ from pse_repro.study.address import CellFiles
 from pse_repro.study.load import load_study
 from pse_repro.study.record import Run
 from pse_repro.study.status import read_status
+from tests.support.finished_run import forget
 from tests.support.stored_run import Page, comparison, report, store_run, study
 
 NASTY = '<script>alert("1")<b>'
@@ -176,14 +176,15 @@ def test_other_images_and_a_smaller_scale_are_plainly_not_comparable(tmp_path: P
 def test_a_partly_finished_run_is_reported(tmp_path: Path) -> None:
     cells = store_run(tmp_path, study(models=(*study().models, Model("resnet", "mse"), Model("resnet", "pse", 3.0))))
     results = pd.read_csv(tmp_path / "results.csv", dtype=str, keep_default_na=False)
-    results[results["objective"] + results["encoder"] == "msecnn"].to_csv(tmp_path / "results.csv", index=False)
-    (CellFiles(tmp_path, cells[1]).fold("frozen", 2)).unlink()
+    kept = results[results["objective"] + results["encoder"] == "msecnn"]
+    store.write_bytes(tmp_path / "results.csv", kept.to_csv(index=False).encode())
+    forget(CellFiles(tmp_path, cells[1]).fold("frozen", 2))
     for name in ("pretrain.json", "curves.csv", "reconstructions.npz"):
-        (CellFiles(tmp_path, cells[2]).model / name).unlink()
-    CellFiles(tmp_path, cells[2]).provenance.unlink()
-    shutil.rmtree(CellFiles(tmp_path, cells[2]).evaluation("finetune"))
-    shutil.rmtree(CellFiles(tmp_path, cells[3]).model)
-    shutil.rmtree(CellFiles(tmp_path, cells[3]).folder)
+        forget(CellFiles(tmp_path, cells[2]).model / name)
+    forget(CellFiles(tmp_path, cells[2]).provenance)
+    forget(CellFiles(tmp_path, cells[2]).evaluation("finetune"))
+    forget(CellFiles(tmp_path, cells[3]).model)
+    forget(CellFiles(tmp_path, cells[3]).folder)
     store.write_json(CellFiles(tmp_path, cells[0]).failed, {"error": "loss is nan in epoch 3"})
     page = report(tmp_path)
     states = {row[0]: row[1] for row in page.table("cell")}
@@ -204,7 +205,7 @@ def test_a_finished_run_says_so_of_every_cell_with_clusterings_too(tmp_path: Pat
     cells = store_run(tmp_path, study(evaluations=("frozen", "cluster")))
     assert {row[1] for row in report(tmp_path).table("cell")} == {"done"}
     assert read_status(tmp_path).state == "complete"
-    CellFiles(tmp_path, cells[0]).measures("cluster").unlink()
+    forget(CellFiles(tmp_path, cells[0]).measures("cluster"))
     assert [row[1] for row in report(tmp_path).table("cell")] == ["pre-trained; no cluster", "done"]
 
 
@@ -222,9 +223,9 @@ def test_settings_say_what_the_study_used_of_them(tmp_path: Path) -> None:
 
 def test_a_run_of_nothing_yet_is_reported(tmp_path: Path) -> None:
     store_run(tmp_path, study())
-    shutil.rmtree(tmp_path / "cells")
-    shutil.rmtree(tmp_path / "models")
-    (tmp_path / "results.csv").unlink()
+    forget(tmp_path / "cells")
+    forget(tmp_path / "models")
+    forget(tmp_path / "results.csv")
     page = report(tmp_path)
     assert "No evaluation is finished yet." in page.text
     assert not page.attributes("img")

@@ -21,6 +21,7 @@ from pse_repro.run.cell import CellRun
 from pse_repro.study import store
 from pse_repro.study.address import CellFiles, RunFiles
 from pse_repro.study.cells import Cell
+from tests.support.finished_run import forget
 from tests.support.tiny import cell, context, protocol
 
 pytestmark = pytest.mark.usefixtures("tiny_models")
@@ -67,7 +68,7 @@ def test_a_second_run_trains_nothing_and_gives_the_same_rows(tmp_path: Path, mon
 def test_a_lost_fold_is_made_again_with_the_same_numbers(tmp_path: Path) -> None:
     first = run(tmp_path, evaluations=("finetune",))
     path = CellFiles(tmp_path, cell()).fold("finetune", 2)
-    path.unlink()
+    forget(path)
     pd.testing.assert_frame_equal(run(tmp_path, evaluations=("finetune",)), first)
 
 
@@ -87,7 +88,7 @@ def test_an_altered_checkpoint_is_refused(tmp_path: Path) -> None:
     run(tmp_path, evaluations=())
     path = CellFiles(tmp_path, cell()).checkpoint
     path.write_bytes(path.read_bytes()[:-4] + b"\0\0\0\1")
-    with pytest.raises(NotFitError, match=r"checkpoint.safetensors is not the file that was written"):
+    with pytest.raises(NotFitError, match=r"checkpoint.safetensors is not the file that pretrain.json names"):
         run(tmp_path)
 
 

@@ -28,6 +28,7 @@ from pse_repro.study.load import build_study
 from pse_repro.study.record import Run
 from pse_repro.study.status import read_status
 from pse_repro.training.classifier import FitResult
+from tests.support.finished_run import forget
 from tests.support.stored_run import store_run
 from tests.support.tiny import CPU, context, dataset, protocol
 
@@ -90,7 +91,7 @@ def test_a_finished_run_is_done_and_a_lost_file_is_not(evaluation: str, tmp_path
     of, with_folds = run(tmp_path, evaluation), EVALUATIONS[evaluation].has_folds
     assert states(of) == ["done"]
     (lost,) = tmp_path.rglob(f"{evaluation}-*/{'fold-2.npz' if with_folds else 'measures.json'}")
-    lost.unlink()
+    forget(lost)
     assert states(of) == [f"pre-trained; {f'{evaluation} 1 of 2 folds' if with_folds else f'no {evaluation}'}"]
 
 

@@ -10,7 +10,7 @@ from torch import nn
 
 from pse_repro.data.stl10 import Split
 from pse_repro.models import cnn_encoder
-from pse_repro.run.model_summary import MAX_IMAGES, embed, write_summary
+from pse_repro.run.model_summary import MAX_IMAGES, embed, write_summary, write_test_sample
 from pse_repro.study import store
 from pse_repro.study.address import CellFiles, RunFiles
 from tests.support.tiny import CPU, TinyAutoencoder, cell, dataset
@@ -35,6 +35,7 @@ def files(folder: Path) -> CellFiles:
 
 def summary(folder: Path, model: nn.Module) -> dict[str, np.ndarray]:
     write_summary(files(folder), model, DATA, CPU)
+    write_test_sample(RunFiles(folder), DATA)
     return store.read_npz(files(folder).summary)
 
 
@@ -56,7 +57,7 @@ def test_the_same_model_gives_the_same_bytes_and_another_name_another_embedding(
     torch.manual_seed(0)
     model = TinyAutoencoder()
     for folder in ("a", "b"):
-        write_summary(files(tmp_path / folder), model, DATA, CPU)
+        summary(tmp_path / folder, model)
     a, b = files(tmp_path / "a"), files(tmp_path / "b")
     assert a.summary.read_bytes() == b.summary.read_bytes()
     assert RunFiles(a.run).test_sample.read_bytes() == RunFiles(b.run).test_sample.read_bytes()
@@ -99,6 +100,7 @@ def test_many_images_are_taken_evenly(tmp_path: Path) -> None:
     stored[:, 0] = (np.arange(1203) // 6)[:, None, None]
     data = replace(DATA, test=Split(stored, (np.arange(1203) // 121 + 1).astype(np.uint8)))
     write_summary(files(tmp_path), Scaled(1), data, CPU)
+    write_test_sample(RunFiles(tmp_path), data)
     sample = store.read_npz(RunFiles(tmp_path).test_sample)
     assert len(sample["positions"]) == MAX_IMAGES
     assert set(np.diff(sample["positions"])) == {2, 3}

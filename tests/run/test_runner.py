@@ -8,7 +8,7 @@ import pytest
 
 from pse_repro.config.protocol import Protocol
 from pse_repro.config.study import Budget, Model, Study
-from pse_repro.errors import UsageError
+from pse_repro.errors import NotFitError, UsageError
 from pse_repro.objectives.pse import PSE
 from pse_repro.progress.listener import Listener, Stage
 from pse_repro.progress.stages import Progress
@@ -118,7 +118,7 @@ def test_what_is_no_run_is_refused(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="not a run directory"):
         Run.open(tmp_path)
     (tmp_path / "run.json").write_text('{"study": {}}')
-    with pytest.raises(UsageError, match="not a record of this kit"):
+    with pytest.raises(NotFitError, match=r"run.json is not what this kit writes: protocols"):
         Run.open(tmp_path)
 
 

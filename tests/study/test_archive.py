@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 
 from pse_repro.commands import results as commands
 from pse_repro.errors import NotFitError, UsageError
+from pse_repro.study import store
 from pse_repro.study.archive import SUMS, is_archive, open_run_or_archive, write_archive
 from tests.support.stored_run import record, store_run, study
 
@@ -30,10 +31,12 @@ def run(tmp_path: Path) -> Path:
     directory = tmp_path / "runs" / "tiny"
     store_run(directory, study())
     model = next(directory.glob("models/*"))
-    for name in ("checkpoint.safetensors", "state.safetensors", ".curves.csv.7.part"):
-        (model / name).write_bytes(b"w")
-    for name in (".lock", "notes.txt", "report.html"):
+    (model / ".curves.csv.7.part").touch()
+    for name in ("checkpoint.safetensors", "state.safetensors"):
+        store.write_bytes(model / name, b"w")
+    for name in (".lock", "notes.txt"):
         (directory / name).write_text(name)
+    store.write_bytes(directory / "report.html", b"report")
     return directory
 
 

@@ -1,7 +1,6 @@
 """A run's status, read from its directory: nothing is written there, and no lock is taken from a run."""
 
 import os
-import shutil
 import time
 from pathlib import Path
 
@@ -11,12 +10,13 @@ import pytest
 from pse_repro.errors import UsageError
 from pse_repro.progress.facts import TimeLeft
 from pse_repro.progress.status_file import ProcessStatus
-from pse_repro.study import store
+from pse_repro.study import prepare, store
 from pse_repro.study.address import CellFiles, RunFiles
 from pse_repro.study.record import Run
 from pse_repro.study.status import is_held, read_status
-from tests.support.finished_run import LONG_AGO, stored, text, undo, working, write_state
+from tests.support.finished_run import LONG_AGO, forget, stored, text, undo, working, write_state
 from tests.support.processes import dead_process, written_by
+from tests.support.stored_run import trained
 
 
 @pytest.fixture
@@ -70,15 +70,15 @@ def test_baselines_on_pixels_are_part_of_a_run(run: Path) -> None:
 
 def test_a_model_that_is_pre_trained_alone_is_not_done(run: Path) -> None:
     first, _ = stored(run)
-    shutil.rmtree(CellFiles(run, first).evaluation("frozen"))
+    forget(CellFiles(run, first).evaluation("frozen"))
     assert read_status(run).done == 1
 
 
 def test_a_run_without_anything_yet(run: Path) -> None:
     cells = stored(run)
     undo(run, *cells)
-    (run / "results.csv").unlink()
-    with store.locked(run):
+    forget(run / "results.csv")
+    with prepare.locked(run):
         found = read_status(run)
     assert (found.state, found.done, found.results) == ("running", 0, [])
     assert [each.cell for each in found.working] == [cells[0].name]
@@ -91,7 +91,7 @@ def test_phases_of_the_cell_in_progress(run: Path) -> None:
     assert working(run) == [(second.name, "pretrain", 0, 5)]
     folds = [CellFiles(run, second).fold("finetune", number) for number in (1, 2)]
     folds += [CellFiles(run, second).fold("frozen", number) for number in (1, 2)]
-    store.write_json(CellFiles(run, second).pretraining, {"seconds": 3.0})
+    store.write_json(CellFiles(run, second).pretraining, trained(3.0))
     seen = []
     for path in folds:
         seen += working(run)
@@ -106,7 +106,7 @@ def test_epochs_and_their_seconds_come_from_the_state(run: Path) -> None:
     undo(run, second)
     write_state(run, second, [10.0, 20.0])
     assert working(run) == [(second.name, "pretrain", 2, 9)]
-    with store.locked(run):
+    with prepare.locked(run):
         assert f"now      {second.name}: pretrain, 2 of 9 epochs, 15 s each" in text(run)
 
 
@@ -128,9 +128,9 @@ def test_side_by_side_a_group_goes_on_with_its_next_cell(run: Path) -> None:
     first, second, _, second_again = stored(run, epochs=9, protocols=("as-released", "as-released+7"))
     now = time.time()
     for cell in (first, second_again):
-        shutil.rmtree(CellFiles(run, cell).folder)
-    shutil.rmtree(CellFiles(run, first).model)
-    shutil.rmtree(CellFiles(run, second_again).evaluation("finetune"))
+        forget(CellFiles(run, cell).folder)
+    forget(CellFiles(run, first).model)
+    forget(CellFiles(run, second_again).evaluation("finetune"))
     for path in (CellFiles(run, second).provenance, CellFiles(run, second).pretraining):
         os.utime(path, (now, now))
     write_state(run, first, [1.0])
@@ -140,8 +140,8 @@ def test_side_by_side_a_group_goes_on_with_its_next_cell(run: Path) -> None:
 def test_one_after_another_a_pre_training_that_waits_for_its_second_cell_is_not_in_progress(run: Path) -> None:
     *_, first_again, second_again = stored(run, protocols=("as-released", "as-released+7"))
     for cell in (first_again, second_again):
-        shutil.rmtree(CellFiles(run, cell).folder)
-        shutil.rmtree(CellFiles(run, cell).evaluation("finetune"))
+        forget(CellFiles(run, cell).folder)
+        forget(CellFiles(run, cell).evaluation("finetune"))
     now = time.time()
     for path in run.glob("models/*/pretrain.json"):
         os.utime(path, (now, now))  # in this session
@@ -154,7 +154,7 @@ def test_dead_processes_and_torn_files_say_nothing(run: Path) -> None:
     written_by(RunFiles(run).statuses, dead_process(), ProcessStatus(second.name, "pre-train", 1, 2))
     (RunFiles(run).statuses / "1.json").write_text('{"pid": 1, "mach')
     assert working(run) == [(first.name, "pretrain", 0, 9)]
-    with store.locked(run):
+    with prepare.locked(run):
         assert read_status(run).working[0].live is None
 
 
@@ -166,7 +166,7 @@ def test_a_failure_counts_until_it_is_tried_again(run: Path) -> None:
     found = read_status(run)
     assert (found.state, list(found.failed)) == ("failed", [second.name])
     assert f"failed   {second.name}: cnn-pse-3: validation_loss is nan in epoch 3"[:79] in text(run)
-    with store.locked(run):
+    with prepare.locked(run):
         assert list(read_status(run).failed) == [second.name]
         os.utime(path, (LONG_AGO - 1, LONG_AGO - 1))
         assert read_status(run).failed == {}
@@ -176,11 +176,11 @@ def test_a_failure_counts_until_it_is_tried_again(run: Path) -> None:
 
 def test_the_lock_is_seen_and_left_alone(run: Path) -> None:
     assert is_held(run) is False  # there is no such directory
-    with store.locked(run):
+    with prepare.locked(run):
         assert is_held(run) is True
         assert is_held(run) is True
     assert is_held(run) is False
-    with store.locked(run):  # the test of the lock left it free
+    with prepare.locked(run):  # the test of the lock left it free
         assert is_held(run) is True
 
 
@@ -206,7 +206,7 @@ def test_nothing_is_written(run: Path) -> None:
         facts = {path: path.stat() for path in [run, *run.rglob("*")]}
         return {path: (fact.st_mtime_ns, fact.st_ctime_ns, fact.st_size) for path, fact in facts.items()}
 
-    with store.locked(run):
+    with prepare.locked(run):
         before = seen()
         text(run)
         assert seen() == before

@@ -10,7 +10,7 @@ import jsonschema
 import pytest
 
 from pse_repro.progress.status_file import ProcessStatus
-from pse_repro.study import store
+from pse_repro.study import prepare, store
 from pse_repro.study.address import CellFiles, RunFiles
 from pse_repro.study.status import read_status
 from pse_repro.study.status_text import render_status
@@ -33,7 +33,7 @@ def test_what_processes_say_of_themselves_counts_more_than_what_they_wrote(run: 
         status = ProcessStatus(cell.name, "pre-train", 300, 900, "images", 10.0, len(losses), 9, losses)
         written_by(RunFiles(run).statuses, pid, replace(status, loss="validation loss"))
     assert [(name, phase) for name, phase, *_ in working(run)] == [(first.name, "pretrain"), (second.name, "pretrain")]
-    with store.locked(run):
+    with prepare.locked(run):
         lines = text(run).splitlines()
         jsonschema.validate(json.loads(render_status(read_status(run), "json")), SCHEMA)
     at = lines.index(f"now      {first.name}: pre-train, epoch 1 of 9")
@@ -53,7 +53,7 @@ def test_many_processes_have_a_line_each(run: Path) -> None:
         status = ProcessStatus(cell.name, "pre-train", 300, 900, "images", 10.0, 1, 9)
         path = written_by(RunFiles(run).statuses, os.getpid(), status)
         path.rename(path.with_name(f"{number}.json"))
-    with store.locked(run):
+    with prepare.locked(run):
         lines = text(run).splitlines()
     assert sum(line.endswith("pre-train, epoch 2 of 9, 33%, at most 20 s left") for line in lines) == 5
     assert max(map(len, lines)) <= 80
@@ -70,7 +70,7 @@ def test_one_screen_of_80_columns_however_much_there_is(tmp_path: Path) -> None:
             store.write_json(CellFiles(run, cell).failed, {"error": "no " * 99})
         else:
             write_state(run, cell, [1.0])
-    with store.locked(run):
+    with prepare.locked(run):
         lines = text(run).splitlines()
         assert len(read_status(run).working) > 6
     assert len(lines) <= 24

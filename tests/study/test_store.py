@@ -9,7 +9,8 @@ import pytest
 import torch
 
 from pse_repro.errors import NotFitError, UsageError
-from pse_repro.study import store
+from pse_repro.study import prepare, store
+from pse_repro.study.records import Failure
 
 
 def empty_folder(path: Path) -> Path:
@@ -52,7 +53,7 @@ def test_what_is_not_safetensors_is_refused_in_one_line(tmp_path: Path, content:
 def test_a_pickle_inside_an_npz_is_never_opened(tmp_path: Path) -> None:
     path = tmp_path / "x.npz"
     np.savez(path, harmful=np.array([print], dtype=object))
-    with pytest.raises(NotFitError, match="is not a file of this kit"):
+    with pytest.raises(NotFitError, match="is not an NPZ file of this kit"):
         store.read_npz(path)
 
 
@@ -76,88 +77,96 @@ def test_a_failed_write_leaves_what_was_there_and_no_rubbish(tmp_path: Path, mon
     assert store.read_json(path) == {"a": 1}
 
 
-def test_a_default_replaces_a_missing_file_alone(tmp_path: Path) -> None:
-    path = tmp_path / "x.json"
-    assert store.read_json(path, default={}) == {}
-    store.write_json(path, [])
-    with pytest.raises(NotFitError, match=r"x.json is not a file of this kit: expected a JSON object"):
-        store.read_json(path, default={})
+@pytest.mark.parametrize(
+    "content",
+    ["", "null", "[]", "7", '"x"', "[" * 100_000, '{"error": null}', '{"error": [1]}', '{"error": 1e999}', "9" * 5000],
+)
+def test_a_record_is_absent_or_what_the_kit_writes(tmp_path: Path, content: str) -> None:
+    path = tmp_path / "failed.json"
+    assert store.find_record(path, Failure) is None
+    store.write_json(path, {"error": "diverged", "more": 1})
+    assert store.read_record(path, Failure).error == "diverged"
+    path.write_text(content)
+    with pytest.raises(NotFitError, match=r"failed.json is not what this kit writes: .*") as caught:
+        store.find_record(path, Failure)
+    assert "\n" not in str(caught.value)
 
 
 def test_a_run_of_other_settings_is_refused_by_the_name_of_the_setting(tmp_path: Path) -> None:
     settings = {"precision": "fp32", "protocols": [{"name": "a"}], "study": {"folds": 5, "epochs": 2}}
-    store.prepare_run(tmp_path, settings, fresh=False)
-    store.prepare_run(tmp_path, settings, fresh=False)  # the same settings: resumes
+    prepare.prepare_run(tmp_path, settings, fresh=False)
+    prepare.prepare_run(tmp_path, settings, fresh=False)  # the same settings: resumes
     with pytest.raises(UsageError, match=r"study.folds = 5, but now it is 2"):
-        store.prepare_run(tmp_path, settings | {"study": {"folds": 2, "epochs": 2}}, fresh=False)
+        prepare.prepare_run(tmp_path, settings | {"study": {"folds": 2, "epochs": 2}}, fresh=False)
     assert json.loads((tmp_path / "run.json").read_text()) == settings
 
 
 def test_a_run_of_a_version_without_a_key_resumes_if_the_key_is_not_used(tmp_path: Path) -> None:
     before = {"study": {"models": [{"objective": "mse"}, {"objective": "pse", "sigma": 3}]}}
-    store.prepare_run(tmp_path, before, fresh=False)
+    prepare.prepare_run(tmp_path, before, fresh=False)
     models = [model | {"learning_rate": None} for model in before["study"]["models"]]
-    store.prepare_run(tmp_path, {"study": {"models": models}}, fresh=False)
+    prepare.prepare_run(tmp_path, {"study": {"models": models}}, fresh=False)
     models[1] |= {"learning_rate": 0.5}
     with pytest.raises(UsageError, match=r"study.models.2.learning_rate = None, but now it is 0.5"):
-        store.prepare_run(tmp_path, {"study": {"models": models}}, fresh=False)
+        prepare.prepare_run(tmp_path, {"study": {"models": models}}, fresh=False)
     with pytest.raises(UsageError, match=r"study.models = \["):
-        store.prepare_run(tmp_path, {"study": {"models": models[:1]}}, fresh=False)
+        prepare.prepare_run(tmp_path, {"study": {"models": models[:1]}}, fresh=False)
 
 
 def test_evaluations_may_be_added_to_a_run_and_what_shapes_it_may_not_change(tmp_path: Path) -> None:
     settings = {"precision": "fp32", "study": {"folds": 5, "evaluations": ["frozen"]}}
     more = {"precision": "fp32", "study": {"folds": 5, "evaluations": ["frozen", "knn"]}}
-    store.prepare_run(tmp_path, settings, fresh=False)
-    store.prepare_run(tmp_path, more, fresh=False)
+    prepare.prepare_run(tmp_path, settings, fresh=False)
+    prepare.prepare_run(tmp_path, more, fresh=False)
     assert store.read_json(tmp_path / "run.json") == more
     with pytest.raises(UsageError, match=r"study.folds = 5, but now it is 1"):
-        store.prepare_run(tmp_path, {"precision": "fp32", "study": {"folds": 1, "evaluations": ["knn"]}}, fresh=False)
+        prepare.prepare_run(tmp_path, {"precision": "fp32", "study": {"folds": 1, "evaluations": ["knn"]}}, fresh=False)
     assert store.read_json(tmp_path / "run.json") == more
 
 
 def test_what_a_killed_process_left_half_written_is_removed(tmp_path: Path) -> None:
-    half = tmp_path / "cells" / "x" / ".state.safetensors.123.part"
+    half = tmp_path / "cells" / "a" / "x" / ".failed.json.123.part"
     half.parent.mkdir(parents=True)
     store.write_json(tmp_path / "run.json", {"study": {"folds": 5}})
     half.write_bytes(b"half")
-    store.prepare_run(tmp_path, {"study": {"folds": 5}}, fresh=False)
+    prepare.prepare_run(tmp_path, {"study": {"folds": 5}}, fresh=False)
     assert not half.exists()
 
 
 def test_what_others_keep_beside_a_run_is_left_alone(tmp_path: Path) -> None:
     run, elsewhere = tmp_path / "run", tmp_path / "elsewhere"
     kept = [run / ".film.mkv.part", run / "films" / ".x.json.123.part", run / "cells" / ".film.mkv.part"]
+    kept += [run / ".big.iso.123.part", run / "cells" / "a" / "b" / ".film.mkv.123.part"]
     kept.append(elsewhere / ".x.json.123.part")
-    store.prepare_run(empty_folder(run), {"study": {}}, fresh=False)
+    prepare.prepare_run(empty_folder(run), {"study": {}}, fresh=False)
     for path in kept:
-        path.parent.mkdir(exist_ok=True)
+        path.parent.mkdir(parents=True, exist_ok=True)
         path.touch()
     (run / "models").symlink_to(elsewhere)
-    store.prepare_run(run, {"study": {}}, fresh=False)
+    prepare.prepare_run(run, {"study": {}}, fresh=False)
     assert all(path.is_file() for path in kept)
 
 
 def test_a_process_killed_while_it_wrote_the_record_leaves_an_empty_run(tmp_path: Path) -> None:
     (tmp_path / ".run.json.123.part").write_bytes(b"{")
-    store.prepare_run(tmp_path, {"study": {}}, fresh=False)
-    assert [path.name for path in tmp_path.iterdir()] == ["run.json"]
+    prepare.prepare_run(tmp_path, {"study": {}}, fresh=False)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["manifest.jsonl", "run.json"]
 
 
 def test_fresh_sets_the_earlier_run_aside_and_loses_nothing(tmp_path: Path) -> None:
     run = empty_folder(tmp_path / "run")
-    store.prepare_run(run, {"study": {"folds": 5}}, fresh=False)
-    (run / "results.csv").write_text("kept")
-    store.prepare_run(run, {"study": {"folds": 2}}, fresh=True)
+    prepare.prepare_run(run, {"study": {"folds": 5}}, fresh=False)
+    store.write_bytes(run / "results.csv", b"kept")
+    prepare.prepare_run(run, {"study": {"folds": 2}}, fresh=True)
     (aside,) = tmp_path.glob("run-before-*")
     assert (aside / "results.csv").read_text() == "kept"
-    assert sorted(path.name for path in run.iterdir()) == ["run.json"]
+    assert sorted(path.name for path in run.iterdir()) == ["manifest.jsonl", "run.json"]
 
 
 def test_fresh_sets_aside_the_run_that_is_the_working_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(empty_folder(tmp_path / "run"))
-    store.prepare_run(Path(), {"study": {"folds": 5}}, fresh=False)
-    store.prepare_run(Path(), {"study": {"folds": 2}}, fresh=True)
+    prepare.prepare_run(Path(), {"study": {"folds": 5}}, fresh=False)
+    prepare.prepare_run(Path(), {"study": {"folds": 2}}, fresh=True)
     (aside,) = tmp_path.glob("run-before-*")
     assert store.read_json(aside / "run.json") == {"study": {"folds": 5}}
     assert store.read_json(tmp_path / "run" / "run.json") == {"study": {"folds": 2}}
@@ -178,7 +187,7 @@ def test_a_directory_of_something_else_is_left_alone(tmp_path: Path, fresh: bool
     folder = empty_folder(tmp_path / "folder")
     (folder / name).write_text(content)
     with pytest.raises(UsageError, match="not empty and not a run"):
-        store.prepare_run(folder, {}, fresh)
+        prepare.prepare_run(folder, {}, fresh)
     assert [path.name for path in folder.iterdir()] == [name]
     assert (folder / name).read_text() == content
     assert [path.name for path in tmp_path.iterdir()] == ["folder"]
@@ -187,8 +196,8 @@ def test_a_directory_of_something_else_is_left_alone(tmp_path: Path, fresh: bool
 def test_a_folder_below_a_file_is_refused(tmp_path: Path) -> None:
     (tmp_path / "notes.txt").write_text("a")
     with pytest.raises(UsageError, match=r"notes.txt is not a folder; give another --out"):
-        store.check_run(tmp_path / "notes.txt" / "below" / "it", {}, False)
-    store.check_run(tmp_path / "new" / "one", {}, False)
+        prepare.check_run(tmp_path / "notes.txt" / "below" / "it", {}, False)
+    prepare.check_run(tmp_path / "new" / "one", {}, False)
 
 
 @pytest.mark.parametrize("dangling", [False, True])
@@ -196,35 +205,39 @@ def test_what_is_no_folder_is_refused(tmp_path: Path, dangling: bool) -> None:
     path = tmp_path / "out"
     path.symlink_to("nowhere") if dangling else path.touch()
     with pytest.raises(UsageError, match=r"out is not a folder; give another --out"):
-        store.check_run(path, {}, fresh=False)
+        prepare.check_run(path, {}, fresh=False)
 
 
 def test_a_check_touches_nothing_and_the_lock_alone_is_an_empty_folder(tmp_path: Path) -> None:
-    store.check_run(tmp_path / "new", {}, fresh=False)
+    prepare.check_run(tmp_path / "new", {}, fresh=False)
     assert not list(tmp_path.iterdir())
-    with store.locked(tmp_path):
-        store.check_run(tmp_path, {}, fresh=False)
+    with prepare.locked(tmp_path):
+        prepare.check_run(tmp_path, {}, fresh=False)
 
 
 def test_what_came_into_the_folder_before_the_lock_was_held_is_seen(tmp_path: Path) -> None:
-    store.check_run(tmp_path, {}, fresh=False)
-    with store.locked(tmp_path):
+    prepare.check_run(tmp_path, {}, fresh=False)
+    with prepare.locked(tmp_path):
         (tmp_path / "thesis.tex").touch()
         with pytest.raises(UsageError, match="not empty and not a run"):
-            store.prepare_run(tmp_path, {}, fresh=False)
+            prepare.prepare_run(tmp_path, {}, fresh=False)
 
 
 def test_two_processes_never_hold_one_run(tmp_path: Path) -> None:
-    with store.locked(tmp_path), pytest.raises(UsageError, match="in use by another process"), store.locked(tmp_path):
+    with (
+        prepare.locked(tmp_path),
+        pytest.raises(UsageError, match="in use by another process"),
+        prepare.locked(tmp_path),
+    ):
         pass
-    with store.locked(tmp_path):
+    with prepare.locked(tmp_path):
         pass
 
 
 def test_the_newest_run_is_found(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="no run in"):
-        store.newest_run(tmp_path)
+        prepare.newest_run(tmp_path)
     for age, name in ((100, "new"), (0, "old")):
         store.write_json(tmp_path / name / "run.json", {})
         os.utime(tmp_path / name / "run.json", (age, age))
-    assert store.newest_run(tmp_path).name == "new"
+    assert prepare.newest_run(tmp_path).name == "new"

@@ -13,9 +13,10 @@ from pse_repro.errors import NotFitError
 from pse_repro.study import store
 from pse_repro.study.address import CellFiles
 from pse_repro.study.cells import Cell, expand
+from pse_repro.study.records import Failure
 from pse_repro.study.survey import Part, cell_parts, modified, survey_cells, time_left
 from tests.support.finished_run import write_state
-from tests.support.stored_run import store_cell, study
+from tests.support.stored_run import store_cell, study, trained
 
 DATA: dict[str, object] = {"name": "stl10", "md5": {}}
 A_STUDY = study(protocols=("as-released", "as-described"))
@@ -48,7 +49,7 @@ def test_a_state_says_its_epochs_by_its_header_alone(tmp_path: Path) -> None:
 def test_a_pre_training_that_is_done_and_its_folds(tmp_path: Path) -> None:
     write_state(tmp_path, CELL, [2.0])  # not yet removed
     path = CellFiles(tmp_path, CELL).pretraining
-    store.write_json(path, {"metrics": {}, "seconds": 80.0})
+    store.write_json(path, trained(80.0))
     write_fold(tmp_path, CELL, "finetune", 2, 7.5)
     found = cell_parts(tmp_path, CELL)
     assert counts(found)[:3] == [("pretrain", 8, 8, 80.0), ("finetune", 0, 1, 0.0), ("finetune", 1, 1, 7.5)]
@@ -81,7 +82,7 @@ def test_a_fold_that_is_made_again_is_read_again(tmp_path: Path) -> None:
 def test_what_vanishes_between_two_looks_is_not_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("pse_repro.study.survey.modified", lambda path: 5.0)  # all was there a moment ago
     assert [part.seconds for part in cell_parts(tmp_path, CELL)] == [0.0] * 5
-    assert store.read_json(tmp_path / "gone.json", default={}) == {}
+    assert store.find_record(tmp_path / "gone.json", Failure) is None
     monkeypatch.undo()
     assert modified(tmp_path / "gone.json") == 0.0
 
@@ -107,7 +108,10 @@ def test_kinds_tell_apart_what_costs_differently() -> None:
 
 
 def test_a_survey_counts_only_the_evaluations_that_are_to_be_done(tmp_path: Path) -> None:
-    store.write_json(CellFiles(tmp_path, CELL).pretraining, {"metrics": {}, "seconds": 80.0})
+    store.write_json(
+        CellFiles(tmp_path, CELL).pretraining,
+        trained(80.0),
+    )
     store.write_json(CellFiles(tmp_path, CELL).provenance, {})
     for evaluations, done in (((), 1), (("frozen",), 0), (None, 0)):
         found = survey_cells(tmp_path, [CELL, DESCRIBED], None, evaluations)

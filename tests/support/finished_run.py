@@ -1,14 +1,16 @@
 """Finished runs, parts of which can be removed, and their status."""
 
+import json
 import os
 import shutil
 from pathlib import Path
 
 import torch
 
-from pse_repro.study import store
-from pse_repro.study.address import CellFiles
+from pse_repro.study import prepare, store
+from pse_repro.study.address import MANIFEST, CellFiles
 from pse_repro.study.cells import Cell
+from pse_repro.study.manifest import run_of
 from pse_repro.study.status import read_status
 from pse_repro.study.status_text import render_status
 from tests.support.stored_run import store_run, study
@@ -28,8 +30,24 @@ def stored(run: Path, seeds: int = 1, **changes: object) -> list[Cell]:
 def undo(run: Path, *cells: Cell) -> None:
     """Remove cells from a run as if they had not started; pass all cells that share a pre-training."""
     for cell in cells:
-        shutil.rmtree(CellFiles(run, cell).folder)
-        shutil.rmtree(CellFiles(run, cell).model, ignore_errors=True)
+        forget(CellFiles(run, cell).folder)
+        forget(CellFiles(run, cell).model)
+
+
+def forget(path: Path) -> None:
+    """Remove a file or folder from a run, and from its manifests, as if it had never been written."""
+    run = run_of(path)
+    shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
+    for manifest in run.rglob(MANIFEST) if run else ():
+        heading, *lines = manifest.read_text().splitlines(keepends=True)
+        kept = [line for line in lines if path not in ((target := _target(manifest, line)), *target.parents)]
+        if kept != lines:
+            manifest.write_text("".join([heading, *kept]))
+
+
+def _target(manifest: Path, line: str) -> Path:
+    found = json.loads(line)
+    return manifest.parent / (found.get("name") or found["folder"])
 
 
 def write_state(directory: Path, cell: Cell, seconds: list[float]) -> Path:
@@ -44,5 +62,5 @@ def text(run: Path) -> str:
 
 
 def working(run: Path) -> list[tuple[str, str, int, int]]:
-    with store.locked(run):
+    with prepare.locked(run):
         return [(each.cell, each.phase, each.done, each.total) for each in read_status(run).working]

@@ -37,7 +37,7 @@ def pretrained(folder: Path, which: Cell, machine: Machine) -> PretrainRun:
     run = PretrainRun(
         which, RunContext(folder, dataset(unlabeled=60, train=50, test=10), machine, Progress(quiet=True))
     )
-    run.rows()
+    run.complete()
     return run
 
 

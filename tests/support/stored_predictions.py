@@ -12,7 +12,7 @@ from pse_repro.study.address import CellFiles, RunFiles
 from pse_repro.study.cells import Cell, expand
 from pse_repro.study.load import load_study, study_protocols
 from pse_repro.study.record import Run
-from tests.support.stored_run import record
+from tests.support.stored_run import record, trained
 
 LABELS = np.arange(2000) % 10 + 1  # as STL-10's files have them
 MODELS = (Model("cnn", "mse"), Model("cnn", "pse", 3.0))
@@ -42,7 +42,7 @@ def store_predictions(
     store.write_json(RunFiles(directory).record, record(study, {"name": data}))
     for cell in expand(study, study_protocols(study), seeds):
         pretrained = {"validation_mse": mse(cell)} | metrics(cell, "pretrain")
-        store.write_json(CellFiles(directory, cell).pretraining, {"metrics": pretrained})
+        store.write_json(CellFiles(directory, cell).pretraining, trained(1.0, pretrained))
         for evaluation in cell.evaluations:
             if evaluation == "cluster":
                 path = CellFiles(directory, cell).measures(evaluation)

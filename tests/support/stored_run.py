@@ -14,7 +14,6 @@ from pse_repro.compare.join import Comparison, compare
 from pse_repro.config.study import Model, Study
 from pse_repro.evaluation.registry import EVALUATIONS
 from pse_repro.expected import load_expected
-from pse_repro.files import write_bytes
 from pse_repro.objectives import OBJECTIVES
 from pse_repro.report.page import write_report
 from pse_repro.study import store
@@ -43,6 +42,11 @@ def record(study: Study, data: Mapping[str, object]) -> dict[str, Any]:
     return dict(json.loads(json.dumps(settings)))
 
 
+def trained(seconds: float, metrics: Mapping[str, object] | None = None) -> dict[str, Any]:
+    """Return the contents of a pretrain.json."""
+    return {"metrics": metrics or {}, "length": {"epochs": EPOCHS, "batch_size": 64}, "seconds": seconds}
+
+
 def store_run(
     directory: Path, study: Study, seeds: int = 1, data: dict[str, object] = DATA, size: int = 24
 ) -> list[Cell]:
@@ -51,7 +55,7 @@ def store_run(
     cells = expand(study, study_protocols(study), seeds)
     rows = [row for number, cell in enumerate(cells) for row in store_cell(directory, cell, number, data, size)]
     conditions = {"study": study.name, "data": data["name"], "device": "cpu", "precision": "fp32", "scale": study.scale}
-    write_table(pd.DataFrame(rows).assign(**conditions), RunFiles(directory).results)
+    write_table(pd.DataFrame(rows).assign(**conditions), RunFiles(directory).results, store.write_bytes)
     return cells
 
 
@@ -60,10 +64,9 @@ def store_cell(directory: Path, cell: Cell, number: int, data: dict[str, object]
     stored, random = CellFiles(directory, cell), np.random.default_rng(number)
     losses = np.exp(-np.arange(EPOCHS) / 3) * (1 + 0.1 * number) + 0.01
     curves = {"epoch": np.arange(EPOCHS), "validation_mse": losses, "validation_loss": losses / 9}
-    write_bytes(stored.curves, pd.DataFrame(curves).to_csv(index=False).encode())
+    store.write_bytes(stored.curves, pd.DataFrame(curves).to_csv(index=False).encode())
     metrics = {"best_epoch": EPOCHS - 1, "validation_loss": losses[-1] / 9, "validation_mse": losses[-1]}
-    length = {"epochs": EPOCHS, "batch_size": 64}
-    store.write_json(stored.pretraining, {"metrics": metrics, "length": length, "seconds": 125.0})
+    store.write_json(stored.pretraining, trained(125.0, metrics))
     images = random.random((8, 3, size, size)).astype(np.float16)
     store.write_npz(stored.reconstructions, images=images, reconstructions=images[:, :, ::-1])
     note = {
@@ -85,7 +88,7 @@ def store_cell(directory: Path, cell: Cell, number: int, data: dict[str, object]
             store.write_npz(stored.cluster_embedding, embedding=random.normal(size=(IMAGES, 2)), **clusters)
             if OBJECTIVES[cell.model.objective].kind.reconstructs:
                 curve = pd.DataFrame({"epoch": np.arange(EPOCHS), "error": losses, "accuracy": 0.3})
-                write_bytes(stored.cluster_curve, curve.to_csv(index=False).encode())
+                store.write_bytes(stored.cluster_curve, curve.to_csv(index=False).encode())
             key = cell.key | {"evaluation": evaluation, "fold": ""}
             rows += [key | {"metric": metric, "value": value} for metric, value in metrics.items()]
             continue

@@ -4,13 +4,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
-import pandas as pd
 
 from pse_repro.report.pictures.picture import Group, Picture, Section, conditions, groups, paragraph
 from pse_repro.report.pictures.plots import COLOURS, GRID, Drawing, as_svg, grid, legend
 from pse_repro.study import store
 from pse_repro.study.cells import Cell, label
 from pse_repro.study.record import Run
+from pse_repro.study.records import Measured
 
 CLUSTER = "cluster"
 
@@ -73,8 +73,8 @@ def _picture(run: Run, group: Group) -> Picture:
 
 def _curve(run: Run, cell: Cell) -> ErrorCurve:
     files = run.files(cell)
-    curve = pd.read_csv(files.cluster_curve).sort_values("epoch")
-    rho = store.read_json(files.measures(CLUSTER))["metrics"].get("error_rank_correlation")
+    curve = store.read_csv(files.cluster_curve).sort_values("epoch")
+    rho = store.read_record(files.measures(CLUSTER), Measured).metrics.get("error_rank_correlation")
     return ErrorCurve(curve["error"].to_numpy(), curve["accuracy"].to_numpy(), rho)
 
 

@@ -204,12 +204,12 @@ def _curves(run: Run, cell: Cell, *columns: str) -> list[Curve]:
     curves = []
     for other in run.cells:
         path = run.files(other).curves
-        note = run.pretraining(other) if (other.protocol, other.model) == (cell.protocol, cell.model) else {}
+        note = run.pretraining(other) if (other.protocol, other.model) == (cell.protocol, cell.model) else None
         if note and path.is_file():
-            frame = pd.read_csv(path)
+            frame = store.read_csv(path)
             validation, train = (frame[name].to_numpy(float) if name in frame else np.empty(0) for name in columns)
             if len(validation):
-                curves.append(Curve(validation, int(note["metrics"]["best_epoch"]), train))
+                curves.append(Curve(validation, int(note.metrics["best_epoch"]), train))
     return curves
 
 

@@ -52,7 +52,7 @@ def rows(run: Run, protocol: Protocol) -> list[Row]:
         own = part[(part[list(key(model))] == pd.Series(key(model))).all(axis=1)]
         values = {column.heading: _values(own, evaluation, column) for evaluation, column in columns()}
         cells = [cell for cell in run.cells if cell.model == model and cell.protocol.name == protocol.name]
-        seconds = [float(note["seconds"]) for cell in cells if (note := run.pretraining(cell))]
+        seconds = [note.seconds for cell in cells if (note := run.pretraining(cell))]
         if any(values.values()):
             found.append(Row(model, values, seconds))
     return sorted(found, key=lambda row: row.rank, reverse=True)

@@ -7,11 +7,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from pse_repro.files import write_bytes
 from pse_repro.report.pictures.clustering import ErrorCurve, curves_figure, section
 from pse_repro.study import store
 from pse_repro.study.address import CellFiles
 from pse_repro.study.record import Run
+from tests.support.finished_run import forget
 from tests.support.panels import assert_not_blank, drawn
 from tests.support.stored_run import store_run, study
 
@@ -25,9 +25,9 @@ def run(tmp_path: Path) -> Run:
         store.write_json(folder / "measures.json", {"metrics": metrics, "points": 40, "seconds": 1.0})
         if number == 0:
             rows = {"epoch": [1, 0, 2], "error": [0.02, 0.04, 0.01], "accuracy": [0.7, 0.6, 0.65]}
-            write_bytes(folder / "curve.csv", pd.DataFrame(rows).to_csv(index=False).encode())
+            store.write_bytes(folder / "curve.csv", pd.DataFrame(rows).to_csv(index=False).encode())
         else:
-            (folder / "curve.csv").unlink()
+            forget(folder / "curve.csv")
     return Run.open(tmp_path)
 
 
@@ -44,7 +44,7 @@ def test_a_picture_shows_the_models_that_have_a_curve(run: Run) -> None:
 
 def test_without_a_curve_there_is_no_section(run: Run) -> None:
     for path in run.directory.glob("models/*/*/curve.csv"):
-        path.unlink()
+        forget(path)
     assert section(run) == []
 
 

@@ -9,6 +9,7 @@ from pse_repro.report.pictures.confusion import confusion_figure, counts, sectio
 from pse_repro.study import store
 from pse_repro.study.address import CellFiles
 from pse_repro.study.record import Run
+from tests.support.finished_run import forget
 from tests.support.panels import assert_not_blank, drawn
 from tests.support.stored_run import store_run, study
 
@@ -38,7 +39,7 @@ def test_panels_hold_percent_of_the_true_class_on_one_scale(models: int) -> None
 
 def test_a_runs_ensembles_are_counted_where_their_folds_are_complete(tmp_path: Path) -> None:
     cells = store_run(tmp_path, study())
-    (CellFiles(tmp_path, cells[1]).fold("frozen", 2)).unlink()
+    forget(CellFiles(tmp_path, cells[1]).fold("frozen", 2))
     [made] = section(Run.open(tmp_path))
     assert [picture.name for picture in made.pictures] == [
         "confusion-finetune-as-released.png",

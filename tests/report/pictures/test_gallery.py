@@ -14,6 +14,7 @@ from pse_repro.study import store
 from pse_repro.study.address import CellFiles, RunFiles
 from pse_repro.study.load import load_study
 from pse_repro.study.record import Run
+from tests.support.finished_run import forget
 from tests.support.stored_run import store_run, study
 
 MEGABYTE = 1_000_000
@@ -92,5 +93,5 @@ def test_what_protocols_share_is_pictured_once_and_many_are_told(tmp_path: Path)
 def test_a_run_of_nothing_has_no_pictures(tmp_path: Path) -> None:
     store_run(tmp_path, study())
     for path in [*tmp_path.rglob("*.npz"), *tmp_path.rglob("curves.csv")]:
-        path.unlink()
+        forget(path)
     assert gallery(Run.open(tmp_path)) == []

@@ -10,7 +10,6 @@ import pytest
 
 from pse_repro.config.study import Model
 from pse_repro.expected import load_expected
-from pse_repro.files import write_bytes
 from pse_repro.report.pictures.learning import (
     Curve,
     Panel,
@@ -20,9 +19,11 @@ from pse_repro.report.pictures.learning import (
     section,
     slides_curves,
 )
+from pse_repro.study import store
 from pse_repro.study.address import CellFiles
 from pse_repro.study.load import load_study
 from pse_repro.study.record import Run
+from tests.support.finished_run import forget
 from tests.support.panels import assert_not_blank, drawn
 from tests.support.stored_run import EPOCHS, store_run, study
 
@@ -80,7 +81,7 @@ def test_a_runs_curves_stand_beside_the_slides_where_the_kernel_is_theirs(tmp_pa
     cells = store_run(tmp_path, replace(study(), protocols=("as-released", "as-described")), seeds=2)
     losses = np.linspace(0.03, 0.01, EPOCHS)
     frame = pd.DataFrame({"train_loss": losses, "validation_loss": losses / 9, "validation_mse": losses})
-    write_bytes(CellFiles(tmp_path, cells[1]).curves, frame.to_csv(index=False).encode())
+    store.write_bytes(CellFiles(tmp_path, cells[1]).curves, frame.to_csv(index=False).encode())
     [made] = section(Run.open(tmp_path))
     names = [picture.name for picture in made.pictures]
     assert names == [f"{kind}-{protocol}.svg" for kind in ("pretraining", "classifiers") for protocol in
@@ -139,7 +140,7 @@ def test_a_run_without_autoencoders_has_the_own_losses_alone(tmp_path: Path) -> 
 
 def test_a_run_of_nothing_has_no_curves(tmp_path: Path) -> None:
     for path in [CellFiles(tmp_path, cell).model for cell in store_run(tmp_path, study())]:
-        (path / "curves.csv").unlink()
+        forget(path / "curves.csv")
         for fold in path.rglob("fold-*.npz"):
-            fold.unlink()
+            forget(fold)
     assert section(Run.open(tmp_path)) == []

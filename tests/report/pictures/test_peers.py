@@ -9,9 +9,11 @@ import pytest
 
 from pse_repro.config.study import Budget, Model, Study
 from pse_repro.report.pictures.peers import columns, peers_figure, peers_tables, section
+from pse_repro.study import store
 from pse_repro.study.cells import Cell
 from pse_repro.study.record import Run
 from pse_repro.tables import write_table
+from tests.support.finished_run import forget
 from tests.support.panels import assert_not_blank, drawn
 from tests.support.stored_run import report, store_run, study
 
@@ -52,7 +54,7 @@ def stored(directory: Path, of: Study, seeds: int = 1, baselines: dict[str, floa
             key = {"protocol": protocol, "encoder": encoder, "objective": "none", "sigma": "", "seed": 0}
             rows.append(key | {"evaluation": "linear", "fold": "ensemble", "metric": "top1", "value": value})
     conditions = {"study": of.name, "data": "stl10", "device": "cpu", "precision": "fp32", "scale": of.scale}
-    write_table(pd.DataFrame(rows).assign(**conditions), directory / "results.csv")
+    write_table(pd.DataFrame(rows).assign(**conditions), directory / "results.csv", store.write_bytes)
     return Run.open(directory)
 
 
@@ -136,7 +138,7 @@ def test_a_figure_of_thirty_models_without_baselines_is_whole() -> None:
 
 def test_what_was_not_judged_linearly_is_ranked_by_what_it_has(tmp_path: Path) -> None:
     run = stored(tmp_path, judged())
-    write_table(run.results[run.results["evaluation"] == "knn"], run.run_files.results)
+    write_table(run.results[run.results["evaluation"] == "knn"], run.run_files.results, store.write_bytes)
     run = Run.open(tmp_path)
     (table,), (made,) = peers_tables(run), section(run)
     assert table.header == ("model", "seeds", "kNN %", "pre-training")
@@ -152,7 +154,7 @@ def test_the_studys_own_evaluations_have_neither_table_nor_section(tmp_path: Pat
 
 def test_nothing_judged_yet_is_no_table_and_no_section(tmp_path: Path) -> None:
     run = stored(tmp_path, judged())
-    run.run_files.results.unlink()
+    forget(run.run_files.results)
     run = Run.open(tmp_path)
     assert peers_tables(run) == section(run) == []
 

@@ -16,6 +16,7 @@ from pse_repro.study.address import CellFiles
 from pse_repro.study.load import load_study
 from pse_repro.study.predictions import Predictions
 from pse_repro.study.record import Run
+from tests.support.finished_run import forget
 from tests.support.panels import assert_not_blank, drawn
 from tests.support.stored_run import store_run, study
 
@@ -98,11 +99,11 @@ def test_a_runs_ensembles_are_judged_on_its_predictions(tmp_path: Path, seeds: i
 
 def test_a_missing_fold_leaves_its_model_out_and_nothing_at_all_the_section(tmp_path: Path) -> None:
     cells = store_run(tmp_path, study())
-    (CellFiles(tmp_path, cells[1]).fold("frozen", 2)).unlink()
+    forget(CellFiles(tmp_path, cells[1]).fold("frozen", 2))
     found, _ = accuracies(Run.open(tmp_path))
     assert [point.place for point in found["Frozen features, as-released"]] == ["MSE"]
     for path in tmp_path.rglob("fold-*.npz"):
-        path.unlink()
+        forget(path)
     assert section(Run.open(tmp_path)) == []
 
 
