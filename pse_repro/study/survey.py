@@ -32,7 +32,8 @@ class Part:
     """A pre-training, in epochs, or one fold of an evaluation (the whole evaluation if it has no folds).
 
     `kind` groups parts whose epochs or folds cost about the same. `seconds` is the recorded time of the work done (0.0:
-    none recorded); `written` is the time of the part's last write in seconds since 1970 (0.0: none yet).
+    none recorded); `written` is the time of the part's last write in seconds since 1970 (0.0: none yet), and `begun`
+    the seconds of an epoch that was partial then.
     """
 
     path: Path  # the file that completes the part; identifies it, as cells may share a part
@@ -42,6 +43,7 @@ class Part:
     done: int
     seconds: float
     written: float
+    begun: float = 0.0
 
     @property
     def complete(self) -> bool:
@@ -143,8 +145,9 @@ def time_left(parts: Iterable[Part], wanted: Iterable[Part], since: float | None
 
 def _pace(parts: Iterable[Part], since: float) -> float:
     """Return the recorded seconds per second from `since` to the last write; 1.0 if nothing was recorded since."""
-    recent = [part for part in parts if part.written > since and part.seconds > 0]
-    recorded = sum(min(part.seconds, part.written - since) for part in recent)  # the rest belongs to an earlier session
+    recent = [part for part in parts if part.written > since and part.seconds + part.begun > 0]
+    # What exceeds the time since then belongs to an earlier session.
+    recorded = sum(min(part.seconds + part.begun, part.written - since) for part in recent)
     return recorded / (max(part.written for part in recent) - since) if recent else 1.0
 
 
@@ -152,13 +155,14 @@ def _pretraining(files: CellFiles, cell: Cell) -> Part:
     total = cell.length.epochs
     kind = f"{'pretrain' if OBJECTIVES[cell.model.objective].trains else 'untrained'} {cell.model.encoder}"
     path, state = files.pretraining, files.state
-    done, seconds = 0, 0.0
+    done, seconds, begun = 0, 0.0, 0.0
     written = modified(state)
     if note := _note(state):  # read before pretrain.json, which is written before the state is deleted
         done, seconds = len(note["curves"]), sum(row["seconds"] for row in note["curves"])
+        begun = note["partial"]["seconds"] if note.get("partial") else 0.0
     if record := store.read_json(path, default={}):
-        done, seconds, written = total, float(record["seconds"]), modified(path)
-    return Part(path, PRETRAIN, kind, total, done, seconds, written)
+        done, seconds, written, begun = total, float(record["seconds"]), modified(path), 0.0
+    return Part(path, PRETRAIN, kind, total, done, seconds, written, begun)
 
 
 def _whole(path: Path, evaluation: str, kind: str) -> Part:

@@ -15,7 +15,7 @@ from pse_repro.run.context import RunContext
 from pse_repro.run.pretrain import PretrainRun
 from pse_repro.study.cells import Cell
 from pse_repro.study.store import read_json
-from pse_repro.training.pretrain import State
+from pse_repro.training.state import State
 from tests.support.tiny import dataset, protocol
 
 EPOCHS = 2
