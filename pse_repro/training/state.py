@@ -81,11 +81,11 @@ class PartialEpoch:
         return cls(
             epoch,
             tensors["loss_sum"].to(device),
-            note["steps"],
-            note["metrics"],
+            int(note["steps"]),
+            list(note["metrics"]),
             list(tensors["measured"].to(device)) if "measured" in tensors else [],
-            Stopwatch(note["seconds"]),
-            note["prepared"],
+            Stopwatch(float(note["seconds"])),
+            float(note["prepared"]),
             _with_prefix("objective/", tensors),
             _with_prefix("generators/", tensors),
         )
