@@ -21,9 +21,9 @@ import pandas as pd
 from tests.support.killed import STUDY, WAYS, Killed
 
 MAX_KILLS_PER_RUN = 4
-LONG_EPOCHS = STUDY.replace("epochs = 3", "epochs = 2").replace('"frozen", "cluster"', '"frozen"')
-LONG_EPOCH_IMAGES = 1500  # an epoch of the autoencoder takes about twice as long as the start of a process
-START_SECONDS = 8.0  # at least, from the start of a process to its first saved state
+LONG_EPOCHS = STUDY.rpartition("[[models]]")[0].replace("epochs = 3", "epochs = 2").replace(', "cluster"', "")
+LONG_EPOCH_IMAGES = 900  # an epoch of the autoencoder takes several times as long as the start of a process
+SHARE_OF_EPOCH = 0.6  # after which each session is killed, counted from the start of its process
 
 
 def random_kills(folder: Path, count: int, draws: random.Random) -> dict[str, Any]:
@@ -58,7 +58,7 @@ def kills_within_epochs(folder: Path) -> dict[str, Any]:
     study.prepare(LONG_EPOCHS, LONG_EPOCH_IMAGES)
     whole_seconds, _ = study.whole
     epochs = [seconds for path in folder.rglob("whole/**/curves.csv") for seconds in pd.read_csv(path)["seconds"]]
-    every = max(START_SECONDS, 0.8 * min(epochs))
+    every = SHARE_OF_EPOCH * min(epochs)
     kills = study.kill_every("run", every, max_kills=100)
     study.compare("run")
     facts = {"every_seconds": every, "shortest_epoch_seconds": min(epochs), "uninterrupted_seconds": whole_seconds}

@@ -2,7 +2,8 @@
 
 Kills its process at the given call, counted from 1, of one that writes: "write" (half of a file is written), "fsync" or
 "replace". Without "call", nothing is killed. "save_seconds" replaces the time between two saves within an epoch, and
-"counts" names a file for the numbers of calls. No report is written. Worker processes import this module, too: the faults are in all of them.
+"counts" names a file for the numbers of calls. No report is written. Worker processes import this module, too: the
+faults are in all of them.
 """
 
 import atexit

@@ -138,7 +138,7 @@ class Killed:
         self.unlike += [f"{run}: {name}" for name in differences(self.folder / "whole", self.folder / run)]
 
     def kill_every(self, run: str, seconds: float, max_kills: int) -> int:
-        """Kill one session after another so many seconds after its start, until one ends; return the number of kills."""
+        """Kill each session so many seconds after its start, until one ends by itself; return the number of kills."""
         for kills in range(max_kills):
             process = self.start(run)
             try:
