@@ -93,7 +93,7 @@ class Killed:
     def finish(self, run: str, jobs: int = 1, **faults: object) -> None:
         """Let a session of the run end by itself."""
         process = self.start(run, jobs, **faults)
-        said = process.communicate(timeout=ENDS_SECONDS)[1]
+        said = _last_words(process)
         if process.returncode:
             self.unlike.append(f"{run}: status {process.returncode}: {said[-500:]}")
 
@@ -106,7 +106,7 @@ class Killed:
         else:
             process = self.start(run, jobs)
             self._strike(process, way, self.random.uniform(0, seconds))
-        said = process.communicate(timeout=ENDS_SECONDS)[1]  # ends when every process that writes to it has ended
+        said = _last_words(process)
         if process.returncode == 0:
             return False
         self.kills.append(Kill(way, time.monotonic() - began, process.returncode))
@@ -152,6 +152,15 @@ class Killed:
             return kills
         self.unlike.append(f"{run}: not ended after {max_kills} kills, {seconds:.1f} s after each start")
         return max_kills
+
+
+def _last_words(process: subprocess.Popen[str]) -> str:
+    """Return what the session says until each of its processes has ended; if interrupted here, end them."""
+    try:
+        return process.communicate(timeout=ENDS_SECONDS)[1]
+    except BaseException:
+        os.killpg(process.pid, signal.SIGKILL)
+        raise
 
 
 def workers(pid: int) -> list[int]:
