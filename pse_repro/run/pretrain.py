@@ -75,20 +75,23 @@ class PretrainRun:
         clusters = any(EVALUATIONS[evaluation].clusters for evaluation in self.cell.evaluations)
         stores_features = training.objective.reconstructs and clusters
 
+        def save() -> None:
+            with saves.timed():
+                self._save(training.state)
+
         def after_epoch(state: State) -> None:
             stage.measure(_measured(state.epoch - 1, state.curves[-1]))
             self.energy.joules()  # its counters wrap within minutes and must be read in between
             if stores_features:
                 self._store_features(state)
             if saves.due():
-                with saves.timed():
-                    self._save(state)
+                save()
 
         def after_batch(images: int) -> None:
             stage.advance(images)
             if saves.due(SAVE_SECONDS):
-                with saves.timed():
-                    self._save(training.state)
+                self.energy.joules()
+                save()
 
         epochs = training.length.epochs
         with self.progress.stage("pre-train", training.images_left, cell=self.cell.name, epochs=epochs) as stage:
