@@ -46,6 +46,21 @@ class Trained(Record):
 
 
 @dataclass(frozen=True, kw_only=True)
+class PartialNote:
+    """Of an epoch that has begun: the seconds that it took so far."""
+
+    seconds: Seconds
+
+
+@dataclass(frozen=True, kw_only=True)
+class StateNote(Record):
+    """The note in the header of a saved state, as far as others than its pre-training read it."""
+
+    curves: tuple[dict[str, float], ...]  # a row per epoch
+    partial: PartialNote | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
 class Measured(Record):
     """measures.json: an evaluation without folds."""
 

@@ -141,13 +141,19 @@ def find_record(path: Path, kind: type[Kind]) -> Kind | None:
         return None
     except OSError as error:
         raise NotFitError(f"{path} cannot be read: {error.strerror}") from error
+    record = parse_record(path, content, kind)
+    _check_mark(path, record.belongs_to)
+    return record
+
+
+def parse_record(path: Path, content: bytes, kind: type[Kind]) -> Kind:
+    """Return a record from the JSON of the file at `path`; NotFitError if it is not what the kit writes."""
     try:
         record: Kind = _adapter(kind).validate_json(b"[" + content.removeprefix(codecs.BOM_UTF8) + b"]")[0]  # type: ignore[arg-type] # classes are hashable
     except ValidationError as error:
         found = error.errors(include_url=False)[0]
         where = ".".join(map(str, found["loc"][1:])) or "its content"
         raise NotFitError(f"{path} is not what this kit writes: {where}: {found['msg']}; {REMEDY}") from error
-    _check_mark(path, record.belongs_to)
     return record
 
 

@@ -21,7 +21,7 @@ from pse_repro.run.task import Task, run_cell, run_task, sharing_a_checkpoint
 from pse_repro.study import store
 from pse_repro.study.address import RunFiles
 from pse_repro.study.cells import Cell
-from pse_repro.training.pretrain import State
+from pse_repro.training.state import State
 from tests.support.tiny import cell, context, protocol, write_images
 
 pytestmark = pytest.mark.usefixtures("tiny_models")
