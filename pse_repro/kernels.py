@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 from torch._C._functorch import get_unwrapped, is_functorch_wrapped_tensor  # torch.func.debug_unwrap is too new
 from torch._guards import detect_fake_mode
-from torch.utils._python_dispatch import _disable_current_modes
+from torch._subclasses.fake_tensor import unset_fake_temporarily
 
 PADDINGS = ("zeros", "reflect", "replicate", "circular")
 
@@ -181,7 +181,7 @@ def constant(make: Callable[..., Tensor], *arguments: object) -> Tensor:
     trace = torch._C._get_tracing_state()
     torch._C._set_tracing_state(None)  # type: ignore[attr-defined]
     try:
-        with torch.inference_mode(False), _disable_current_modes():
+        with torch.inference_mode(False), unset_fake_temporarily():
             made = make(*arguments)
     finally:
         torch._C._set_tracing_state(trace)  # type: ignore[attr-defined]
