@@ -36,6 +36,14 @@ PrecisionOption = Annotated[
     Precision,
     typer.Option("--precision", envvar="PSE_REPRO_PRECISION", help="fp32, as the author used, or bf16 autocast."),
 ]
+DeterministicOption = Annotated[
+    bool,
+    typer.Option(
+        "--deterministic",
+        envvar="PSE_REPRO_DETERMINISTIC",
+        help="Make two runs on this machine equal bit for bit, on a GPU too (slower there); see docs/determinism.md.",
+    ),
+]
 SeedsOption = Annotated[
     int,
     typer.Option(

@@ -7,6 +7,7 @@ from typing import Any
 
 from pse_repro.cli.options import (
     DataOption,
+    DeterministicOption,
     DeviceOption,
     FormatOption,
     FreshOption,
@@ -29,6 +30,7 @@ OPTIONS: dict[str, Any] = {
     "protocol": ProtocolOption,
     "device": DeviceOption,
     "precision": PrecisionOption,
+    "deterministic": DeterministicOption,
     "seeds": SeedsOption,
     "until_decided": UntilDecidedOption,
     "jobs": JobsOption,

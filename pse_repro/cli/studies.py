@@ -8,6 +8,7 @@ import typer
 from pse_repro.cli.options import (
     BudgetOption,
     DataOption,
+    DeterministicOption,
     DeviceOption,
     LogToOption,
     PrecisionOption,
@@ -131,8 +132,8 @@ def evaluate(
             help="[default: finetune and frozen]",
         ),
     ] = None,
-    data: DataOption = None, device: DeviceOption = "auto", quiet: QuietOption = False,
-    log_to: LogToOption = None,
+    data: DataOption = None, device: DeviceOption = "auto", deterministic: DeterministicOption = False,
+    quiet: QuietOption = False, log_to: LogToOption = None,
 ) -> None:  # fmt: skip
     """Evaluate the models of a run, such as one of `pretrain`; print their scores.
 
@@ -140,7 +141,8 @@ def evaluate(
     """
     from pse_repro.commands import study as commands
 
+    options = RunOptions(data=data, device=device, deterministic=deterministic, quiet=quiet, log_to=log_to)
     chosen = evaluation or [name for name, row in EVALUATIONS.items() if row.on_slides]
-    text, status = commands.evaluate(run, chosen, data, device, quiet, log_to)
+    text, status = commands.evaluate(run, chosen, options)
     typer.echo(text)
     raise typer.Exit(status)

@@ -39,7 +39,7 @@ def run(study_name: str, options: RunOptions) -> tuple[str, int]:
     if options.until_decided:
         _refuse_useless_looks(study, options.seeds)
     protocols = study_protocols(study)
-    machine = choose_machine(options.device, options.precision)
+    machine = choose_machine(options.device, options.precision, options.deterministic)
     with Progress(options.quiet) as progress:
         _refuse_slow(study, protocols, options, machine)
         data = find_data(options.data, study.embedded, progress)
@@ -90,7 +90,7 @@ def pretrain(
     table = {"name": name, "scale": "reduced", "expected": "paper", "epochs": epochs, "models": [model]}
     study = build_study(table | {"protocols": options.protocol or ["as-released"]}, "pretrain")
     protocols = study_protocols(study)
-    machine = choose_machine(options.device, options.precision)
+    machine = choose_machine(options.device, options.precision, options.deterministic)
     directory = options.out or RUNS / study.name
     with Progress(options.quiet) as progress:
         data = find_data(options.data, study.embedded, progress)
@@ -101,22 +101,17 @@ def pretrain(
     return directory
 
 
-def evaluate(
-    directory: Path | None,
-    evaluations: list[str],
-    data: Path | None,
-    device: str,
-    quiet: bool,
-    log_to: str | None = None,
-) -> tuple[str, int]:
+def evaluate(directory: Path | None, evaluations: list[str], options: RunOptions) -> tuple[str, int]:
     """Evaluate the models of a run, which need not have requested it; return the scores and the exit status."""
-    require(log_to)
+    require(options.log_to)
     run = Run.open(directory or newest_run())
     study = replace(run.study, evaluations=evaluations_of(run.study, evaluations))
-    machine = choose_machine(run.device if device == "auto" else device, run.precision)
-    with Progress(quiet) as progress:
-        images = _images_of(run, data, progress)
-        context = RunContext(run.directory, images, machine, progress, tuple(evaluations), log_to)
+    machine = choose_machine(
+        run.device if options.device == "auto" else options.device, run.precision, options.deterministic
+    )
+    with Progress(options.quiet) as progress:
+        images = _images_of(run, options.data, progress)
+        context = RunContext(run.directory, images, machine, progress, tuple(evaluations), options.log_to)
         failed = run_study(study, run.protocols, run.seeds, context)
     results = Run.open(run.directory).require_results()
     shown = results[results["evaluation"].isin(evaluations) & results["fold"].isin(["ensemble", ""])]

@@ -104,6 +104,7 @@ class Provenance(Record):
     platform: str = ""
     folders: dict[str, str] = field(default_factory=dict)  # by part, relative to the run
     energy_joules: float | None = None
+    deterministic: bool = False
     peak_memory_bytes: int = 0
 
 

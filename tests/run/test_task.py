@@ -1,6 +1,7 @@
 """Cells as tasks for other processes."""
 
 import importlib.util
+import pickle
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -9,10 +10,12 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 
 from pse_repro.config.study import Subset
 from pse_repro.data.stl10 import open_dataset
 from pse_repro.errors import CellError
+from pse_repro.machine.device import Machine
 from pse_repro.progress.facts import Epoch
 from pse_repro.progress.listener import Listener, Stage
 from pse_repro.run.context import RunContext
@@ -110,6 +113,15 @@ def test_epochs_of_a_cell_that_is_resumed_are_logged_once(tmp_path: Path, monkey
     }
     assert {"pre-train/train_loss", "pre-train/validation_mse", "pre-train/seconds"} < set(steps)
     assert steps["pre-train/train_loss"] == [0, 1]
+
+
+@pytest.mark.usefixtures("settings_put_back")
+def test_a_process_of_a_deterministic_run_is_deterministic(tmp_path: Path) -> None:
+    here = context(tmp_path, open_dataset(write_images(tmp_path / "photos")))
+    for deterministic in (False, True):
+        machine = Machine(torch.device("cpu"), "fp32", deterministic)
+        pickle.loads(pickle.dumps(replace(here, machine=machine).portable(Subset()))).open()
+        assert torch.are_deterministic_algorithms_enabled() == deterministic
 
 
 def test_a_task_opens_the_same_images_and_gives_the_cells_in_order(

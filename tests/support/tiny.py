@@ -36,7 +36,7 @@ class TinyAutoencoder(models.Autoencoder):
 
 
 def tiny_encoder() -> nn.Module:
-    pooled = (nn.BatchNorm2d(8), nn.LeakyReLU(0.2), nn.AdaptiveAvgPool2d(4))
+    pooled = (nn.BatchNorm2d(8), nn.LeakyReLU(0.2), models.AverageTo(4))
     return nn.Sequential(nn.Conv2d(3, 8, 3, stride=4, padding=1), *pooled, nn.Flatten(), nn.Linear(128, 16))
 
 
