@@ -1,11 +1,50 @@
-"""Atomic file writes, and the folders of data and cache."""
+"""Bounded reads of regular files, atomic file writes, and the folders of data and cache."""
 
+import errno
 import os
 import re
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
+
+_KINDS = {stat.S_IFIFO: "a named pipe", stat.S_IFCHR: "a device", stat.S_IFBLK: "a device", stat.S_IFDIR: "a folder"}
+_PASSED = ("/dev/stdin", "/dev/fd/", "/proc/self/fd/")  # what a shell passes to this process on purpose, as `<(...)`
+
+
+def read_regular(path: Path, max_bytes: int) -> bytes:
+    """Return the contents of a regular file, or of a pipe passed by the shell.
+
+    Raises:
+        OSError: as for `open_regular`, or the file holds more than `max_bytes`; `strerror` says which.
+    """
+    with open_regular(path) as file:
+        content = file.read(max_bytes + 1)
+    if len(content) > max_bytes:
+        raise OSError(errno.EFBIG, f"it holds more than {max_bytes:,} bytes", str(path))
+    return content
+
+
+def open_regular(path: Path) -> IO[bytes]:
+    """Open a regular file, or a pipe passed by the shell, to read it; nothing else is ever waited for.
+
+    Raises:
+        OSError: the file is missing, cannot be opened, or is a named pipe, a device or a folder; `strerror` says which.
+    """
+    return open(path, "rb", opener=_open_regular)
+
+
+def _open_regular(path: str, flags: int) -> int:
+    # Without O_NONBLOCK, opening a named pipe waits for its writer.
+    descriptor = os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
+    mode = os.fstat(descriptor).st_mode
+    if stat.S_ISFIFO(mode) and path.startswith(_PASSED):
+        os.set_blocking(descriptor, True)
+    elif not stat.S_ISREG(mode):
+        os.close(descriptor)
+        raise OSError(errno.EINVAL, f"it is {_KINDS.get(stat.S_IFMT(mode), 'no file')}; expected a regular file", path)
+    return descriptor
 
 
 def write_bytes(path: Path, content: bytes) -> None:
