@@ -39,7 +39,7 @@ def run_study(
     Errors other than a cell's own end the run; completed work is kept.
     """
     whole, context = context, replace(context, data=context.data.subset(study.subset))
-    check_images(study, expand(study, protocols, seeds=1), context.data, context.evaluations)
+    check_images(study, expand(study, protocols, seeds), context.data, context.evaluations)
     store.check_run(context.directory, _settings(study, protocols, context), fresh)
     with store.locked(context.directory):
         study = study if fresh else _with_recorded_evaluations(study, context.directory)
