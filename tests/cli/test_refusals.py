@@ -55,7 +55,7 @@ PRETRAIN = ("pretrain", "--encoder", "cnn", "--data", "images")
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     """A folder with images, studies, a foreign file and folder, and things that are no regular files."""
-    write_images(tmp_path / "images", {"unlabeled": 60, "train": 20, "test": 20})
+    write_images(tmp_path / "images", 60, 20, 20)
     for name, text in STUDIES.items():
         (tmp_path / f"{name}.toml").write_text(text, encoding="utf-8")
     (tmp_path / "notes" / "sub").mkdir(parents=True)
@@ -67,12 +67,15 @@ def folder(tmp_path: Path) -> Path:
 
 
 def tree(folder: Path) -> dict[str, tuple[int, int, bytes]]:
-    """Return kind, time of the last change and content of everything in the folder."""
+    """Return kind, time of the last change and content of everything in the folder; no time of a folder.
+
+    A lock that was made and removed again changes its folder's time.
+    """
     found = {}
     for path in sorted(folder.rglob("*")):
-        state = path.lstat()
-        content = path.read_bytes() if path.is_file() and not path.is_symlink() else b""
-        found[str(path.relative_to(folder))] = (state.st_mode, state.st_mtime_ns, content)
+        state, is_file = path.lstat(), path.is_file() and not path.is_symlink()
+        changed = 0 if path.is_dir() else state.st_mtime_ns
+        found[str(path.relative_to(folder))] = (state.st_mode, changed, path.read_bytes() if is_file else b"")
     return found
 
 
@@ -119,7 +122,7 @@ REFUSED: list[tuple[tuple[str, ...], int, str]] = [
     (("data", "fetch", "--data", "file/x"), 3, "file"),
     (("data", "fetch", "--tiny", "3", "--to", "new/x.npz", "--from", "file"), 3, "file is not STL-10's archive"),
     (("data", "fetch", "--tiny", "3", "--to", "new/x.txt"), 3, "expected a name that ends in .npz"),
-    (("data", "fetch", "--tiny", "3", "--to", "file/x.npz"), 3, "file"),
+    (("data", "fetch", "--tiny", "3", "--to", "file/x.npz"), 3, "/file: Not a directory"),
     (("data", "fetch", "--tiny", "1000000000", "--to", "x.npz"), 3, "expected 1 to 10,000"),
     (("data", "info", "--data", "images", "--sheet", ""), 2, "--sheet"),
     (("data", "info", "--data", "images", "--sheet", "new/../file/x.png"), 3, "file"),

@@ -27,7 +27,7 @@ from pse_repro.data.fetch.stream import ResumingStream, public_url
 from pse_repro.data.stl10 import OFFICIAL_MD5, open_dataset
 from pse_repro.data.tiny import write_tiny
 from pse_repro.errors import NotFitError
-from pse_repro.files import made_folder, write_bytes
+from pse_repro.files import check_target, made_folder, write_bytes
 from pse_repro.progress.stages import Progress
 from pse_repro.text import amount_of
 
@@ -81,6 +81,7 @@ def fetch_tiny(count: int, target: Path, progress: Progress, *, source: str | No
         if _holds(target, count):
             progress.say(f"{target} already holds the first {count:,} images of each split")
             return target
+        check_target(target)
         with _opened(archive, progress) as (stream, size):
             with progress.stage("reading STL-10", size or STL10.size or 1, unit="bytes") as stage:
                 counted = Counted(stream, stage)
