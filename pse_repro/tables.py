@@ -17,7 +17,7 @@ from typing import Any
 import pandas as pd
 
 from pse_repro.errors import UsageError
-from pse_repro.files import write_bytes
+from pse_repro.files import read_regular, write_bytes
 
 PERCENTAGES = frozenset({"top1", "top2", "top4"})
 
@@ -29,6 +29,7 @@ DEFAULTS = {"protocol": "as-released", "seed": "0", "data": "stl10", "scale": "f
 
 _NUMBERS = frozenset({"sigma", "seed", "fold"})  # a fold may also be a word: ensemble
 _EMPTY = frozenset({"", "nan", "none", "<na>", "null"})  # spellings of "no number", in lower case
+_MAX_BYTES = 1 << 29  # of a table: the largest runs have some 200 MB
 _NOT_A_TABLE = {"<": "HTML or XML", "{": "JSON", "[": "JSON"}
 
 
@@ -130,7 +131,7 @@ def write_table(frame: pd.DataFrame, path: str | os.PathLike[str]) -> None:
 
 def _text(path: Path) -> str:
     try:
-        content = path.read_bytes()
+        content = read_regular(path, _MAX_BYTES)
     except FileNotFoundError:
         raise UsageError(f"{path} does not exist; give the path of a CSV table or of a run") from None
     except OSError as error:

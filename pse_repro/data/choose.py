@@ -9,7 +9,7 @@ from pse_repro.data.fetch.get import fetch as fetch_archive
 from pse_repro.data.sample.embedded import embedded_sample
 from pse_repro.data.stl10 import Dataset, find_binaries, open_dataset
 from pse_repro.errors import NotFitError
-from pse_repro.files import cache_home, data_home
+from pse_repro.files import data_home
 from pse_repro.machine.volumes import lost_warning
 from pse_repro.progress.stages import Progress
 
@@ -31,10 +31,7 @@ def find_data(directory: Path | None, embedded: bool, progress: Progress) -> Dat
         if directory is None or _is_empty(directory):
             say, why = (progress.say, "no --data given") if directory is None else (progress.warn, f"{place} is empty")
             say(f"images: the embedded sample, drawn by the kit ({why})")
-            sample = embedded_sample()
-            if not sample.is_relative_to(cache_home()):
-                progress.say(f"{cache_home()} cannot be written: the sample is in {sample} until this command ends")
-            return open_dataset(sample, name="embedded-sample")
+            return open_dataset(embedded_sample(), name="embedded-sample")
     if not embedded and not find_binaries(place) and _nothing_but_a_fetch(place):
         if warning := lost_warning(place):
             progress.say(warning)

@@ -61,8 +61,9 @@ def folder(tmp_path: Path) -> Path:
     (tmp_path / "notes" / "sub").mkdir(parents=True)
     for name in ("notes/notes.txt", "notes/.big.iso.part", "notes/sub/.film.mkv.part", "file"):
         (tmp_path / name).write_text("mine")
-    os.mkfifo(tmp_path / "pipe.toml")
-    (tmp_path / "dangling.toml").symlink_to("absent")
+    for suffix in ("toml", "csv"):
+        os.mkfifo(tmp_path / f"pipe.{suffix}")
+        (tmp_path / f"dangling.{suffix}").symlink_to("absent")
     return tmp_path
 
 
@@ -127,6 +128,9 @@ REFUSED: list[tuple[tuple[str, ...], int, str]] = [
     (("data", "info", "--data", "images", "--sheet", ""), 2, "--sheet"),
     (("data", "info", "--data", "images", "--sheet", "new/../file/x.png"), 3, "file"),
     (("data", "info", "--data", "absent"), 3, "no images in absent"),
+    (("compare", "pipe.csv"), 2, "pipe.csv cannot be read (it is a named pipe; expected a regular file)"),
+    (("compare", "/dev/zero"), 2, "/dev/zero cannot be read (it is a device; expected a regular file)"),
+    (("compare", "dangling.csv"), 2, "dangling.csv does not exist"),
     (("demo", "--data", "images", "--out", ""), 2, "expected a name that ends in .png, .svg, .pdf"),
     (("demo", "--data", "images", "--sigma", ""), 2, "Invalid value for '--sigma'"),
     (("demo", "--data", "images", "--sigma", "1e9"), 2, "sigma is 1e+09; expected 0 to 96 pixels"),

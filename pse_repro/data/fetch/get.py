@@ -17,7 +17,6 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from urllib.parse import unquote
 
 import filelock
 
@@ -76,7 +75,7 @@ def fetch_tiny(count: int, target: Path, progress: Progress, *, source: str | No
     """
     if not 1 <= count <= MAX_TINY:
         raise NotFitError(f"{count} images of each split requested; expected 1 to {MAX_TINY:,}: it is one small file")
-    archive = STL10 if source is None else Archive(_where(source), None, None, {})
+    archive = STL10 if source is None else Archive(source, None, None, {})
     with _disk_errors(target.parent):
         if _holds(target, count):
             progress.say(f"{target} already holds the first {count:,} images of each split")
@@ -94,22 +93,9 @@ def fetch_tiny(count: int, target: Path, progress: Progress, *, source: str | No
     return target
 
 
-def _where(source: str) -> str:
-    """Return the http(s) URL, or the path that a file URL names; NotFitError for another scheme."""
-    scheme, separator, rest = source.partition("://")
-    if not separator or scheme.lower() in ("http", "https"):
-        return source
-    if scheme.lower() == "file" and rest.removeprefix("localhost").startswith("/"):
-        return unquote(rest.removeprefix("localhost"))
-    raise NotFitError(
-        f"{public_url(source)} cannot be opened; expected an address that begins with http://, https:// or file:///, "
-        "or a path: give another --from"
-    )
-
-
 def _archive_from(source: str | None, md5: str | None) -> Archive:
-    where = _where(source) if source else STL10.where
-    md5 = md5.strip().lower() if md5 else STL10.md5
+    where = source or STL10.where
+    md5 = md5.lower() if md5 else STL10.md5
     if md5 == STL10.md5:
         return replace(STL10, where=where)
     if not re.fullmatch("[0-9a-f]{32}", md5 or ""):

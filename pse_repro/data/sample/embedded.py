@@ -7,9 +7,6 @@ Image i of a split depends only on (seed, split, i), not on the number drawn. Im
 across CPUs and NumPy versions a value may occasionally be rounded differently (by one grey level).
 """
 
-import atexit
-import errno
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -26,7 +23,6 @@ SAMPLE_VERSION = 1  # part of the cache folder's name: increase it whenever a pi
 SAMPLE_COUNTS: Mapping[str, int] = {"train": 1000, "test": 800, "unlabeled": 3000}
 _SPLITS = ("train", "test", "unlabeled")
 _SHAPES = (*CLASSES.values(), *OTHERS.values())
-_NOT_WRITABLE = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EEXIST)
 _BATCH = 256  # images whose random numbers are in memory at once
 _ORDER, _PIXELS = 0, 1  # the two uses of random numbers, with separate seeds
 
@@ -115,27 +111,15 @@ def embedded_sample(cache: Path | None = None) -> Path:
     """Return the default sample's folder; draw the sample if absent or incomplete (a few seconds, 133 MB).
 
     It is in `cache`, else $XDG_CACHE_HOME/pse-repro, else ~/.cache/pse-repro. A lock file beside it makes other
-    processes wait. If the cache cannot be written, the sample is in a temporary folder until this process ends.
+    processes wait.
 
     Raises:
-        OSError: neither the cache nor a temporary folder can be written.
+        OSError: the cache cannot be written.
     """
     cache = cache or cache_home()
     directory = cache / f"sample-v{SAMPLE_VERSION}"
     if _complete(directory):  # without the lock: a complete sample on a read-only disk is fine
         return directory
-    try:
-        return _cached(cache, directory)
-    except OSError as error:
-        if error.errno not in _NOT_WRITABLE:
-            raise
-        temporary = tempfile.TemporaryDirectory(prefix="pse-repro-", ignore_cleanup_errors=True)
-        atexit.register(temporary.cleanup)
-        return write_sample(Path(temporary.name) / directory.name, counts=SAMPLE_COUNTS)
-
-
-def _cached(cache: Path, directory: Path) -> Path:
-    """Draw the sample into the cache, one process at a time; return its folder."""
     cache.mkdir(parents=True, exist_ok=True)
     with FileLock(cache / f"{directory.name}.lock"):
         if not _complete(directory):

@@ -104,20 +104,10 @@ def test_a_local_archive_is_proven_and_left_alone(official: Archive, server: Ser
     )
 
 
-@pytest.mark.parametrize(
-    "source", ["nowhere.tgz", ".", "file:///nowhere.tgz", "file://host/x", "ftp://x/y", "javascript://x"]
-)
+@pytest.mark.parametrize("source", ["nowhere.tgz", ".", "file:///etc/passwd", "ftp://x/y"])
 def test_a_source_that_is_none_is_refused(tmp_path: Path, source: str) -> None:
     line = refused(tmp_path, source)
-    assert "is not a file; expected STL-10's archive" in line or "expected an address that begins with http" in line
-
-
-@pytest.mark.parametrize("prefix", ["file://", "FILE://localhost"])
-def test_a_file_url_is_a_local_archive(official: Archive, server: Server, tmp_path: Path, prefix: str) -> None:
-    (tmp_path / "a b.tgz").write_bytes(OTHER)
-    source, blank = f"{prefix}{tmp_path}/a%20b.tgz", f" {md5(OTHER).upper()}\n"  # as copied
-    assert written(get.fetch(tmp_path / "x", QUIET, source=source, md5=blank)) == binaries(seed=1)
-    assert not server.seen
+    assert "is not a file; expected STL-10's archive" in line or "cannot be opened" in line
 
 
 @pytest.mark.parametrize("before", [(), ("notes.txt", ".big.iso.part")])

@@ -8,7 +8,7 @@ import pytest
 
 from pse_repro.data.sample import embedded
 from pse_repro.data.sample.embedded import draw_split, embedded_sample, write_sample
-from pse_repro.data.stl10 import CLASS_NAMES, open_dataset
+from pse_repro.data.stl10 import CLASS_NAMES
 
 Images = npt.NDArray[np.uint8]
 Features = npt.NDArray[np.float64]
@@ -204,27 +204,10 @@ def test_embedded_sample_finds_its_cache(tmp_path: Path, monkeypatch: pytest.Mon
     assert embedded_sample() == tmp_path / "home" / ".cache" / "pse-repro" / "sample-v1"
 
 
-def test_a_cache_that_cannot_be_written_stops_nobody_who_only_reads(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(embedded, "SAMPLE_COUNTS", SMALL)
-    ends: list[Callable[[], None]] = []
-    monkeypatch.setattr(embedded.atexit, "register", ends.append)
+def test_an_unwritable_cache_is_an_os_error(tmp_path: Path) -> None:
     (tmp_path / "cache").write_text("a file where the folder should be")
-    drawn = embedded_sample(tmp_path / "cache")
-    assert open_dataset(drawn).md5 == open_dataset(embedded_sample(tmp_path / "good")).md5
-    ends[0]()
-    assert not drawn.parent.exists()
-
-
-def test_a_full_disk_is_an_os_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def full(*_: object) -> None:
-        raise OSError(28, "No space left on device")
-
-    monkeypatch.setattr(embedded, "SAMPLE_COUNTS", SMALL)
-    monkeypatch.setattr(os, "replace", full)
-    with pytest.raises(OSError, match="No space left"):
-        embedded_sample(tmp_path)
+    with pytest.raises(OSError, match="cache"):
+        embedded_sample(tmp_path / "cache")
 
 
 @pytest.mark.parametrize(
