@@ -1,11 +1,12 @@
 """Bounded reads of regular files, atomic file writes, and the folders of data and cache."""
 
 import errno
+import io
 import os
 import re
 import stat
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO
 
@@ -26,7 +27,7 @@ def read_regular(path: Path, max_bytes: int) -> bytes:
     return content
 
 
-def open_regular(path: Path) -> IO[bytes]:
+def open_regular(path: Path) -> io.BufferedReader:
     """Open a regular file, or a pipe passed by the shell, to read it; nothing else is ever waited for.
 
     Raises:
@@ -47,6 +48,31 @@ def _open_regular(path: str, flags: int) -> int:
     return descriptor
 
 
+def check_target(path: Path) -> None:
+    """Raise OSError unless a file can be written at `path`, as far as can be known without writing."""
+    if path.is_dir():
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
+    folder = next(each for each in path.absolute().parents if os.path.lexists(each))
+    if not folder.is_dir():
+        raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), str(folder))
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(folder))
+
+
+@contextmanager
+def made_folder(folder: Path) -> Iterator[None]:
+    """Create a folder and its parents; those that are still empty are removed again if the context ends in an error."""
+    created = [each for each in (folder, *folder.parents) if not os.path.lexists(each)]
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        yield
+    except BaseException:
+        for each in created:
+            with suppress(OSError):  # it is not empty, or was never created
+                each.rmdir()
+        raise
+
+
 def write_bytes(path: Path, content: bytes) -> None:
     """Write to a temporary file next to `path`, then rename it; on failure nothing is left behind."""
     with written_whole(path) as file:
@@ -56,20 +82,20 @@ def write_bytes(path: Path, content: bytes) -> None:
 @contextmanager
 def written_whole(path: Path) -> Iterator[IO[bytes]]:
     """Open a file that appears at `path` once the context ends without an error, otherwise not at all."""
-    path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        with temporary.open("wb") as file:
-            yield file
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-    except OSError as error:
-        if error.errno and not error.filename:  # a full disk's error has no file name
-            error.filename = str(path)
-        raise
-    finally:
-        temporary.unlink(missing_ok=True)
+    with made_folder(path.parent):
+        try:
+            with temporary.open("wb") as file:
+                yield file
+                file.flush()
+                os.fsync(file.fileno())
+            os.replace(temporary, path)
+        except OSError as error:
+            if error.errno and not error.filename:  # a full disk's error has no file name
+                error.filename = str(path)
+            raise
+        finally:
+            temporary.unlink(missing_ok=True)
 
 
 def leftovers(folder: Path, names: str = ".+") -> list[Path]:

@@ -17,7 +17,7 @@ from typing import Any
 import pandas as pd
 
 from pse_repro.errors import UsageError
-from pse_repro.files import write_bytes
+from pse_repro.files import read_regular, write_bytes
 
 PERCENTAGES = frozenset({"top1", "top2", "top4"})
 
@@ -29,6 +29,7 @@ DEFAULTS = {"protocol": "as-released", "seed": "0", "data": "stl10", "scale": "f
 
 _NUMBERS = frozenset({"sigma", "seed", "fold"})  # a fold may also be a word: ensemble
 _EMPTY = frozenset({"", "nan", "none", "<na>", "null"})  # spellings of "no number", in lower case
+_MAX_BYTES = 1 << 29  # of a table: the largest runs have some 200 MB
 _NOT_A_TABLE = {"<": "HTML or XML", "{": "JSON", "[": "JSON"}
 
 
@@ -85,16 +86,16 @@ def as_table(frame: pd.DataFrame, name: str = "table") -> pd.DataFrame:
     return table
 
 
-def read_table(path: str | os.PathLike[str], read: Callable[[Path], bytes] = Path.read_bytes) -> pd.DataFrame:
+def read_table(path: str | os.PathLike[str], read: Callable[[Path], bytes] | None = None) -> pd.DataFrame:
     """Read a CSV of the long form, from the kit or from elsewhere, and check it (see `as_table`).
 
-    `read` returns the contents of the file.
+    `read` returns the contents of the file (default: of any regular file).
 
     Raises:
         UsageError: the file cannot be read, is empty, is not a table, or is not of the long form.
     """
     name = os.fspath(path)
-    rows = _parse(_text(Path(path), read), name)
+    rows = _parse(_text(Path(path), read or _regular), name)
     header = [column.strip() for column in rows[0][1]]
     for column in header:
         if header.count(column) > 1:
@@ -130,6 +131,10 @@ def write_table(
     others = [column for column in frame.columns if column not in known]
     text = table[[*known, *others]].to_csv(index=False, na_rep="nan", lineterminator="\n")
     write(target, text.encode())
+
+
+def _regular(path: Path) -> bytes:
+    return read_regular(path, _MAX_BYTES)
 
 
 def _text(path: Path, read: Callable[[Path], bytes]) -> str:

@@ -7,7 +7,7 @@ from pse_repro.data.fetch.get import fetch as fetch_archive
 from pse_repro.data.fetch.get import fetch_tiny as fetch_first
 from pse_repro.data.inspect.info import info as describe
 from pse_repro.data.inspect.render import render_info, render_verification
-from pse_repro.data.inspect.sheet import contact_sheet
+from pse_repro.data.inspect.sheet import check_sheet, contact_sheet
 from pse_repro.data.inspect.verify import verify as verify_files
 from pse_repro.files import cache_home, data_home
 from pse_repro.progress.stages import Progress
@@ -34,6 +34,8 @@ def verify(directory: Path | None, format: str, quiet: bool) -> tuple[str, int]:
 
 def info(directory: Path | None, sheet: Path | None, split: str, format: str, quiet: bool) -> str:
     """Summarise the images as text; also write a contact sheet of `split` to `sheet`, if given."""
+    if sheet:
+        check_sheet(sheet)
     with Progress(quiet) as progress:
         data = find_data(directory, True, progress)
         if sheet:

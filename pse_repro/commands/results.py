@@ -17,7 +17,7 @@ from pse_repro.expected import load_expected
 from pse_repro.progress.stages import Progress
 from pse_repro.report.page import write_report
 from pse_repro.study.address import RunFiles, archive_contents
-from pse_repro.study.archive import is_archive, open_run_or_archive, write_archive
+from pse_repro.study.archive import check_archive, is_archive, open_run_or_archive, write_archive
 from pse_repro.study.prepare import newest_run
 from pse_repro.study.record import Run
 from pse_repro.study.verify import digest, open_intact
@@ -108,10 +108,11 @@ def export(run_directory: Path | None, out: Path | None, weights: bool) -> Path:
     """Write a run's archive to `out` and return its path. If `out` is a folder (None: the run's parent), RUN.tar.gz."""
     directory = (run_directory or newest_run()).resolve()
     run = open_intact(directory)
-    comparison, claims = comparison_of(run), judge(run)
     target = out or directory.parent
     if target.is_dir():
         target = target / f"{directory.name}.tar.gz"
+    check_archive(target)
+    comparison, claims = comparison_of(run), judge(run)
     comparisons = {
         f"comparison.{suffix}": render(comparison, format, claims) + "\n"
         for suffix, format in (("json", "json"), ("md", "markdown"))

@@ -8,6 +8,7 @@ from pse_repro.claims.power import decidable_claims
 from pse_repro.commands.options import RunOptions
 from pse_repro.commands.results import comparison_of, exit_status
 from pse_repro.compare.render import render
+from pse_repro.config.limits import check_seeds
 from pse_repro.config.protocol import Protocol
 from pse_repro.config.study import Model, Study, parse_budget
 from pse_repro.data.choose import find_data
@@ -31,6 +32,7 @@ from pse_repro.text import duration
 def run(study_name: str, options: RunOptions) -> tuple[str, int]:
     """Run a study, compare its results and write its report; return the text to print and the exit status."""
     require(options.log_to)
+    check_seeds(options.seeds)
     study = load_study(study_name)
     if options.protocol:
         study = replace(study, protocols=tuple(dict.fromkeys(options.protocol)))

@@ -5,11 +5,9 @@ settings common to both.
 """
 
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
-from pydantic import Field
-
-from pse_repro.config.limits import Count, Positive, Share
+from pse_repro.config.limits import Count, Folds, Positive, Share
 from pse_repro.config.switches import all_switches
 from pse_repro.config.toml import build, builtin, check_name, read_toml, refuse_unknown
 from pse_repro.errors import UsageError
@@ -44,7 +42,7 @@ class Settings:
     validation_fraction: Share
     pretrain_max_epochs: Count
     pretrain_clip_norm: Positive
-    folds: Annotated[int, Field(ge=2)]
+    folds: Folds
     downstream_max_epochs: Count
     downstream_clip_norm: Positive
     stopping_patience: Count

@@ -189,7 +189,7 @@ def check_split(count: int, fraction: float, batch_size: int) -> None:
     if min(held_out, count - held_out) < batch_size:
         raise NotFitError(
             f"{count:,} unlabelled images leave {held_out:,} for validation; expected at least one batch of "
-            f"{batch_size}: give more images, or a smaller batch size"
+            f"{batch_size:,}: give more images, or a smaller batch size"
         )
 
 

@@ -174,7 +174,7 @@ def test_what_will_not_do_is_refused_by_name(tmp_path: Path) -> None:
         with pytest.raises(UsageError, match=f"sigma is {sigma:g}; expected 0 to 96"):
             check_sigma(sigma)
     with pytest.raises(UsageError, match=r"demo\.jpg; expected a name that ends in \.png, \.svg, \.pdf"):
-        demo_figure.check_kind(Path("demo.jpg"))
+        demo_figure.check_path(Path("demo.jpg"))
     (tmp_path / "file").touch()
     (tmp_path / "folder.png").mkdir()
     for path in (tmp_path / "file" / "demo.png", tmp_path / "folder.png"):

@@ -73,6 +73,21 @@ def test_a_cell_s_epochs_go_to_its_log_with_what_it_is_trained_with(
     assert expected.items() <= parameters.items()
 
 
+@pytest.mark.parametrize("reason", ["the features are too large", f"{cell().pretraining_id}/knn: the loss is nan"])
+def test_the_reason_of_a_failed_cell_names_the_cell(
+    reason: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(_: object) -> None:
+        raise CellError(reason)
+
+    monkeypatch.setattr("pse_repro.run.task.CellRun.run", fail)
+    outcome = run_cell(cell(), context(tmp_path))
+    assert outcome.error.endswith(reason)
+    assert outcome.error.startswith(cell().pretraining_id)
+    assert outcome.error.count(cell().pretraining_id) == 1
+    assert store.read_json(context(tmp_path).files(cell()).failed) == {"error": outcome.error}
+
+
 @pytest.mark.skipif(importlib.util.find_spec("tensorboard") is None, reason="the extra is not installed")
 def test_epochs_of_a_cell_that_is_resumed_are_logged_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The run is killed after the first, saved epoch, and before the second fold is saved, which is then refitted."""
@@ -146,7 +161,7 @@ def test_a_task_opens_the_same_images_and_gives_the_cells_in_order(
     subset = Subset(unlabeled=30)
     outcomes = run_task(Task(cells, context(tmp_path, data).portable(subset)))
     assert [outcome.cell for outcome in outcomes] == list(cells)
-    assert [outcome.error for outcome in outcomes] == ["", "diverged"]
+    assert [outcome.error for outcome in outcomes] == ["", f"{cells[1].pretraining_id}: diverged"]
     assert outcomes[1].rows is None
     assert (tmp_path / "cells" / cells[1].name / "failed.json").is_file()
     images = seen[0][1].data

@@ -10,6 +10,7 @@ import pytest
 from pse_repro.data.fetch import get
 from pse_repro.data.fetch.archive import Archive
 from pse_repro.data.stl10 import OFFICIAL_MD5
+from pse_repro.errors import NotFitError
 from pse_repro.progress.stages import Progress
 from tests.support.getting import FILES, GOOD, MD5, OTHER, QUIET, begun, left, refused, written
 from tests.support.server import Answer, Server, binaries, entries, md5, packed
@@ -107,6 +108,18 @@ def test_a_local_archive_is_proven_and_left_alone(official: Archive, server: Ser
 def test_a_source_that_is_none_is_refused(tmp_path: Path, source: str) -> None:
     line = refused(tmp_path, source)
     assert "is not a file; expected STL-10's archive" in line or "cannot be opened" in line
+
+
+@pytest.mark.parametrize("before", [(), ("notes.txt", ".big.iso.part")])
+def test_a_refused_source_leaves_the_folder_as_it_was(tmp_path: Path, before: tuple[str, ...]) -> None:
+    for name in before:
+        (tmp_path / name).write_text("mine")
+    (tmp_path / "bad.tgz").write_bytes(b"no archive")
+    for source in ("http://127.0.0.1:1/x", "http://%%%/y", "ftp://x/y", str(tmp_path / "bad.tgz")):
+        for folder in (tmp_path, tmp_path / "new" / "folder"):
+            with pytest.raises(NotFitError):
+                get.fetch(folder, QUIET, source=source, md5=md5(b"no archive"))
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted([*before, "bad.tgz"])
 
 
 def test_the_archive_is_kept_where_it_is_wanted_and_used_again(
