@@ -13,6 +13,7 @@ from typing import Any, Literal, TypeVar, get_args, get_type_hints
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 from pse_repro.errors import UsageError
+from pse_repro.files import decoded
 
 T = TypeVar("T")
 
@@ -127,9 +128,12 @@ def builtin(kind: Literal["protocols", "studies"]) -> list[str]:
 
 
 def check_name(name: str, where: str) -> None:
-    """Raise UsageError unless the name of a study or protocol can be the name of a folder."""
-    if not name or name.startswith(".") or "/" in name or "\\" in name:
-        raise UsageError(f"{where}: name is {name!r}; expected a word without slashes that does not begin with a dot")
+    """Raise UsageError unless the name of a study or protocol can be the name of a folder, on any terminal."""
+    if not name or name.startswith(".") or "/" in name or "\\" in name or not name.isprintable():
+        raise UsageError(
+            f"{where}: name is {name!r}; expected a word without slashes or control characters that does not begin "
+            "with a dot"
+        )
 
 
 def read_toml(name_or_path: str, kind: Literal["protocols", "studies"], noun: str) -> tuple[str, dict[str, Any]]:
@@ -138,7 +142,7 @@ def read_toml(name_or_path: str, kind: Literal["protocols", "studies"], noun: st
     Raises:
         UsageError: the name is unknown, or the file cannot be read or is not TOML.
     """
-    path = Path(name_or_path)
+    path = Path(name_or_path.replace("\0", "\\0"))  # no file has a NUL in its name
     known = builtin(kind)
     if name_or_path in known:
         path = Path(str(files("pse_repro") / kind / f"{name_or_path}.toml"))
@@ -146,9 +150,9 @@ def read_toml(name_or_path: str, kind: Literal["protocols", "studies"], noun: st
         hint = hint_at(name_or_path, known)
         raise UsageError(f"{noun} is {name_or_path!r}; expected one of {', '.join(known)}, or a .toml file{hint}")
     try:
-        table = tomllib.loads(path.read_text(encoding="utf-8"))
+        table = tomllib.loads(decoded(path.read_bytes(), path))
     except OSError as error:
         raise UsageError(f"{noun} file {path} cannot be read: {error.strerror}") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except tomllib.TOMLDecodeError as error:
         raise UsageError(f"{noun} file {path} is not TOML: {error}") from error
     return f"{noun} {name_or_path}", table

@@ -17,7 +17,7 @@ def class_names(split: Split) -> tuple[str, ...]:
     """Return the ten lines of class_names.txt beside the split's file; "class 1" .. "class 10" without such a file."""
     folder = mapped_folder(split)
     try:
-        text = (folder / "class_names.txt").read_text("utf-8", "replace") if folder else ""
+        text = (folder / "class_names.txt").read_text("utf-8-sig", "replace") if folder else ""
     except OSError:
         text = ""
     names = tuple(line.strip() for line in text.splitlines() if line.strip())

@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from torch import Tensor
 
-from pse_repro.errors import NotFitError, UsageError
+from pse_repro.errors import UsageError
 from pse_repro.files import write_bytes
 from pse_repro.report.demo import digits
 from pse_repro.report.pictures.plots import COLOURS, SCREEN_DPI
@@ -42,19 +42,11 @@ def check_kind(path: Path) -> None:
 
 
 def write(figure: Figure, path: Path) -> None:
-    """Write the figure by atomic rename.
-
-    Raises:
-        NotFitError: the file cannot be written.
-    """
+    """Write the figure by atomic rename."""
     kind = path.suffix.lower()
     buffer = io.BytesIO()
     figure.savefig(buffer, format=kind[1:], metadata=METADATA[kind])
-    try:
-        write_bytes(path, buffer.getvalue())
-    except OSError as error:
-        reason = error.strerror or error
-        raise NotFitError(f"{path} cannot be written ({reason}); choose another file with --out") from error
+    write_bytes(path, buffer.getvalue())
 
 
 def draw(demo: "Demo") -> Figure:

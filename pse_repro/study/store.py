@@ -25,7 +25,7 @@ RUNS = Path("runs")  # where runs go without --out
 
 
 def write_json(path: Path, content: Any) -> None:
-    write_bytes(path, (json.dumps(content, indent=1, ensure_ascii=False) + "\n").encode())
+    write_bytes(path, (json.dumps(content, indent=1, ensure_ascii=False) + "\n").encode("utf-8", "backslashreplace"))
 
 
 def read_json(path: Path, default: Any = None) -> Any:
@@ -35,7 +35,7 @@ def read_json(path: Path, default: Any = None) -> Any:
         NotFitError: the file is not JSON, not of the default's type, or cannot be read.
     """
     try:
-        found = json.loads(path.read_text(encoding="utf-8"))
+        found = json.loads(path.read_text(encoding="utf-8-sig"))
     except OSError as error:
         if default is not None and isinstance(error, FileNotFoundError):
             return default
