@@ -48,7 +48,7 @@ def _explain(error: Exception) -> tuple[str, int]:
         return str(error), error.exit_status
     if hasattr(error, "format_message"):  # Typer's usage errors
         message = str(error.format_message())  # empty if no arguments were given: the help was shown
-        if extra := re.fullmatch(r"Got unexpected extra arguments? \((.*)\)", message):
+        if extra := re.fullmatch(r"Got unexpected extra argument(?:s|\(s\))? \((.*)\)", message):
             message = f"{extra[1]!r} is one argument too many; give options by their names, and commands one at a time"
         return f"{message} (see pse-repro --help)" if message else "", 2
     if isinstance(error, typer.Abort):
