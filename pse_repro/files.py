@@ -11,8 +11,6 @@ from typing import IO
 
 from pse_repro.errors import NotFitError, UsageError
 
-_TEMPORARY = f"pse-repro-{os.getuid()}"  # the folder's name in the system's temporary folder
-
 
 def write_bytes(path: Path, content: bytes) -> None:
     """Write to a temporary file next to `path`, then rename it; on failure nothing is left behind."""
@@ -78,7 +76,7 @@ def data_home() -> Path:
     ~/.local/share/pse-repro, or a temporary folder for a user without a home.
     """
     named = os.environ.get("PSE_REPRO_DATA_HOME", "")
-    return Path(named) if named else _home("XDG_DATA_HOME", ".local/share") or _temporary()
+    return Path(named) if named else _home("XDG_DATA_HOME", ".local/share") or _temporary() / "images"
 
 
 def cache_home(holds: Callable[[Path], bool] = lambda _: False) -> Path:
@@ -107,7 +105,7 @@ def nearest_existing(path: Path) -> Path:
 
 def temporary_warning(path: Path) -> str:
     """Return a warning if `path` is in the temporary folder for want of a better one; else an empty string."""
-    if _TEMPORARY not in (path.name, *(parent.name for parent in path.parents)):
+    if _temporary_name() not in path.parts:
         return ""
     return f"{path} is temporary: no home folder can be written to; set HOME, or XDG_CACHE_HOME and XDG_DATA_HOME"
 
@@ -129,11 +127,15 @@ def _user_home() -> Path | None:
         return None
 
 
+def _temporary_name() -> str:
+    return f"pse-repro-{os.getuid()}"
+
+
 def _temporary() -> Path:
     try:
-        path = Path(tempfile.gettempdir(), _TEMPORARY)
+        path = Path(tempfile.gettempdir(), _temporary_name())
     except FileNotFoundError:  # none can be written to
-        return Path("/tmp", _TEMPORARY)
+        return Path("/tmp", _temporary_name())
     if os.path.lexists(path) and path.lstat().st_uid != os.getuid():
         raise NotFitError(f"{path} belongs to another user: set XDG_CACHE_HOME to a folder of yours")
     return path

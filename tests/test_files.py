@@ -51,7 +51,7 @@ def test_a_user_without_a_home_has_temporary_folders(
         monkeypatch.setenv("HOME", home)
     assert Path(pwd.getpwuid(os.getuid()).pw_dir) in data_home().parents  # as the system knows it
     monkeypatch.setattr(pwd, "getpwuid", unknown)
-    assert (data_home(), cache_home()) == (nowhere, nowhere)
+    assert (data_home(), cache_home()) == (nowhere / "images", nowhere)
     assert "set HOME, or XDG_CACHE_HOME" in temporary_warning(nowhere / "sample")
     assert temporary_warning(Path("/home/somebody/.cache")) == ""
 
@@ -69,7 +69,7 @@ def test_a_cache_that_cannot_be_written_to_is_used_for_what_it_holds(
 
 def test_a_temporary_folder_of_another_user_is_refused(nowhere: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(pwd, "getpwuid", unknown)
-    nowhere.mkdir()
+    nowhere.with_name("pse-repro-54321").mkdir()
     monkeypatch.setattr(os, "getuid", lambda: 54321)
     with pytest.raises(NotFitError, match="belongs to another user: set XDG_CACHE_HOME"):
         cache_home()

@@ -140,7 +140,7 @@ def check_cache_folder(facts: Facts) -> Check:
     why = f"{amount(SAMPLE_BYTES)} for the embedded sample, which smoke draws once"
     if facts.cache.writable and (warning := temporary_warning(facts.cache.path)):
         found, _, remedy = warning.partition("; ")
-        return Check("cache folder", "warning", found, why, _permission(facts, facts.cache) or remedy)
+        return Check("cache folder", "warning", found, why, remedy)
     if facts.sample:
         return Check("cache folder", "good", f"{facts.cache.path}: the embedded sample is stored")
     use = _Use("cache folder", why, "XDG_CACHE_HOME", ("smoke",))
