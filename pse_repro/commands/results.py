@@ -1,5 +1,6 @@
 """Result commands: compare, explain, report, export."""
 
+import os
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,9 +12,9 @@ from pse_repro.compare.join import compare as compare_tables
 from pse_repro.compare.junit import write_junit
 from pse_repro.compare.render import render
 from pse_repro.compare.runs import compare_runs, render_runs
-from pse_repro.compare.vocabulary import known_rows
+from pse_repro.compare.vocabulary import hints, known_rows
 from pse_repro.errors import UsageError
-from pse_repro.expected import load_expected
+from pse_repro.expected import load_expected, names
 from pse_repro.progress.stages import Progress
 from pse_repro.report.page import write_report
 from pse_repro.study.address import RunFiles, archive_contents
@@ -32,7 +33,14 @@ def compare(
     if against and is_run(Path(against)):
         if junit:
             raise UsageError("--junit needs expected values; leave it out to compare two runs")
+        if not is_run(target):
+            raise UsageError(f"{target} is not a run, as {against} is; only two runs can be compared with each other")
         return _compare_runs(target, Path(against), format)
+    if against and against not in names() and os.path.exists(against):
+        raise UsageError(
+            f"--against {against} is not a run, nor one of {', '.join(names())}; two tables cannot be compared with "
+            "each other"
+        )
     if target.is_dir() or is_archive(target):
         with open_run_or_archive(target) as run:
             comparison, claims = comparison_of(run, against), judge(run)
@@ -91,6 +99,8 @@ def _comparison_of_table(path: Path, against: str | None) -> Comparison:
     table, expected = read_table(path), load_expected(against or "paper")
     if table.empty:
         raise UsageError(f"{path} has no rows below its header; expected one value per row")
+    for hint in hints(table):
+        Progress().warn(f"{path}: {hint}")
     rows, unknown = known_rows(table, expected)
     return replace(compare_tables(rows, expected), unknown=unknown, ignored=len(table) - len(rows))
 

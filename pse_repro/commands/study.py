@@ -48,6 +48,8 @@ def run(study_name: str, options: RunOptions) -> tuple[str, int]:
         directory = options.out or RUNS / study.name
         if warning := lost_warning(options.out or RUNS):
             progress.say(warning)
+        is_new = options.fresh or not RunFiles(directory).record.is_file()
+        progress.say(f"run directory: {directory} ({'new' if is_new else 'resumed'})")
         looks = planned_looks(options.seeds) if options.until_decided else (options.seeds,)
         # A run that is resumed is judged with all its seeds, so it goes on to the first look that is not behind it.
         begun = 0 if options.fresh else len(RunFiles(directory).stored_seeds())

@@ -14,7 +14,7 @@ from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 from pse_repro.config.limits import MAX_NAME
 from pse_repro.errors import UsageError
-from pse_repro.files import read_regular
+from pse_repro.files import decoded, read_regular
 
 T = TypeVar("T")
 
@@ -166,7 +166,7 @@ def read_toml(name_or_path: str, kind: Literal["protocols", "studies"], noun: st
     Raises:
         UsageError: the name is unknown, or the file cannot be read or is not TOML.
     """
-    path = Path(name_or_path)
+    path = Path(name_or_path.replace("\0", "\\0"))  # no file has a NUL in its name
     known = builtin(kind)
     if name_or_path in known:
         path = Path(str(files("pse_repro") / kind / f"{name_or_path}.toml"))
@@ -182,10 +182,7 @@ def _parse(path: Path, where: str) -> dict[str, Any]:
         content = read_regular(path, _MAX_BYTES)
     except (OSError, ValueError) as error:  # ValueError: a NUL in the path
         raise UsageError(f"{where} cannot be read: {getattr(error, 'strerror', None) or error}") from error
-    try:
-        text = content.decode("utf-8-sig")  # with or without a byte order mark
-    except UnicodeDecodeError as error:
-        raise UsageError(f"{where} is not TOML: it is not text in UTF-8 ({error.reason}); save it as UTF-8") from error
+    text = decoded(content, path)
     longest = max(map(len, text.splitlines()), default=0)
     if longest > _MAX_LINE:
         raise UsageError(f"{where} has a line of {longest:,} characters; expected {_MAX_LINE:,} or fewer")

@@ -16,7 +16,7 @@ import numpy as np
 
 from pse_repro.config.study import Subset
 from pse_repro.data.tiny import read_tiny
-from pse_repro.errors import NotFitError
+from pse_repro.errors import NotFitError, explain_os_error
 from pse_repro.files import open_regular
 
 CLASSES = 10
@@ -119,6 +119,7 @@ def open_dataset(path: Path, name: str | None = None, md5: dict[str, str] | None
                 "folder stl10_binary; give another folder with --data"
             )
         place = (folder.parent if folder.name == "stl10_binary" else folder).resolve().name
+        place = os.fsencode(place).decode("utf-8", "replace")  # a name in another encoding
         splits, md5 = _open_folder(folder, md5)
     if md5 == OFFICIAL_MD5:
         name = "stl10"
@@ -174,9 +175,7 @@ def _open_folder(folder: Path, md5: dict[str, str] | None) -> tuple[dict[str, Sp
         with ThreadPoolExecutor() as pool:
             md5 = dict(zip(OFFICIAL_MD5, pool.map(lambda file: _md5(folder / file), OFFICIAL_MD5), strict=True))
     except OSError as error:
-        raise NotFitError(
-            f"{error.filename} cannot be read: {error.strerror}; check the file and its permissions"
-        ) from error
+        raise NotFitError(explain_os_error(error, folder)) from error
     return splits, md5
 
 

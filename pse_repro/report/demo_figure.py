@@ -4,8 +4,6 @@ The layout is in inches from the top left corner. A pixel of the image covers a 
 """
 
 import io
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,7 +13,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from torch import Tensor
 
-from pse_repro.errors import NotFitError, UsageError
+from pse_repro.errors import UsageError
 from pse_repro.files import check_target, write_bytes
 from pse_repro.report.demo import digits
 from pse_repro.report.pictures.plots import COLOURS, SCREEN_DPI
@@ -46,30 +44,15 @@ def check_path(path: Path) -> None:
     """
     if path.suffix.lower() not in METADATA:
         raise UsageError(f"the figure's file is {path}; expected a name that ends in {', '.join(METADATA)}: use --out")
-    with _disk_errors(path):
-        check_target(path)
+    check_target(path)
 
 
 def write(figure: Figure, path: Path) -> None:
-    """Write the figure by atomic rename.
-
-    Raises:
-        NotFitError: the file cannot be written.
-    """
+    """Write the figure by atomic rename."""
     kind = path.suffix.lower()
     buffer = io.BytesIO()
     figure.savefig(buffer, format=kind[1:], metadata=METADATA[kind])
-    with _disk_errors(path):
-        write_bytes(path, buffer.getvalue())
-
-
-@contextmanager
-def _disk_errors(path: Path) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        reason = error.strerror or error
-        raise NotFitError(f"{path} cannot be written ({reason}); choose another file with --out") from error
+    write_bytes(path, buffer.getvalue())
 
 
 def draw(demo: "Demo") -> Figure:

@@ -105,7 +105,7 @@ def write_json(path: Path, content: dict[str, Any]) -> None:
 
 def as_json(content: dict[str, Any]) -> bytes:
     """Return an object as it is stored."""
-    return (json.dumps(content, indent=1, ensure_ascii=False) + "\n").encode()
+    return (json.dumps(content, indent=1, ensure_ascii=False) + "\n").encode("utf-8", "backslashreplace")
 
 
 def read_json(path: Path) -> dict[str, Any]:

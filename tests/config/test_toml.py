@@ -24,10 +24,14 @@ def test_an_unknown_name_is_refused_with_those_that_are_known(what: str) -> None
 def test_what_is_not_toml_or_not_text_or_not_there_is_refused(what: str, tmp_path: Path) -> None:
     path = tmp_path / "mine.toml"
     assert "is not TOML" in refused(path, "name = ", what)
-    path.write_bytes(b"name = '\xff'")
     load = load_study if what == "study" else load_protocol
-    with pytest.raises(UsageError, match=f"{what} file .* is not TOML"):
-        load(str(path))
+    for content, said in (
+        (b"name = '\xe9'", r"not in UTF-8 \(byte 9 is 0xe9\)"),
+        ("name = 1".encode("utf-16"), "in UTF-16"),
+    ):
+        path.write_bytes(content)
+        with pytest.raises(UsageError, match=rf"mine.toml is {said}; save it as plain text in UTF-8"):
+            load(str(path))
     with pytest.raises(UsageError, match=f"{what} file .*absent.toml cannot be read: No such file"):
         load(str(tmp_path / "absent.toml"))
     (tmp_path / "folder.toml").mkdir()
@@ -95,7 +99,7 @@ def test_a_byte_order_mark_is_taken_and_another_encoding_named(tmp_path: Path) -
         assert load_study(str(tmp_path / "mine.toml")) == load_study("smoke")
     for encoding in ("utf-16", "latin-1"):
         (tmp_path / "mine.toml").write_text(f"{text}# \xe9", encoding)
-        with pytest.raises(UsageError, match="is not TOML: it is not text in UTF-8"):
+        with pytest.raises(UsageError, match=r"mine.toml is (not in UTF-8|in UTF-16).*; save it as plain text"):
             load_study(str(tmp_path / "mine.toml"))
 
 

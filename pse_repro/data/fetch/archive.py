@@ -16,6 +16,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
+from urllib.parse import urlsplit
+from urllib.request import url2pathname
 
 import numpy as np
 
@@ -44,12 +46,24 @@ class Archive:
 
     @property
     def is_url(self) -> bool:
-        return "://" in self.where
+        return self._scheme in ("http", "https")
+
+    @property
+    def _scheme(self) -> str:
+        """The scheme of a URL in small letters; empty for a path."""
+        scheme, mark, _ = self.where.partition("://")
+        return scheme.strip().lower() if mark else ""
 
     @property
     def path(self) -> Path:
         """Path of the local archive; NotFitError if there is no such file."""
         path = Path(self.where)
+        if self._scheme == "file":
+            path = Path(url2pathname(urlsplit(self.where).path))
+        elif self._scheme:
+            raise NotFitError(
+                f"{self.where} cannot be opened: give --from an address of http, https or file, or a path"
+            )
         if not path.is_file():
             raise NotFitError(f"{path} is not a file; expected STL-10's archive: give --from its path or its URL")
         return path

@@ -25,7 +25,7 @@ from pse_repro.data.fetch.part import WrongArchiveError, check_space, discard, d
 from pse_repro.data.fetch.stream import ResumingStream, public_url
 from pse_repro.data.stl10 import OFFICIAL_MD5, open_dataset
 from pse_repro.data.tiny import write_tiny
-from pse_repro.errors import NotFitError
+from pse_repro.errors import NotFitError, explain_os_error
 from pse_repro.files import check_target, made_folder, write_bytes
 from pse_repro.progress.stages import Progress
 from pse_repro.text import amount_of
@@ -95,12 +95,11 @@ def fetch_tiny(count: int, target: Path, progress: Progress, *, source: str | No
 
 def _archive_from(source: str | None, md5: str | None) -> Archive:
     where = source or STL10.where
-    md5 = md5.lower() if md5 else STL10.md5
-    if md5 == STL10.md5:
-        return replace(STL10, where=where)
+    md5 = md5.strip().lower() if md5 else STL10.md5
     if not re.fullmatch("[0-9a-f]{32}", md5 or ""):
         raise NotFitError(f"{md5!r} is not an MD5; expected 32 digits 0..9, a..f")
-    return Archive(where, md5, None, {})
+    archive = replace(STL10, where=where) if md5 == STL10.md5 else Archive(where, md5, None, {})
+    return archive if archive.is_url else replace(archive, where=str(archive.path))  # it is refused before writing
 
 
 def _complete(folder: Path, archive: Archive, progress: Progress) -> bool:
@@ -218,7 +217,4 @@ def _disk_errors(directory: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise NotFitError(
-            f"{error.filename or directory}: {error.strerror or error}; free some space or check the permissions, then "
-            "run the same command again"
-        ) from error
+        raise NotFitError(explain_os_error(error, directory)) from error

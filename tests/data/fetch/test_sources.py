@@ -96,6 +96,8 @@ def test_a_local_archive_is_proven_and_left_alone(official: Archive, server: Ser
     assert written(get.fetch(tmp_path / "x", QUIET, source=str(tmp_path / "mine.tgz"))) == FILES
     assert left(tmp_path / "x") == ["stl10_binary"]
     assert (tmp_path / "mine.tgz").read_bytes() == GOOD
+    address = (tmp_path / "mine.tgz").as_uri()
+    assert written(get.fetch(tmp_path / "from an address", QUIET, source=address)) == FILES
     assert not server.seen
     (tmp_path / "mine.tgz").write_bytes(GOOD[:-1])
     line = refused(tmp_path / "y", str(tmp_path / "mine.tgz"))
@@ -104,10 +106,26 @@ def test_a_local_archive_is_proven_and_left_alone(official: Archive, server: Ser
     )
 
 
-@pytest.mark.parametrize("source", ["nowhere.tgz", ".", "file:///etc/passwd", "ftp://x/y"])
-def test_a_source_that_is_none_is_refused(tmp_path: Path, source: str) -> None:
-    line = refused(tmp_path, source)
-    assert "is not a file; expected STL-10's archive" in line or "cannot be opened" in line
+@pytest.mark.parametrize(
+    ("source", "said"),
+    [
+        ("nowhere.tgz", "is not a file; expected STL-10's archive"),
+        (".", "is not a file; expected STL-10's archive"),
+        ("javascript:alert", "is not a file; expected STL-10's archive"),
+        ("file:///no/where.tgz", "/no/where.tgz is not a file; expected STL-10's archive"),
+        ("ftp://x/y", "ftp://x/y cannot be opened: give --from an address of http, https or file, or a path"),
+        ("s3://bucket/key", "s3://bucket/key cannot be opened: give --from an address of http"),
+    ],
+)
+def test_a_source_that_is_none_is_refused_and_nothing_is_made(tmp_path: Path, source: str, said: str) -> None:
+    assert said in refused(tmp_path / "x", source)
+    assert not (tmp_path / "x").exists()
+
+
+def test_an_md5_may_be_copied_with_blanks_and_in_capitals(tmp_path: Path) -> None:
+    (tmp_path / "mine.tgz").write_bytes(GOOD)
+    folder = get.fetch(tmp_path / "x", QUIET, source=str(tmp_path / "mine.tgz"), md5=f" {MD5.upper()}\n")
+    assert written(folder) == FILES
 
 
 @pytest.mark.parametrize("before", [(), ("notes.txt", ".big.iso.part")])
