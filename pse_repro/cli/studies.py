@@ -7,13 +7,9 @@ import typer
 
 from pse_repro.cli.options import (
     BudgetOption,
-    DataOption,
-    DeterministicOption,
     DeviceOption,
-    LogToOption,
     PrecisionOption,
     ProtocolOption,
-    QuietOption,
     RunArgument,
     SeedsOption,
     ShortFormatOption,
@@ -121,6 +117,7 @@ def pretrain(
     typer.echo(commands.pretrain(encoder, objective, sigma, epochs, batch_size, options))
 
 
+@run_command(without=("out", "protocol", "precision", "seeds", "until_decided", "jobs", "fresh", "strict", "format"))
 def evaluate(
     run: RunArgument = None,
     evaluation: Annotated[
@@ -132,16 +129,15 @@ def evaluate(
             help="[default: finetune and frozen]",
         ),
     ] = None,
-    data: DataOption = None, device: DeviceOption = "auto", deterministic: DeterministicOption = False,
-    quiet: QuietOption = False, log_to: LogToOption = None,
-) -> None:  # fmt: skip
+    *,
+    options: RunOptions,
+) -> None:
     """Evaluate the models of a run, such as one of `pretrain`; print their scores.
 
     Example: `pse-repro evaluate runs/one --evaluation frozen`
     """
     from pse_repro.commands import study as commands
 
-    options = RunOptions(data=data, device=device, deterministic=deterministic, quiet=quiet, log_to=log_to)
     chosen = evaluation or [name for name, row in EVALUATIONS.items() if row.on_slides]
     text, status = commands.evaluate(run, chosen, options)
     typer.echo(text)

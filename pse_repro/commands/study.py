@@ -115,7 +115,9 @@ def evaluate(directory: Path | None, evaluations: list[str], options: RunOptions
     )
     with Progress(options.quiet) as progress:
         images = _images_of(run, options.data, progress)
-        context = RunContext(run.directory, images, machine, progress, tuple(evaluations), options.log_to)
+        context = RunContext(
+            run.directory, images, machine, progress, tuple(evaluations), options.log_to, repair=options.repair
+        )
         failed = run_study(study, run.protocols, run.seeds, context)
     results = Run.open(run.directory).require_results()
     shown = results[results["evaluation"].isin(evaluations) & results["fold"].isin(["ensemble", ""])]
