@@ -12,6 +12,7 @@ PAGE = (DOCS / "determinism.md").read_text(encoding="utf-8")
 STORED = pd.read_csv(DOCS / "results" / "sensitivity.csv", keep_default_na=False)
 REFERENCE = "reference"
 NAMES = {
+    "batch-7": "features of unchanged images in batches of 7",
     "threads-2": "two threads, not one",
     "torch-2.13": "PyTorch 2.13.0, not 2.15.0",
     "bf16": "`--precision bf16`, not fp32",
