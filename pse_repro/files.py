@@ -48,7 +48,7 @@ def _open_regular(path: str, flags: int) -> int:
         os.set_blocking(descriptor, True)
     elif not stat.S_ISREG(mode):
         os.close(descriptor)
-        raise OSError(errno.EINVAL, f"it is {_KINDS.get(stat.S_IFMT(mode), 'no file')}; expected a regular file", path)
+        raise OSError(errno.ENOTSUP, f"it is {_KINDS.get(stat.S_IFMT(mode), 'no file')}; expected a regular file", path)
     return descriptor
 
 

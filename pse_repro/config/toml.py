@@ -15,6 +15,7 @@ from pydantic import ConfigDict, TypeAdapter, ValidationError
 from pse_repro.config.limits import MAX_NAME
 from pse_repro.errors import UsageError
 from pse_repro.files import decoded, read_regular
+from pse_repro.text import visible
 
 T = TypeVar("T")
 
@@ -173,7 +174,7 @@ def read_toml(name_or_path: str, kind: Literal["protocols", "studies"], noun: st
     elif path.suffix != ".toml":
         hint = hint_at(name_or_path, known)
         raise UsageError(f"{noun} is {name_or_path!r}; expected one of {', '.join(known)}, or a .toml file{hint}")
-    return f"{noun} {name_or_path}", _parse(path, f"{noun} file {_shown(str(path))[1:-1]}")
+    return f"{noun} {name_or_path}", _parse(path, f"{noun} file {visible(str(path))}")
 
 
 def _parse(path: Path, where: str) -> dict[str, Any]:

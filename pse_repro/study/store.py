@@ -199,10 +199,11 @@ def read_csv(path: Path) -> pd.DataFrame:
         raise NotFitError(f"{path} is not a table of this kit ({error}); {REMEDY}") from error
 
 
-def write_tensors(path: Path, tensors: dict[str, Tensor], note: Any = None) -> str:
+def write_tensors(path: Path, tensors: dict[str, Tensor], note: dict[str, Any] | None = None) -> str:
     """Write safetensors with a JSON note in the header; return the file's SHA-256."""
     plain = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
-    content = safetensors.torch.save(plain, {"note": json.dumps(note), BELONGS_TO: _mark(path)})
+    marked = (note or {}) | {BELONGS_TO: mark} if (mark := _mark(path)) else note
+    content = safetensors.torch.save(plain, {"note": json.dumps(marked)})  # one key, as their order would be random
     write_bytes(path, content)
     return hashlib.sha256(content).hexdigest()
 
@@ -216,9 +217,10 @@ def read_tensors(path: Path, sha256: str | None = None) -> tuple[dict[str, Tenso
         length = int.from_bytes(content[:8], "little")
         metadata = json.loads(content[8 : 8 + length]).get("__metadata__", {})
         note, tensors = json.loads(metadata.get("note", "null")), safetensors.torch.load(content)
+        mark = note.pop(BELONGS_TO, None) if note else None
     except (safetensors.SafetensorError, ValueError, AttributeError, TypeError, RecursionError) as error:
         raise NotFitError(f"{path} is not safetensors ({error}); {REMEDY}") from error
-    _check_mark(path, metadata.get(BELONGS_TO))
+    _check_mark(path, mark)
     return tensors, note
 
 

@@ -15,7 +15,7 @@ from pse_repro import cli
 from tests.cli.conftest import Run
 
 RUNS = ("smoke", "quick", "full", "run", "plan", "pretrain", "evaluate")
-COMMANDS = (*RUNS, "status", "compare", "explain", "report", "export", "demo", "doctor", "bench", "data")
+COMMANDS = (*RUNS, "status", "compare", "explain", "report", "export", "verify", "demo", "doctor", "bench", "data")
 DATA_COMMANDS = ("fetch", "verify", "info", "sample")
 EVERY = [*((name,) for name in COMMANDS if name != "data"), *(("data", name) for name in DATA_COMMANDS)]
 # Options that mean something else than an option of the same name of the other commands.

@@ -56,7 +56,11 @@ def test_environment_variables_do_what_options_do(run: Run, images: Path, monkey
         (("--sigma", "-2"), 2, "sigma is -2; expected 0 to 96 pixels"),
         (("--sigma", "nan"), 2, "sigma is nan; expected 0 to 96 pixels"),
         (("--out", "figure.jpg"), 2, "figure.jpg; expected a name that ends in .png, .svg, .pdf"),
-        (("--out", "file/figure.png"), 3, "file: File exists; a file is where a folder is needed: name another path"),
+        (
+            ("--out", "file/figure.png"),
+            3,
+            "file: Not a directory; a file is where a folder is needed: name another path",
+        ),
     ],
 )
 def test_demo_refuses_what_it_cannot_do_in_one_line(

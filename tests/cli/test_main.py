@@ -70,7 +70,7 @@ def test_an_error_of_the_system_is_status_3_and_has_its_own_remedy(
         (("data", "info", "--sheet", ""), 2, "--sheet"),
         (("data", "fetch", "--tiny", "1", "--to", "folder"), 2, "--to"),
         (("demo", "--out", "folder"), 2, "--out"),
-        (("demo", "--out", "file/x.png"), 3, "file: File exists; a file is where a folder is needed: name another"),
+        (("demo", "--out", "file/x.png"), 3, "file: Not a directory; a file is where a folder is needed: name another"),
         (
             ("data", "fetch", "--data", "file", "--from", "archive.tgz"),
             3,

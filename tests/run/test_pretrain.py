@@ -39,11 +39,11 @@ def saves(monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, int]]:
 def test_a_state_is_saved_after_each_epoch_and_within_one_that_takes_long(
     tmp_path: Path, saves: list[tuple[int, int]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    PretrainRun(CELL, context(tmp_path / "short")).rows()
+    PretrainRun(CELL, context(tmp_path / "short")).complete()
     assert saves == [(1, 0), (2, 0)]
     saves.clear()
     monkeypatch.setattr(pretrain, "SAVE_SECONDS", 0.0)
-    PretrainRun(CELL, context(tmp_path / "long")).rows()
+    PretrainRun(CELL, context(tmp_path / "long")).complete()
     steps = [1, 2, 3, 4, 5, 6, 6]  # the last after the validation batch
     assert saves == [*((0, step) for step in steps), (1, 0), *((1, step) for step in steps), (2, 0)]
 
@@ -52,7 +52,7 @@ def test_a_run_stopped_after_every_single_batch_ends_with_the_same_numbers(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     whole = PretrainRun(CELL, context(tmp_path / "whole"))
-    expected = whole.rows()
+    expected = whole.complete()
     monkeypatch.setattr(pretrain, "SAVE_SECONDS", 0.0)
     save, stops = PretrainRun._save, 0
 
@@ -64,7 +64,7 @@ def test_a_run_stopped_after_every_single_batch_ends_with_the_same_numbers(
     while True:
         cut = PretrainRun(CELL, context(tmp_path / "cut", progress=Progress(lines=True)))
         try:
-            found = cut.rows()
+            found = cut.complete()
             break
         except StoppedError:
             stops += 1
@@ -90,7 +90,7 @@ def test_status_reads_the_seconds_of_a_partial_epoch_from_the_state(
     monkeypatch.setattr(PretrainRun, "_save", save_and_stop)
     run = PretrainRun(CELL, context(tmp_path))
     with pytest.raises(StoppedError):
-        run.rows()
+        run.complete()
     part = cell_parts(tmp_path, CELL)[0]
     note = store.read_tensors(run.files.state)[1]
     assert (part.done, part.total) == (1, 2)
@@ -115,6 +115,6 @@ def test_a_state_with_a_damaged_partial_epoch_is_refused_in_one_line(
     with monkeypatch.context() as patched:
         patched.setattr(PretrainRun, "_save", save_damaged)
         with pytest.raises(StoppedError):
-            PretrainRun(CELL, context(tmp_path)).rows()
+            PretrainRun(CELL, context(tmp_path)).complete()
     with pytest.raises(NotFitError, match=r"state\.safetensors is not a state of this cell; delete it to restart"):
-        PretrainRun(CELL, context(tmp_path)).rows()
+        PretrainRun(CELL, context(tmp_path)).complete()
