@@ -59,7 +59,7 @@ def test_environment_variables_do_what_options_do(run: Run, images: Path, monkey
         (
             ("--out", "file/figure.png"),
             3,
-            "file: Not a directory; a file is where a folder is needed: name another path",
+            "file: Not a directory; a file is where a folder is needed: name another",
         ),
     ],
 )
