@@ -8,7 +8,7 @@ import json
 import math
 import os
 import platform
-import shutil
+import re
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -21,6 +21,7 @@ from pse_repro.progress.wording import last_epoch, loss_name, phase_words
 
 FILE_SECONDS = 1.0  # between status-file updates within a stage
 KEPT_LOSSES = 120
+_NAMES = re.compile(r"\d+\.(json|part)")
 
 
 @dataclass(frozen=True)
@@ -127,11 +128,22 @@ def kept_while_running(folder: Path) -> Iterator[None]:
 
     For the process that holds the run's lock.
     """
-    shutil.rmtree(folder, ignore_errors=True)
+    _remove_all(folder)
     try:
         yield
     finally:
-        shutil.rmtree(folder, ignore_errors=True)
+        _remove_all(folder)
+
+
+def _remove_all(folder: Path) -> None:
+    """Remove all status files, and the folder if nothing else is in it; nothing behind a link."""
+    with suppress(OSError):
+        if folder.is_symlink():
+            return
+        for path in folder.iterdir():
+            if _NAMES.fullmatch(path.name) and not path.is_dir():
+                path.unlink()
+        folder.rmdir()
 
 
 def write_status(folder: Path, status: ProcessStatus) -> None:

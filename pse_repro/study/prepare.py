@@ -12,14 +12,23 @@ from typing import Any
 
 import filelock
 
-from pse_repro.errors import UsageError
-from pse_repro.files import leftovers
+from pse_repro.errors import NotFitError, UsageError
+from pse_repro.files import leftovers, read_regular
 from pse_repro.study.address import MANIFEST, RECORD, RunFiles
-from pse_repro.study.manifest import Content, RecordedFile, adopt, is_recorded, read_manifest, remove_partial_line
+from pse_repro.study.manifest import (
+    REMEDY,
+    Content,
+    RecordedFile,
+    adopt,
+    is_recorded,
+    read_manifest,
+    remove_partial_line,
+)
 from pse_repro.study.store import as_json, read_json, write_json
-from pse_repro.study.verify import copy_aside, find_faults, require_intact, set_aside
+from pse_repro.study.verify import find_faults, is_fault, move_aside, require_intact, set_aside
 
 RUNS = Path("runs")  # where runs go without --out
+_MAX_RECORD = 100_000_000  # bytes of a run.json
 
 
 @contextmanager
@@ -52,6 +61,8 @@ def check_run(directory: Path, settings: dict[str, Any], fresh: bool) -> None:
     if not _contents(directory):
         return
     if not _is_record(record):
+        if is_recorded(directory):
+            raise NotFitError(f"{record} was deleted, or is no regular file; {REMEDY}")
         raise UsageError(f"{directory} is not empty and not a run of this kit; give another --out")
     difference = None if fresh else first_difference(_identity(read_json(record)), _identity(settings))
     if difference is not None:
@@ -65,10 +76,9 @@ def check_run(directory: Path, settings: dict[str, Any], fresh: bool) -> None:
 def restore_record(directory: Path, settings: dict[str, Any]) -> None:
     """Write a run.json that was altered or deleted again, if the run's manifest shows that it held these settings."""
     record, content = RunFiles(directory).record, as_json(settings)
-    recorded = read_manifest(directory, directory).files.get(RECORD, RecordedFile()).accepted
-    if Content.of(content) in recorded and not (record.is_file() and Content.of(record.read_bytes()) in recorded):
-        if record.exists():
-            copy_aside(directory, record)
+    recorded = read_manifest(directory, directory).files.get(RECORD, RecordedFile())
+    if Content.of(content) in recorded.accepted and is_fault(record, recorded):
+        move_aside(directory, record)
         write_json(record, settings)
 
 
@@ -121,8 +131,8 @@ def _is_record(path: Path) -> bool:
     if not path.is_file():
         return False
     try:
-        record = json.loads(path.read_bytes())
-    except (ValueError, RecursionError):
+        record = json.loads(read_regular(path, _MAX_RECORD))
+    except (OSError, ValueError, RecursionError):
         return True
     return isinstance(record, dict) and isinstance(record.get("study"), dict)
 

@@ -145,6 +145,11 @@ def find_faults(directory: Path, contents: bool = True) -> list[Fault]:
     return [Fault(name, found[name]) for name in sorted(found)]
 
 
+def is_fault(path: Path, file: RecordedFile) -> bool:
+    """Return True if a file is not as its manifest says."""
+    return _what(path, file, contents=True) is not None
+
+
 def _what(path: Path, file: RecordedFile, contents: bool) -> What | None:
     """Compare a file with what its manifest says of it."""
     try:
@@ -178,14 +183,16 @@ def set_aside(directory: Path, faults: list[Fault]) -> Path:
     for fault in faults:
         path = directory / fault.name
         if path.name == MANIFEST and fault.what == "altered":
-            copy_aside(directory, path)
+            shutil.copyfile(path, _aside(directory, path))
             rewrite(directory, path.parent)
             continue
+        for folder in reversed(path.relative_to(directory).parents):
+            if (directory / folder).is_symlink() and folder.name:
+                move_aside(directory, directory / folder)
         for each in _made_together(directory, path):
             if each.name != MANIFEST:
                 record_removal(each)
-            if os.path.lexists(each):
-                shutil.move(each, _aside(directory, each))
+            move_aside(directory, each)
         if path.name == MANIFEST:
             rewrite(directory, path.parent)
     return directory / SET_ASIDE
@@ -242,9 +249,10 @@ def _relative(directory: Path, path: Path) -> str:
     return path.relative_to(directory).as_posix()
 
 
-def copy_aside(directory: Path, path: Path) -> None:
-    """Copy a file of a run to where `set_aside` moves files."""
-    shutil.copyfile(path, _aside(directory, path))
+def move_aside(directory: Path, path: Path) -> None:
+    """Move what is at a path of a run, never what it links to, to where `set_aside` moves files."""
+    if os.path.lexists(path):
+        os.rename(path, _aside(directory, path))
 
 
 def _aside(directory: Path, path: Path) -> Path:

@@ -43,6 +43,10 @@ def tiny_encoder() -> nn.Module:
 @pytest.fixture
 def tiny_models(monkeypatch: pytest.MonkeyPatch) -> None:
     """Replace the encoder "cnn" and its autoencoder by the tiny ones."""
+    make_tiny(monkeypatch)
+
+
+def make_tiny(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("pse_repro.objectives.shared.reconstruction.build_autoencoder", lambda _: TinyAutoencoder())
     monkeypatch.setitem(models.ENCODERS, "cnn", models.Encoder(tiny_encoder, 16))
 
