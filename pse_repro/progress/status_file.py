@@ -15,12 +15,14 @@ from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from pse_repro.files import read_regular
 from pse_repro.progress.facts import Epoch
 from pse_repro.progress.listener import Listener, Stage
 from pse_repro.progress.wording import last_epoch, loss_name, phase_words
 
 FILE_SECONDS = 1.0  # between status-file updates within a stage
 KEPT_LOSSES = 120
+_MAX_BYTES = 1_000_000  # of a file, which has about 3,000
 _NAMES = re.compile(r"\d+\.(json|part)")
 
 
@@ -141,7 +143,7 @@ def _remove_all(folder: Path) -> None:
         if folder.is_symlink():
             return
         for path in folder.iterdir():
-            if _NAMES.fullmatch(path.name) and not path.is_dir():
+            if _NAMES.fullmatch(path.name) and path.is_file() and not path.is_symlink():
                 path.unlink()
         folder.rmdir()
 
@@ -168,10 +170,10 @@ def read_statuses(folder: Path, remove_stale: bool = False) -> list[ProcessStatu
     found = []
     for path in folder.glob("*.json"):
         try:
-            content = json.loads(path.read_text(encoding="utf-8"))
+            content = json.loads(read_regular(path, _MAX_BYTES))
             status = ProcessStatus(**(content["now"] | {"losses": tuple(content["now"]["losses"])}))
             alive = content["machine"] != platform.node() or _is_alive(int(content["pid"]))
-        except (OSError, ValueError, KeyError, TypeError):
+        except (OSError, ValueError, KeyError, TypeError, RecursionError):
             continue
         if alive:
             found.append(status)

@@ -18,7 +18,6 @@ from pse_repro.study.address import MANIFEST, RECORD, RunFiles
 from pse_repro.study.manifest import (
     REMEDY,
     Content,
-    RecordedFile,
     adopt,
     is_recorded,
     read_manifest,
@@ -74,10 +73,21 @@ def check_run(directory: Path, settings: dict[str, Any], fresh: bool) -> None:
 
 
 def restore_record(directory: Path, settings: dict[str, Any]) -> None:
-    """Write a run.json that was altered or deleted again, if the run's manifest shows that it held these settings."""
-    record, content = RunFiles(directory).record, as_json(settings)
-    recorded = read_manifest(directory, directory).files.get(RECORD, RecordedFile())
-    if Content.of(content) in recorded.accepted and is_fault(record, recorded):
+    """Write a run.json that was altered or deleted again, if the run's manifest shows that it held these settings.
+
+    If that manifest itself cannot be read, or no longer lists run.json, both begin anew. The caller holds the lock.
+    """
+    record, manifest = RunFiles(directory).record, directory / MANIFEST
+    try:
+        recorded = read_manifest(directory, directory).files.get(RECORD)
+    except NotFitError:
+        recorded = None
+    lost = recorded is None and (is_recorded(directory) or bool(find_faults(directory)))
+    if lost and _is_record(record):
+        move_aside(directory, record)
+        move_aside(directory, manifest)
+        write_json(record, settings)
+    elif recorded and Content.of(as_json(settings)) in recorded.accepted and is_fault(record, recorded):
         move_aside(directory, record)
         write_json(record, settings)
 
@@ -106,7 +116,7 @@ def prepare_run(directory: Path, settings: dict[str, Any], fresh: bool, repair: 
             leftover.unlink()
     for folder in files.manifest_folders():
         remove_partial_line(folder)
-    if files.record.is_file() and not is_recorded(directory):
+    if files.record.is_file() and not is_recorded(directory) and not find_faults(directory):
         adopt(directory, files.own_files())
     aside = set_aside(directory, faults) if repair and (faults := find_faults(directory)) else None
     require_intact(directory, contents=True)
@@ -124,6 +134,16 @@ def _contents(directory: Path) -> list[Path]:
     if not any(file.required for file in read_manifest(directory, directory).files.values()):
         own.append(directory / MANIFEST)
     return [path for path in directory.iterdir() if path not in own]
+
+
+def is_run(directory: Path) -> bool:
+    """Return True if the folder has a record of this kit, or a manifest of this kit that may lack its record."""
+    if _is_record(RunFiles(directory).record):
+        return True
+    try:
+        return bool(read_manifest(directory, directory).run)
+    except NotFitError:
+        return False
 
 
 def _is_record(path: Path) -> bool:

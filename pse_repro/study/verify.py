@@ -26,6 +26,7 @@ from pse_repro.study.manifest import (
     Content,
     Manifest,
     RecordedFile,
+    has_lost_manifest,
     is_recorded,
     read_manifest,
     record_removal,
@@ -81,12 +82,12 @@ def verify(directory: Path) -> Verification:
         UsageError: the directory is not a run.
         NotFitError: the run was made before there were manifests.
     """
-    if RunFiles(directory).record.is_file() and not is_recorded(directory):
+    faults = find_faults(directory)
+    if RunFiles(directory).record.is_file() and not is_recorded(directory) and not faults:
         raise NotFitError(
             f"{directory} was made before a run recorded its files: nothing in it can be proven; "
             "resume it once, and alterations from then on are noticed"
         )
-    faults = find_faults(directory)
     files = [file for manifest in _manifests(directory).values() for file in manifest.files.values() if file.required]
     values, differing, pending = (0, [], 0) if faults else _compare_results(Run.open(directory))
     adopted = sum(file.adopted for file in files)
@@ -115,10 +116,11 @@ def find_faults(directory: Path, contents: bool = True) -> list[Fault]:
 
     Without `contents` only names and lengths are compared. An archive may lack what archives leave out.
     """
-    if not is_recorded(directory):
-        return []
     files, found = RunFiles(directory), dict[str, What]()
+    if not is_recorded(directory):
+        return [Fault(MANIFEST, "deleted")] if has_lost_manifest(directory, files.manifest_folders()) else []
     own: dict[Path, list[str]] = {}
+    folders = files.own_folders()
     for path in files.own_files():
         folder = manifest_folder(directory, path)
         own.setdefault(folder, []).append(_relative(folder, path))
@@ -134,10 +136,14 @@ def find_faults(directory: Path, contents: bool = True) -> list[Fault]:
         for inner in manifest.folders:
             if not os.path.lexists(directory / inner / MANIFEST):
                 found[f"{inner}/{MANIFEST}"] = "deleted"
+            elif directory / inner not in folders:  # behind a link
+                found[f"{inner}/{MANIFEST}"] = "not written by this run"
         for name in manifest.files:
             what = _what(folder / name, manifest.files[name], contents)
             if what:  # again, as a running process may have written it since the manifest was read
                 what = _what(folder / name, read_manifest(directory, folder).files[name], contents)
+            if not what and os.path.lexists(folder / name) and (folder / name).parent not in folders:
+                what = "altered"  # behind a link
             if what and not (what == "deleted" and may_be_left_out(directory, prefix + name)):
                 found[prefix + name] = what
         strange = [name for name in own.get(folder, ()) if name not in manifest.files]
@@ -187,10 +193,10 @@ def set_aside(directory: Path, faults: list[Fault]) -> Path:
             rewrite(directory, path.parent)
             continue
         for folder in reversed(path.relative_to(directory).parents):
-            if (directory / folder).is_symlink() and folder.name:
-                move_aside(directory, directory / folder)
+            if folder.name and ((directory / folder).is_symlink() or not (directory / folder).is_dir()):
+                move_aside(directory, directory / folder)  # a link or a file in the place of a folder
         for each in _made_together(directory, path):
-            if each.name != MANIFEST:
+            if path.name != MANIFEST:
                 record_removal(each)
             move_aside(directory, each)
         if path.name == MANIFEST:

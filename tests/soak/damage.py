@@ -16,7 +16,6 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict
 from pathlib import Path
@@ -29,17 +28,16 @@ from tests.support.hostile import Attacked
 from tests.support.mutations import NotApplicableError
 
 BASES = ("finished", "interrupted", "old", "archive.tar.gz", "archive.zip")
-GOOD = ("same", "refused", "nothing proven")
+GOOD = ("same", "refused", "nothing proven", "another manifest")
 Found = tuple[Case, dict[str, Outcome]]
 
 
-def damage(folder: Path, cases: list[Case]) -> list[Found]:
+def damage(bases: Path, folder: Path, cases: list[Case]) -> list[Found]:
     """Return the outcomes of the cases, by reader; those that change nothing are left out."""
     torch.set_num_threads(1)
     found = []
     with quick():
-        damaged = Damaged(folder)
-        damaged.prepare()
+        damaged = Damaged(folder, bases)
         for case in cases:
             try:
                 found.append((case, damaged.outcomes(case)))
@@ -50,24 +48,35 @@ def damage(folder: Path, cases: list[Case]) -> list[Found]:
     return found
 
 
-def chosen(folder: Path, limit: int | None) -> list[Case]:
-    """Return all cases, or so many, evenly spaced over the files and mutations."""
-    with quick():
-        damaged = Damaged(folder)
-        damaged.prepare()
-        cases = [case for base in BASES for case in damaged.cases(base)]
+def chosen(damaged: Damaged, limit: int | None) -> list[Case]:
+    """Return all cases in a random order, or so many of them."""
+    cases = [case for base in BASES for case in damaged.cases(base)]
     random.Random(0).shuffle(cases)
     return cases[:limit]
 
 
-def shares(folder: Path, cases: list[Case], jobs: int) -> Iterator[Found]:
-    """Yield the outcomes, computed by several processes."""
-    for number in range(jobs):
-        (folder / str(number)).mkdir()
+def hostile(bases: Path, folder: Path) -> dict[str, Any]:
+    """Attack in every way; return the facts."""
+    torch.set_num_threads(1)
+    with quick():
+        attacked = Attacked(folder, Damaged(folder / "damaged", bases))
+        attacked.prepare()
+        return attacked.all()
+
+
+def facts(folder: Path, limit: int | None, jobs: int) -> dict[str, Any]:
+    """Return the facts of both parts, computed by several processes."""
+    shares = 4 * jobs
+    with quick():
+        bases = folder / "bases"
+        damaged = Damaged(bases)
+        damaged.prepare()
+        cases = chosen(damaged, limit)
     with ProcessPoolExecutor(jobs, multiprocessing.get_context("spawn")) as pool:
-        waiting = [pool.submit(damage, folder / str(number), cases[number::jobs]) for number in range(jobs)]
-        for each in waiting:
-            yield from each.result()
+        attacked = pool.submit(hostile, bases, folder / "hostile")
+        waiting = [pool.submit(damage, bases, folder / str(number), cases[number::shares]) for number in range(shares)]
+        found = [each for share in waiting for each in share.result()]
+        return {"damage": facts_of(found), "hostile": attacked.result()}
 
 
 def facts_of(found: list[Found]) -> dict[str, Any]:
@@ -103,22 +112,21 @@ def main() -> None:
     given = parser.parse_args()
     began = time.monotonic()
     with tempfile.TemporaryDirectory() as folder:
-        attacked = Attacked(Path(folder) / "hostile").all()
-        cases = chosen(Path(folder) / "chosen", given.cases)
-        found = facts_of(list(shares(Path(folder), cases, given.jobs)))
+        both = facts(Path(folder), given.cases, given.jobs)
+    found, attacked = both["damage"], both["hostile"]
     seconds = time.monotonic() - began
     if given.out:
-        given.out.write_text(json.dumps({"damage": found, "hostile": attacked, "seconds": seconds}, indent=1) + "\n")
+        given.out.write_text(json.dumps(both | {"seconds": seconds}, indent=1) + "\n")
     of = Counter(found["outcomes"])
     print(
         f"damage: {found['cases']} cases, {found['readings']} readings: {of['refused']} refused and named, "
-        f"{of['same']} the same, {of['another']} other results, {of['unexpected']} unexpected errors, {of['hang']} hangs; "
-        f"{found['bits_noticed']} of {found['bits_flipped']} flipped bits noticed; "
+        f"{of['same']} the same, {of['another']} other results, {of['unexpected']} unexpected errors, "
+        f"{of['hang']} hangs; {found['bits_noticed']} of {found['bits_flipped']} flipped bits noticed; "
         f"{found['repaired']} of {found['repairs']} repaired to the same results"
     )
     print(
-        f"hostile: {attacked['cases']} cases: {attacked['refused']} refused in one line, {attacked['accepted']} accepted "
-        f"without harm, {len(attacked['bad'])} otherwise; {seconds:.0f} s"
+        f"hostile: {attacked['cases']} cases: {attacked['refused']} refused in one line, "
+        f"{attacked['accepted']} accepted without harm, {len(attacked['bad'])} otherwise; {seconds:.0f} s"
     )
     bad = [*found["bad"], *attacked["bad"]]
     for each in bad:
