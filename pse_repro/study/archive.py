@@ -31,6 +31,7 @@ _ZIP_DATE = (1980, 1, 1, 0, 0, 0)  # the earliest that a ZIP can hold
 _ZIP_MAGIC, _GZIP_MAGIC = b"PK\x03\x04", b"\x1f\x8b"
 _BLOCK = 1 << 20  # bytes
 _MAX_RATIO, _MAX_EXTRA = 100, 1 << 20  # an archive may unpack to ratio * its size + extra bytes
+_MAX_MEMBERS = 50_000  # a cell has about 20 files
 _MEMBER_OVERHEAD = 512  # bytes counted for each member besides its content
 _DISK_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EROFS, errno.EIO)  # not the archive's fault
 
@@ -143,6 +144,8 @@ def _unpack(archive: Path, folder: Path) -> Path:
             members = _zip_members if file.read(2) == _ZIP_MAGIC[:2] else _tar_members
             file.seek(0)
             for name, content in members(file, archive, limit):
+                if len(found) == _MAX_MEMBERS:
+                    raise _refused(archive, f"it has more than {_MAX_MEMBERS:,} files")
                 found[name] = _write(content, _inside(folder, name, archive), name, archive)
     except Exception as error:  # a damaged archive raises many kinds
         if isinstance(error, KitError) or getattr(error, "errno", None) in _DISK_ERRORS:

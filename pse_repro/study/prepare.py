@@ -34,7 +34,10 @@ _MAX_RECORD = 100_000_000  # bytes of a run.json
 def locked(directory: Path) -> Iterator[None]:
     """Lock the run for this process; UsageError if another holds it. Call `check_run` before: this creates files."""
     directory.mkdir(parents=True, exist_ok=True)
-    lock = filelock.FileLock(RunFiles(directory).lock)
+    path = RunFiles(directory).lock
+    if os.path.lexists(path) and (path.is_symlink() or not path.is_file()):
+        raise UsageError(f"{path} is no regular file; expected the lock of a run: remove it, or give another --out")
+    lock = filelock.FileLock(path)
     try:
         lock.acquire(timeout=0)
     except filelock.Timeout:

@@ -11,7 +11,7 @@ from typing import Literal
 
 import numpy as np
 
-from pse_repro.errors import NotFitError
+from pse_repro.errors import NotFitError, UsageError
 from pse_repro.files import read_regular
 from pse_repro.study.address import (
     EPOCHS,
@@ -207,16 +207,17 @@ def set_aside(directory: Path, faults: list[Fault]) -> Path:
 def _made_together(directory: Path, path: Path) -> list[Path]:
     """Return a file and those that can only be made again together with it."""
     kind, *parts = path.relative_to(directory).parts
-    recorded = [each for each in RunFiles(directory).own_files() if manifest_folder(directory, each) == path.parent]
+    own = RunFiles(directory).own_files()
     if path.name == MANIFEST:  # of another run or folder: everything that it lists, and itself last
-        return [*recorded, path]
+        return [*(each for each in own if manifest_folder(directory, each) == path.parent), path]
     if kind != "models" or path.name.startswith("fold-") or path.stem in ("portrait", "reconstructions"):
         return [path]
     if len(parts) == 3 and parts[1] != EPOCHS:  # an evaluation without folds
-        return [path, *(each for each in path.parent.iterdir() if each != path)]
-    model = directory / kind / parts[0]
-    trained = [each for each in RunFiles(directory).own_files() if each.parent in (model, model / EPOCHS)]
-    return [path, *(each for each in trained if each != path)]
+        folders = [path.parent]
+    else:
+        model = directory / kind / parts[0]
+        folders = [model, model / EPOCHS]
+    return [path, *(each for each in own if each.parent in folders and each != path)]
 
 
 def _compare_results(run: Run) -> tuple[int, list[str], int]:
@@ -262,7 +263,9 @@ def move_aside(directory: Path, path: Path) -> None:
 
 
 def _aside(directory: Path, path: Path) -> Path:
-    """Return the path, in a folder that exists, to which a file of a run is set aside."""
+    """Return the path, in a folder that exists, to which a file of a run is set aside; UsageError behind a link."""
+    if (directory / SET_ASIDE).is_symlink():
+        raise UsageError(f"{directory / SET_ASIDE} is a link; nothing of a run is written through one: remove it")
     target = directory / SET_ASIDE / time.strftime("%Y%m%d-%H%M%S") / _relative(directory, path)
     target.parent.mkdir(parents=True, exist_ok=True)
     return target
