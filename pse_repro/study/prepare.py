@@ -63,7 +63,7 @@ def check_run(directory: Path, settings: dict[str, Any], fresh: bool) -> None:
     if not _contents(directory):
         return
     if not _is_record(record):
-        if is_recorded(directory):
+        if is_run(directory):
             raise NotFitError(f"{record} was deleted, or is no regular file; {REMEDY}")
         raise UsageError(f"{directory} is not empty and not a run of this kit; give another --out")
     difference = None if fresh else first_difference(_identity(read_json(record)), _identity(settings))
@@ -134,7 +134,9 @@ def _contents(directory: Path) -> list[Path]:
     files, own = RunFiles(directory), leftovers(directory, re.escape(RECORD))
     if files.lock.is_file() and not files.lock.stat().st_size:
         own.append(files.lock)
-    if not any(file.required for file in read_manifest(directory, directory).files.values()):
+    manifest = read_manifest(directory, directory)
+    begun = manifest.run or ((directory / MANIFEST).is_file() and not (directory / MANIFEST).stat().st_size)
+    if begun and not any(file.required for file in manifest.files.values()):
         own.append(directory / MANIFEST)
     return [path for path in directory.iterdir() if path not in own]
 
@@ -145,7 +147,7 @@ def is_run(directory: Path) -> bool:
         return True
     try:
         return bool(read_manifest(directory, directory).run)
-    except NotFitError:
+    except (NotFitError, OSError):
         return False
 
 

@@ -181,6 +181,8 @@ def test_fresh_sets_aside_the_run_that_is_the_working_folder(tmp_path: Path, mon
         (".lock", "4711"),
         ("run.json", '{"name": "of another program"}'),
         ("run.json", "[]"),
+        ("manifest.jsonl", "x"),
+        ("manifest.jsonl", '{"folder": "of another program"}\n'),
     ],
 )
 def test_a_directory_of_something_else_is_left_alone(tmp_path: Path, fresh: bool, name: str, content: str) -> None:

@@ -419,7 +419,9 @@ class Attacked:
         """Return what is not as it was, of others' files and, for a command that refused, anywhere."""
         after, own = tree(self.world), f"{target.name}/"
         changed = [name for name in before if after.get(name) != before[name]]
-        kept = {name.split("/", 3)[-1] for name in after if name.startswith(f"{own}set-aside/")}  # moved by a repair
+        # Moved by a repair, or by --fresh from what may be a damaged run.
+        kept = {name.split("/", 3)[-1] for name in after if name.startswith(f"{own}set-aside/")}
+        kept |= {name.partition("/")[2] for name in after if name.startswith(f"{target.name}-before-")}
         others = [name for name in changed if before[name] == SECRET_DIGEST and name.removeprefix(own) not in kept]
         harm = [name for name in changed if not name.startswith(own)] + others
         new = [name for name in after if name not in before]
