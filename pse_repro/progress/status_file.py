@@ -8,7 +8,7 @@ import json
 import math
 import os
 import platform
-import shutil
+import re
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -16,12 +16,15 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from pse_repro.errors import NotFitError
+from pse_repro.files import read_regular
 from pse_repro.progress.facts import Epoch
 from pse_repro.progress.listener import Listener, Stage
 from pse_repro.progress.wording import last_epoch, loss_name, phase_words
 
 FILE_SECONDS = 1.0  # between status-file updates within a stage
 KEPT_LOSSES = 120
+_MAX_BYTES = 1_000_000  # of a file, which has about 3,000
+_NAMES = re.compile(r"\d+\.(json|part)")
 
 
 @dataclass(frozen=True)
@@ -139,17 +142,30 @@ def kept_while_running(folder: Path) -> Iterator[None]:
 
     For the process that holds the run's lock.
     """
-    shutil.rmtree(folder, ignore_errors=True)
+    _remove_all(folder)
     try:
         yield
     finally:
-        shutil.rmtree(folder, ignore_errors=True)
+        _remove_all(folder)
+
+
+def _remove_all(folder: Path) -> None:
+    """Remove all status files, and the folder if nothing else is in it; nothing behind a link."""
+    with suppress(OSError):
+        if folder.is_symlink():
+            return
+        for path in folder.iterdir():
+            if _NAMES.fullmatch(path.name) and path.is_file() and not path.is_symlink():
+                path.unlink()
+        folder.rmdir()
 
 
 def write_status(folder: Path, status: ProcessStatus) -> None:
     """Replace this process's file; not synchronised to the disk, as it is useless after a crash."""
     path = _own(folder)
     temporary = path.with_suffix(".part")
+    if folder.is_symlink():
+        return
     with suppress(OSError):  # the run itself reports a full disk or a vanished folder
         folder.mkdir(exist_ok=True)
         content = {"pid": os.getpid(), "machine": platform.node(), "now": asdict(status)}
@@ -168,10 +184,10 @@ def read_statuses(folder: Path, remove_stale: bool = False) -> list[ProcessStatu
     found = []
     for path in folder.glob("*.json"):
         try:
-            content = json.loads(path.read_text(encoding="utf-8"))
+            content = json.loads(read_regular(path, _MAX_BYTES))
             status = ProcessStatus(**(content["now"] | {"losses": tuple(content["now"]["losses"])}))
             alive = content["machine"] != platform.node() or _is_alive(int(content["pid"]))
-        except (OSError, ValueError, KeyError, TypeError):
+        except (OSError, ValueError, KeyError, TypeError, RecursionError):
             continue
         if alive:
             found.append(status)

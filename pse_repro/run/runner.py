@@ -41,7 +41,7 @@ def run_study(
     """
     whole, context = context, replace(context, data=context.data.subset(study.subset))
     check_images(study, expand(study, protocols, seeds), context.data, context.evaluations)
-    if not context.repair:
+    if not (context.repair and prepare.is_run(context.directory)):
         prepare.check_run(context.directory, _settings(study, protocols, context), fresh)
     with prepare.locked(context.directory):
         if context.repair:

@@ -23,6 +23,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
+from stat import S_ISLNK
 from typing import Any
 
 from pydantic import ConfigDict, TypeAdapter, ValidationError
@@ -114,6 +115,8 @@ def read_manifest(run: Path, folder: Path) -> Manifest:
         stat = path.stat(follow_symlinks=False)
     except FileNotFoundError:
         return Manifest()
+    if S_ISLNK(stat.st_mode):
+        raise NotFitError(f"{path} is a link; expected a regular file; {REMEDY}")
     manifest = _read(path, folder.relative_to(run).as_posix(), (stat.st_mtime_ns, stat.st_size, stat.st_ino))
     if folder != run and manifest.run not in ("", read_manifest(run, run).run):
         raise NotFitError(f"{path} belongs to another run or folder, from which it was moved or copied; {REMEDY}")
@@ -203,6 +206,15 @@ def _named(run: Path, path: Path) -> dict[str, Any]:
 
 def _written(run: Path, path: Path, content: bytes) -> dict[str, Any]:
     return _named(run, path) | vars(Content.of(content))
+
+
+def has_lost_manifest(run: Path, folders: Iterable[Path]) -> bool:
+    """Return True if the run has no manifest, but one of its folders has, and not only of adopted files."""
+    if is_recorded(run):
+        return False
+    found = [folder / MANIFEST for folder in folders if (folder / MANIFEST).is_file()]
+    manifests = [_read(path, path.parent.relative_to(run).as_posix(), (path.stat().st_mtime_ns,)) for path in found]
+    return any(not file.adopted for manifest in manifests for file in manifest.files.values())
 
 
 def _append(run: Path, folder: Path, lines: list[dict[str, Any]]) -> None:

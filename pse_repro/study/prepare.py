@@ -12,21 +12,32 @@ from typing import Any
 
 import filelock
 
-from pse_repro.errors import UsageError
-from pse_repro.files import leftovers
+from pse_repro.errors import NotFitError, UsageError
+from pse_repro.files import leftovers, read_regular
 from pse_repro.study.address import MANIFEST, RECORD, RunFiles
-from pse_repro.study.manifest import Content, RecordedFile, adopt, is_recorded, read_manifest, remove_partial_line
+from pse_repro.study.manifest import (
+    REMEDY,
+    Content,
+    adopt,
+    is_recorded,
+    read_manifest,
+    remove_partial_line,
+)
 from pse_repro.study.store import as_json, read_json, write_json
-from pse_repro.study.verify import copy_aside, find_faults, require_intact, set_aside
+from pse_repro.study.verify import find_faults, is_fault, move_aside, require_intact, set_aside
 
 RUNS = Path("runs")  # where runs go without --out
+_MAX_RECORD = 100_000_000  # bytes of a run.json
 
 
 @contextmanager
 def locked(directory: Path) -> Iterator[None]:
     """Lock the run for this process; UsageError if another holds it. Call `check_run` before: this creates files."""
     directory.mkdir(parents=True, exist_ok=True)
-    lock = filelock.FileLock(RunFiles(directory).lock)
+    path = RunFiles(directory).lock
+    if os.path.lexists(path) and (path.is_symlink() or not path.is_file()):
+        raise UsageError(f"{path} is no regular file; expected the lock of a run: remove it, or give another --out")
+    lock = filelock.FileLock(path)
     try:
         lock.acquire(timeout=0)
     except filelock.Timeout:
@@ -52,6 +63,8 @@ def check_run(directory: Path, settings: dict[str, Any], fresh: bool) -> None:
     if not _contents(directory):
         return
     if not _is_record(record):
+        if is_run(directory):
+            raise NotFitError(f"{record} was deleted, or is no regular file; {REMEDY}")
         raise UsageError(f"{directory} is not empty and not a run of this kit; give another --out")
     difference = None if fresh else first_difference(_identity(read_json(record)), _identity(settings))
     if difference is not None:
@@ -63,12 +76,22 @@ def check_run(directory: Path, settings: dict[str, Any], fresh: bool) -> None:
 
 
 def restore_record(directory: Path, settings: dict[str, Any]) -> None:
-    """Write a run.json that was altered or deleted again, if the run's manifest shows that it held these settings."""
-    record, content = RunFiles(directory).record, as_json(settings)
-    recorded = read_manifest(directory, directory).files.get(RECORD, RecordedFile()).accepted
-    if Content.of(content) in recorded and not (record.is_file() and Content.of(record.read_bytes()) in recorded):
-        if record.exists():
-            copy_aside(directory, record)
+    """Write a run.json that was altered or deleted again, if the run's manifest shows that it held these settings.
+
+    If that manifest itself cannot be read, or no longer lists run.json, both begin anew. The caller holds the lock.
+    """
+    record, manifest = RunFiles(directory).record, directory / MANIFEST
+    try:
+        recorded = read_manifest(directory, directory).files.get(RECORD)
+    except NotFitError:
+        recorded = None
+    lost = recorded is None and (is_recorded(directory) or bool(find_faults(directory)))
+    if lost and _is_record(record):
+        move_aside(directory, record)
+        move_aside(directory, manifest)
+        write_json(record, settings)
+    elif recorded and Content.of(as_json(settings)) in recorded.accepted and is_fault(record, recorded):
+        move_aside(directory, record)
         write_json(record, settings)
 
 
@@ -96,7 +119,7 @@ def prepare_run(directory: Path, settings: dict[str, Any], fresh: bool, repair: 
             leftover.unlink()
     for folder in files.manifest_folders():
         remove_partial_line(folder)
-    if files.record.is_file() and not is_recorded(directory):
+    if files.record.is_file() and not is_recorded(directory) and not find_faults(directory):
         adopt(directory, files.own_files())
     aside = set_aside(directory, faults) if repair and (faults := find_faults(directory)) else None
     require_intact(directory, contents=True)
@@ -111,9 +134,21 @@ def _contents(directory: Path) -> list[Path]:
     files, own = RunFiles(directory), leftovers(directory, re.escape(RECORD))
     if files.lock.is_file() and not files.lock.stat().st_size:
         own.append(files.lock)
-    if not any(file.required for file in read_manifest(directory, directory).files.values()):
+    manifest = read_manifest(directory, directory)
+    begun = manifest.run or ((directory / MANIFEST).is_file() and not (directory / MANIFEST).stat().st_size)
+    if begun and not any(file.required for file in manifest.files.values()):
         own.append(directory / MANIFEST)
     return [path for path in directory.iterdir() if path not in own]
+
+
+def is_run(directory: Path) -> bool:
+    """Return True if the folder has a record of this kit, or a manifest of this kit that may lack its record."""
+    if _is_record(RunFiles(directory).record):
+        return True
+    try:
+        return bool(read_manifest(directory, directory).run)
+    except (NotFitError, OSError):
+        return False
 
 
 def _is_record(path: Path) -> bool:
@@ -121,8 +156,8 @@ def _is_record(path: Path) -> bool:
     if not path.is_file():
         return False
     try:
-        record = json.loads(path.read_bytes())
-    except (ValueError, RecursionError):
+        record = json.loads(read_regular(path, _MAX_RECORD))
+    except (OSError, ValueError, RecursionError):
         return True
     return isinstance(record, dict) and isinstance(record.get("study"), dict)
 

@@ -8,6 +8,7 @@ last saved state.
 import time
 from pathlib import Path
 
+from pse_repro.files import open_regular
 from pse_repro.progress.status_file import ProcessStatus, read_statuses
 from pse_repro.study.address import RunFiles
 from pse_repro.study.cells import Cell
@@ -58,7 +59,7 @@ def is_held(directory: Path) -> bool | None:
     try:
         import fcntl
 
-        with RunFiles(directory).lock.open("rb") as file:
+        with open_regular(RunFiles(directory).lock) as file:
             try:
                 fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
             except BlockingIOError:

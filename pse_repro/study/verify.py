@@ -11,7 +11,7 @@ from typing import Literal
 
 import numpy as np
 
-from pse_repro.errors import NotFitError
+from pse_repro.errors import NotFitError, UsageError
 from pse_repro.files import read_regular
 from pse_repro.study.address import (
     EPOCHS,
@@ -26,6 +26,7 @@ from pse_repro.study.manifest import (
     Content,
     Manifest,
     RecordedFile,
+    has_lost_manifest,
     is_recorded,
     read_manifest,
     record_removal,
@@ -81,12 +82,12 @@ def verify(directory: Path) -> Verification:
         UsageError: the directory is not a run.
         NotFitError: the run was made before there were manifests.
     """
-    if RunFiles(directory).record.is_file() and not is_recorded(directory):
+    faults = find_faults(directory)
+    if RunFiles(directory).record.is_file() and not is_recorded(directory) and not faults:
         raise NotFitError(
             f"{directory} was made before a run recorded its files: nothing in it can be proven; "
             "resume it once, and alterations from then on are noticed"
         )
-    faults = find_faults(directory)
     files = [file for manifest in _manifests(directory).values() for file in manifest.files.values() if file.required]
     values, differing, pending = (0, [], 0) if faults else _compare_results(Run.open(directory))
     adopted = sum(file.adopted for file in files)
@@ -115,10 +116,11 @@ def find_faults(directory: Path, contents: bool = True) -> list[Fault]:
 
     Without `contents` only names and lengths are compared. An archive may lack what archives leave out.
     """
-    if not is_recorded(directory):
-        return []
     files, found = RunFiles(directory), dict[str, What]()
+    if not is_recorded(directory):
+        return [Fault(MANIFEST, "deleted")] if has_lost_manifest(directory, files.manifest_folders()) else []
     own: dict[Path, list[str]] = {}
+    folders = files.own_folders()
     for path in files.own_files():
         folder = manifest_folder(directory, path)
         own.setdefault(folder, []).append(_relative(folder, path))
@@ -134,10 +136,14 @@ def find_faults(directory: Path, contents: bool = True) -> list[Fault]:
         for inner in manifest.folders:
             if not os.path.lexists(directory / inner / MANIFEST):
                 found[f"{inner}/{MANIFEST}"] = "deleted"
+            elif directory / inner not in folders:  # behind a link
+                found[f"{inner}/{MANIFEST}"] = "not written by this run"
         for name in manifest.files:
             what = _what(folder / name, manifest.files[name], contents)
             if what:  # again, as a running process may have written it since the manifest was read
                 what = _what(folder / name, read_manifest(directory, folder).files[name], contents)
+            if not what and os.path.lexists(folder / name) and (folder / name).parent not in folders:
+                what = "altered"  # behind a link
             if what and not (what == "deleted" and may_be_left_out(directory, prefix + name)):
                 found[prefix + name] = what
         if prefix + MANIFEST in found and not manifest.files:  # deleted, and all its files with it
@@ -145,6 +151,11 @@ def find_faults(directory: Path, contents: bool = True) -> list[Fault]:
         strange = [name for name in own.get(folder, ()) if name not in manifest.files]
         found |= dict.fromkeys((prefix + name for name in strange), "not written by this run")
     return [Fault(name, found[name]) for name in sorted(found)]
+
+
+def is_fault(path: Path, file: RecordedFile) -> bool:
+    """Return True if a file is not as its manifest says."""
+    return _what(path, file, contents=True) is not None
 
 
 def _what(path: Path, file: RecordedFile, contents: bool) -> What | None:
@@ -180,14 +191,16 @@ def set_aside(directory: Path, faults: list[Fault]) -> Path:
     for fault in faults:
         path = directory / fault.name
         if path.name == MANIFEST and fault.what == "altered":
-            copy_aside(directory, path)
+            shutil.copyfile(path, _aside(directory, path))
             rewrite(directory, path.parent)
             continue
+        for folder in reversed(path.relative_to(directory).parents):
+            if folder.name and ((directory / folder).is_symlink() or not (directory / folder).is_dir()):
+                move_aside(directory, directory / folder)  # a link or a file in the place of a folder
         for each in _made_together(directory, path):
-            if each.name != MANIFEST:
+            if path.name != MANIFEST:
                 record_removal(each)
-            if os.path.lexists(each):
-                shutil.move(each, _aside(directory, each))
+            move_aside(directory, each)
         if path.name == MANIFEST:
             rewrite(directory, path.parent)
     return directory / SET_ASIDE
@@ -196,16 +209,17 @@ def set_aside(directory: Path, faults: list[Fault]) -> Path:
 def _made_together(directory: Path, path: Path) -> list[Path]:
     """Return a file and those that can only be made again together with it."""
     kind, *parts = path.relative_to(directory).parts
-    recorded = [each for each in RunFiles(directory).own_files() if manifest_folder(directory, each) == path.parent]
+    own = RunFiles(directory).own_files()
     if path.name == MANIFEST:  # of another run or folder: everything that it lists, and itself last
-        return [*recorded, path]
+        return [*(each for each in own if manifest_folder(directory, each) == path.parent), path]
     if kind != "models" or path.name.startswith("fold-") or path.stem in ("portrait", "reconstructions"):
         return [path]
     if len(parts) == 3 and parts[1] != EPOCHS:  # an evaluation without folds
-        return [path, *(each for each in path.parent.iterdir() if each != path)]
-    model = directory / kind / parts[0]
-    trained = [each for each in RunFiles(directory).own_files() if each.parent in (model, model / EPOCHS)]
-    return [path, *(each for each in trained if each != path)]
+        folders = [path.parent]
+    else:
+        model = directory / kind / parts[0]
+        folders = [model, model / EPOCHS]
+    return [path, *(each for each in own if each.parent in folders and each != path)]
 
 
 def _compare_results(run: Run) -> tuple[int, list[str], int]:
@@ -244,13 +258,16 @@ def _relative(directory: Path, path: Path) -> str:
     return path.relative_to(directory).as_posix()
 
 
-def copy_aside(directory: Path, path: Path) -> None:
-    """Copy a file of a run to where `set_aside` moves files."""
-    shutil.copyfile(path, _aside(directory, path))
+def move_aside(directory: Path, path: Path) -> None:
+    """Move what is at a path of a run, never what it links to, to where `set_aside` moves files."""
+    if os.path.lexists(path):
+        os.rename(path, _aside(directory, path))
 
 
 def _aside(directory: Path, path: Path) -> Path:
-    """Return the path, in a folder that exists, to which a file of a run is set aside."""
+    """Return the path, in a folder that exists, to which a file of a run is set aside; UsageError behind a link."""
+    if (directory / SET_ASIDE).is_symlink():
+        raise UsageError(f"{directory / SET_ASIDE} is a link; nothing of a run is written through one: remove it")
     target = directory / SET_ASIDE / time.strftime("%Y%m%d-%H%M%S") / _relative(directory, path)
     target.parent.mkdir(parents=True, exist_ok=True)
     return target

@@ -106,6 +106,37 @@ def test_a_run_begins_without_the_files_of_one_that_was_killed_and_leaves_none(t
     assert not folder.exists()
 
 
+def test_what_others_keep_in_its_folder_is_left_alone(tmp_path: Path, folder: Path) -> None:
+    written_by(folder, os.getppid(), HERE)
+    (folder / "7.part").touch()
+    kept = ("notes.txt", "a.json", "7.json.bak", "9.json/inside", "thesis/8.json")
+    for name in kept:
+        (folder / name).parent.mkdir(exist_ok=True)
+        (folder / name).write_text("mine")
+    os.mkfifo(folder / "8.json")
+    with kept_while_running(RunFiles(tmp_path).statuses):
+        assert read_statuses(folder) == []
+    assert {path.name for path in folder.iterdir()} == {
+        "notes.txt",
+        "a.json",
+        "7.json.bak",
+        "9.json",
+        "thesis",
+        "8.json",
+    }
+    assert all((folder / name).read_text() == "mine" for name in kept)
+
+
+def test_nothing_is_removed_through_a_link(tmp_path: Path, folder: Path) -> None:
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "elsewhere" / "7.json").touch()
+    folder.symlink_to(tmp_path / "elsewhere")
+    with kept_while_running(RunFiles(tmp_path).statuses):
+        pass
+    assert (tmp_path / "elsewhere" / "7.json").exists()
+    assert folder.is_symlink()
+
+
 def test_rates_and_time_left() -> None:
     assert (HERE.per_second, HERE.seconds_left) == (2.0, 3.0)
     assert (ProcessStatus("x", "y", 0, 9).per_second, ProcessStatus("x", "y", 0, 9).seconds_left) == (0.0, None)

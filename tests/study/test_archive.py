@@ -236,6 +236,14 @@ def test_a_small_file_that_unpacks_to_a_large_one_is_refused(tmp_path: Path, suf
     assert "it unpacks to over 100 times its size" in refusal(path)
 
 
+@pytest.mark.parametrize("suffix", [".tar.gz", ".zip"])
+def test_more_files_than_a_run_has_are_refused(tmp_path: Path, suffix: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("pse_repro.study.archive._MAX_MEMBERS", 9)
+    path = tmp_path / f"many{suffix}"
+    path.write_bytes(packed(suffix, summed(GOOD | {f"cells/{number}.json": b"" for number in range(9)})))
+    assert "it has more than 9 files" in refusal(path)
+
+
 def test_a_header_that_claims_much_is_not_believed(tmp_path: Path) -> None:
     """The tar header states the length of a long name, which is read before the member is seen."""
     info = tarfile.TarInfo("././@LongLink")

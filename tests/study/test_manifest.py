@@ -1,6 +1,7 @@
 """Manifests record what a run wrote, survive kills at any instant, and show every later change."""
 
 import os
+import shutil
 from contextlib import suppress
 from pathlib import Path
 
@@ -19,8 +20,9 @@ from pse_repro.study.manifest import (
     remove_partial_line,
     rewrite,
 )
+from pse_repro.study.prepare import is_run, restore_record
 from pse_repro.study.store import read_proven
-from pse_repro.study.verify import find_faults
+from pse_repro.study.verify import find_faults, set_aside
 
 FOLD = "models/cnn-mse-seed0-12345678/frozen-87654321/fold-1.npz"
 
@@ -169,6 +171,55 @@ def test_what_is_no_regular_file_is_refused_at_once(run: Path, kind: str) -> Non
     if kind != "a link":
         with pytest.raises(NotFitError, match=f"it is {kind}; expected a regular file"):
             store.read_bytes(path)
+
+
+@pytest.mark.parametrize("place", ["models", "models/cnn-mse-seed0-12345678", FOLD.rpartition("/")[0], "cells"])
+def test_a_folder_that_is_a_link_is_a_fault_and_a_repair_moves_the_link(run: Path, tmp_path: Path, place: str) -> None:
+    os.rename(run / place, tmp_path / "elsewhere")
+    (run / place).symlink_to(tmp_path / "elsewhere")
+    before = sorted((path, path.read_bytes()) for path in (tmp_path / "elsewhere").rglob("*") if path.is_file())
+    faults = find_faults(run)
+    assert faults
+    assert all(fault.name.startswith(place) for fault in faults)
+    set_aside(run, faults)
+    assert not find_faults(run)
+    assert not (run / place).is_symlink()
+    assert sorted((path, path.read_bytes()) for path in (tmp_path / "elsewhere").rglob("*") if path.is_file()) == before
+
+
+def test_a_file_in_the_place_of_a_folder_is_moved(run: Path) -> None:
+    shutil.rmtree(run / "models")
+    (run / "models").write_text("no folder")
+    set_aside(run, find_faults(run))
+    assert not find_faults(run)
+    assert [path.read_text() for path in run.glob("set-aside/*/models")] == ["no folder"]
+
+
+def test_nothing_is_set_aside_through_a_link(run: Path, tmp_path: Path) -> None:
+    (run / "set-aside").symlink_to(tmp_path)
+    (run / "results.csv").write_text("altered")
+    with pytest.raises(UsageError, match="set-aside is a link"):
+        set_aside(run, find_faults(run))
+
+
+def test_a_run_whose_manifest_was_deleted_is_not_taken_for_an_old_one(run: Path) -> None:
+    (run / "manifest.jsonl").unlink()
+    assert [str(fault) for fault in find_faults(run)] == ["manifest.jsonl: deleted"]
+
+
+@pytest.mark.parametrize("kind", ["deleted", "emptied", "a link", "a named pipe", "a folder"])
+def test_a_lost_manifest_begins_anew_with_its_record(run: Path, tmp_path: Path, kind: str) -> None:
+    path, settings = run / "manifest.jsonl", {"study": {}}
+    os.rename(path, tmp_path / "manifest")
+    make = {"a link": lambda: path.symlink_to(tmp_path / "manifest"), "a named pipe": lambda: os.mkfifo(path)}
+    make |= {"emptied": path.touch, "a folder": path.mkdir, "deleted": lambda: None}
+    make[kind]()
+    assert is_run(run)
+    restore_record(run, settings)
+    set_aside(run, find_faults(run))
+    assert not find_faults(run)
+    assert store.read_json(run / "run.json") == settings
+    assert (run / FOLD).exists()
 
 
 def test_nothing_is_written_through_a_link(run: Path, tmp_path: Path) -> None:

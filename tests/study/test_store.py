@@ -181,6 +181,8 @@ def test_fresh_sets_aside_the_run_that_is_the_working_folder(tmp_path: Path, mon
         (".lock", "4711"),
         ("run.json", '{"name": "of another program"}'),
         ("run.json", "[]"),
+        ("manifest.jsonl", "x"),
+        ("manifest.jsonl", '{"folder": "of another program"}\n'),
     ],
 )
 def test_a_directory_of_something_else_is_left_alone(tmp_path: Path, fresh: bool, name: str, content: str) -> None:
@@ -232,6 +234,23 @@ def test_two_processes_never_hold_one_run(tmp_path: Path) -> None:
         pass
     with prepare.locked(tmp_path):
         pass
+
+
+@pytest.mark.parametrize("kind", ["link", "dangling link", "pipe", "folder"])
+def test_what_is_no_lock_is_refused_and_left_alone(tmp_path: Path, kind: str) -> None:
+    path, others = tmp_path / "run" / ".lock", tmp_path / "notes.txt"
+    others.write_text("mine")
+    path.parent.mkdir()
+    if kind == "pipe":
+        os.mkfifo(path)
+    elif kind == "folder":
+        path.mkdir()
+    else:
+        path.symlink_to(others if kind == "link" else "nowhere")
+    with pytest.raises(UsageError, match=r"\.lock is no regular file"), prepare.locked(path.parent):
+        pass
+    assert os.path.lexists(path)
+    assert others.read_text() == "mine"
 
 
 def test_the_newest_run_is_found(tmp_path: Path) -> None:
