@@ -89,13 +89,14 @@ def shortcuts(session: nox.Session) -> None:
 
 @nox.session
 def soak(session: nox.Session) -> None:
-    """Kill a study at random instants, and repeat one for long: -- kills --kills 100, or -- steady --minutes 60."""
+    """Kill a study, damage its runs, repeat it for long: -- kills --kills 100, -- damage, or -- steady --minutes 60."""
     session.install("-e", ".[test]")
-    names = [word for word in session.posargs if word in ("kills", "steady")]
+    known = ("kills", "damage", "steady")
+    names = [word for word in session.posargs if word in known]
     options = [word for word in session.posargs if word not in names]
     if options and len(names) != 1:
-        session.error("options belong to one of them: nox -s soak -- kills OPTIONS, or nox -s soak -- steady OPTIONS")
-    for name in names or ("kills", "steady"):
+        session.error("options belong to one of them, as in: nox -s soak -- kills --kills 100")
+    for name in names or known:
         session.run("python", "-m", f"tests.soak.{name}", *options, env=ONE_THREAD)
 
 

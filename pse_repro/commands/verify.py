@@ -35,11 +35,11 @@ def _lines(target: Path, found: Verification) -> list[str]:
         )
     else:
         lines.append(
-            f"{target}: not as computed: {len(found.faults)} files and {len(found.differing)} values differ; to make "
-            "them again, run the study again with --repair"
+            f"{target}: not as computed (files that differ: {len(found.faults)}, values: {len(found.differing)}); "
+            "to make them again, run the study again with --repair"
         )
     if found.adopted:
         lines.append(f"{found.adopted} files are older than the manifests; they were recorded when the run was resumed")
     if found.pending:
         lines.append(f"{found.pending} values are not in results.csv yet: resume the run")
-    return [*lines, f"digest {found.digest}"]
+    return [*lines, f"digest {found.digest}"] if found.digest else lines

@@ -16,7 +16,7 @@ from pse_repro.run.pretrain import PretrainRun
 from pse_repro.study import store
 from pse_repro.study.cells import Cell
 from pse_repro.study.records import Provenance, Trained
-from pse_repro.study.rows import cell_rows
+from pse_repro.study.rows import cell_rows, read_fold
 
 
 class CellRun:
@@ -78,16 +78,21 @@ class CellRun:
                 stage.end_fold(number)
 
     def _record(self) -> None:
-        """Write the cell's provenance, with the folders of its work and the seconds of each part over all sessions."""
+        """Write the cell's provenance, with the folders of its work and the seconds of each part over all sessions.
+
+        It is left as it is if nothing was done: when the cell was finished, and the digest of the run, then stay.
+        """
         seconds = {"pretrain": store.read_record(self.files.pretraining, Trained).seconds}
         folders = {"pretrain": self.files.model}
         for evaluation in self.cell.evaluations:
             folders[evaluation] = self.files.evaluation(evaluation)
             for path in self.files.stored_folds(evaluation):
-                seconds[f"{evaluation}/{path.stem}"] = float(store.read_npz(path)["seconds"])
+                seconds[f"{evaluation}/{path.stem}"] = read_fold(path).seconds
         if clustering := self.clustering.seconds():
             seconds["cluster"] = clustering
         before, machine = store.find_record(self.files.provenance, Provenance), self.context.machine
+        if before and before.seconds == seconds and not self.files.failed.exists():
+            return
         record = provenance(self.context.data.description, machine) | {
             "cell": self.cell.name,
             "seed": self.cell.seed,

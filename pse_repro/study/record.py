@@ -12,11 +12,12 @@ import pandas as pd
 from pse_repro.config.protocol import Protocol, build_protocol
 from pse_repro.config.study import Model, Study
 from pse_repro.config.toml import builtin
-from pse_repro.errors import UsageError
+from pse_repro.errors import NotFitError, UsageError
 from pse_repro.study import store
 from pse_repro.study.address import CellFiles, RunFiles
 from pse_repro.study.cells import Cell, expand, label, scope
 from pse_repro.study.load import build_study
+from pse_repro.study.manifest import REMEDY, is_recorded
 from pse_repro.study.records import Failure, Identity, Provenance, Requested, Trained
 from pse_repro.tables import read_table
 
@@ -40,9 +41,11 @@ class Run:
 
         Raises:
             UsageError: the directory is not a run, or its record was altered.
-            NotFitError: the record cannot be read.
+            NotFitError: the record was deleted or cannot be read.
         """
         path = RunFiles(directory).record
+        if not path.is_file() and is_recorded(directory):
+            raise NotFitError(f"{path} was deleted, or is no regular file; {REMEDY}")
         if not path.is_file():
             raise UsageError(f"{directory} is not a run directory (it has no run.json); make one with: pse-repro smoke")
         found = store.read_record(path, Identity)

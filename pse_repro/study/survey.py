@@ -206,6 +206,6 @@ def _note(path: Path) -> StateNote | None:
 def modified(path: Path) -> float:
     """Return the time of a file's last write in seconds since 1970; 0.0 if it does not exist."""
     try:
-        return path.stat().st_mtime
+        return max(path.stat().st_mtime, 1.0)  # files unpacked from an archive are of 1970
     except FileNotFoundError:
         return 0.0

@@ -56,10 +56,10 @@ class Fault:
 
 @dataclass(frozen=True)
 class Verification:
-    """Result of `verify`: `files` were compared, of which `adopted` were recorded only when the run was resumed.
+    """Result of `verify`: `digest` names what was found as computed, and is empty if anything differs.
 
-    `differing` describes the values of results.csv that do not follow from the predictions; `pending` counts those that
-    results.csv does not have yet.
+    `files` were compared, of which `adopted` were recorded only when the run was resumed. `values` of results.csv are
+    as the predictions give them; `differing` describes those that are not, `pending` counts those yet to come.
     """
 
     digest: str
@@ -85,13 +85,20 @@ def verify(directory: Path) -> Verification:
     faults = find_faults(directory)
     if RunFiles(directory).record.is_file() and not is_recorded(directory) and not faults:
         raise NotFitError(
-            f"{directory} was made before a run recorded its files: nothing in it can be proven; "
-            "resume it once, and alterations from then on are noticed"
+            "this run was made before runs recorded their files, so nothing in it can be proven; once it is resumed, "
+            "alterations from then on are noticed"
         )
-    files = [file for manifest in _manifests(directory).values() for file in manifest.files.values() if file.required]
+    files = [
+        file
+        for folder, manifest in _manifests(directory).items()
+        for name, file in manifest.files.items()
+        if file.required and (folder / name).is_file()
+    ]
     values, differing, pending = (0, [], 0) if faults else _compare_results(Run.open(directory))
     adopted = sum(file.adopted for file in files)
-    return Verification(digest(directory), len(files), adopted, values, faults, differing, pending)
+    return Verification(
+        "" if faults or differing else digest(directory), len(files), adopted, values, faults, differing, pending
+    )
 
 
 def open_intact(directory: Path) -> Run:
@@ -120,7 +127,6 @@ def find_faults(directory: Path, contents: bool = True) -> list[Fault]:
     if not is_recorded(directory):
         return [Fault(MANIFEST, "deleted")] if has_lost_manifest(directory, files.manifest_folders()) else []
     own: dict[Path, list[str]] = {}
-    folders = files.own_folders()
     for path in files.own_files():
         folder = manifest_folder(directory, path)
         own.setdefault(folder, []).append(_relative(folder, path))
@@ -136,14 +142,14 @@ def find_faults(directory: Path, contents: bool = True) -> list[Fault]:
         for inner in manifest.folders:
             if not os.path.lexists(directory / inner / MANIFEST):
                 found[f"{inner}/{MANIFEST}"] = "deleted"
-            elif directory / inner not in folders:  # behind a link
+            elif _is_behind_link(directory, directory / inner / MANIFEST):
                 found[f"{inner}/{MANIFEST}"] = "not written by this run"
         for name in manifest.files:
             what = _what(folder / name, manifest.files[name], contents)
             if what:  # again, as a running process may have written it since the manifest was read
                 what = _what(folder / name, read_manifest(directory, folder).files[name], contents)
-            if not what and os.path.lexists(folder / name) and (folder / name).parent not in folders:
-                what = "altered"  # behind a link
+            if not what and _is_behind_link(directory, folder / name):
+                what = "altered"
             if what and not (what == "deleted" and may_be_left_out(directory, prefix + name)):
                 found[prefix + name] = what
         if prefix + MANIFEST in found and not manifest.files:  # deleted, and all its files with it
@@ -151,6 +157,11 @@ def find_faults(directory: Path, contents: bool = True) -> list[Fault]:
         strange = [name for name in own.get(folder, ()) if name not in manifest.files]
         found |= dict.fromkeys((prefix + name for name in strange), "not written by this run")
     return [Fault(name, found[name]) for name in sorted(found)]
+
+
+def _is_behind_link(directory: Path, path: Path) -> bool:
+    """Return True if a folder between the run and a path in it is a link."""
+    return any((directory / folder).is_symlink() for folder in path.relative_to(directory).parents if folder.name)
 
 
 def is_fault(path: Path, file: RecordedFile) -> bool:
@@ -229,6 +240,8 @@ def _compare_results(run: Run) -> tuple[int, list[str], int]:
     """
     key = list(KEY)
     computed = as_table(computed_results(run)) if run.cells else run.results
+    if not run.has_results:
+        return 0, [], len(computed)
     joined = run.results.merge(
         computed[[*key, "value"]], on=key, how="outer", suffixes=("", "_computed"), indicator=True
     )

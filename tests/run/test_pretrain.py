@@ -1,5 +1,6 @@
 """A cell's pre-training: how often its state is saved, and a run that gets forward however often it is stopped."""
 
+import math
 from pathlib import Path
 
 import pandas as pd
@@ -43,6 +44,7 @@ def test_a_state_is_saved_after_each_epoch_and_within_one_that_takes_long(
     assert saves == [(1, 0), (2, 0)]
     saves.clear()
     monkeypatch.setattr(pretrain, "SAVE_SECONDS", 0.0)
+    monkeypatch.setattr(pretrain, "SAVE_SHARE", math.inf)
     PretrainRun(CELL, context(tmp_path / "long")).complete()
     steps = [1, 2, 3, 4, 5, 6, 6]  # the last after the validation batch
     assert saves == [*((0, step) for step in steps), (1, 0), *((1, step) for step in steps), (2, 0)]
@@ -54,6 +56,7 @@ def test_a_run_stopped_after_every_single_batch_ends_with_the_same_numbers(
     whole = PretrainRun(CELL, context(tmp_path / "whole"))
     expected = whole.complete()
     monkeypatch.setattr(pretrain, "SAVE_SECONDS", 0.0)
+    monkeypatch.setattr(pretrain, "SAVE_SHARE", math.inf)
     save, stops = PretrainRun._save, 0
 
     def save_and_stop(run: PretrainRun, state: State) -> None:
@@ -80,6 +83,7 @@ def test_status_reads_the_seconds_of_a_partial_epoch_from_the_state(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(pretrain, "SAVE_SECONDS", 0.0)
+    monkeypatch.setattr(pretrain, "SAVE_SHARE", math.inf)
     save = PretrainRun._save
 
     def save_and_stop(run: PretrainRun, state: State) -> None:
@@ -103,6 +107,7 @@ def test_a_state_with_a_damaged_partial_epoch_is_refused_in_one_line(
     change: dict[str, object] | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(pretrain, "SAVE_SECONDS", 0.0)
+    monkeypatch.setattr(pretrain, "SAVE_SHARE", math.inf)
     save = PretrainRun._save
 
     def save_damaged(run: PretrainRun, state: State) -> None:

@@ -241,7 +241,7 @@ def test_more_files_than_a_run_has_are_refused(tmp_path: Path, suffix: str, monk
     monkeypatch.setattr("pse_repro.study.archive._MAX_MEMBERS", 9)
     path = tmp_path / f"many{suffix}"
     path.write_bytes(packed(suffix, summed(GOOD | {f"cells/{number}.json": b"" for number in range(9)})))
-    assert "it has more than 9 files" in refusal(path)
+    assert "it has more than 9 members" in refusal(path)
 
 
 def test_a_header_that_claims_much_is_not_believed(tmp_path: Path) -> None:

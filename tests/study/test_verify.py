@@ -11,6 +11,7 @@ from pse_repro.config.study import Model, Study
 from pse_repro.errors import NotFitError
 from pse_repro.run.runner import run_study
 from pse_repro.study import store
+from pse_repro.study.address import RunFiles
 from pse_repro.study.record import Run
 from pse_repro.study.verify import digest, find_faults, open_intact, set_aside, verify
 from pse_repro.tables import read_table, write_table
@@ -152,12 +153,47 @@ def test_a_run_from_before_there_were_manifests_is_read_and_adopted_when_resumed
     for path in run.rglob("manifest.jsonl"):
         path.unlink()
     assert open_intact(run).results is not None
-    with pytest.raises(NotFitError, match="made before a run recorded its files"):
+    with pytest.raises(NotFitError, match="made before runs recorded their files"):
         verify(run)
     trained(run)
     found = verify(run)
     assert found.as_computed
     assert 0 < found.adopted < found.files
+
+
+def test_a_run_that_is_resumed_with_nothing_to_do_keeps_its_digest(run: Path) -> None:
+    before = digest(run)
+    trained(run)
+    assert digest(run) == before
+
+
+def test_a_run_without_results_yet_has_values_to_come(run: Path) -> None:
+    store.remove(run / "results.csv")
+    found = verify(run)
+    assert (found.as_computed, found.values) == (True, 0)
+    assert found.pending > 20
+
+
+def test_a_folder_that_a_running_process_makes_meanwhile_is_no_fault(
+    run: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = one(run, "models/*/frozen-*")
+    listed = RunFiles.own_files
+
+    def made_after_listing(files: RunFiles) -> list[Path]:
+        folder.rename(run / "meanwhile")
+        found = listed(files)
+        (run / "meanwhile").rename(folder)
+        return found
+
+    monkeypatch.setattr(RunFiles, "own_files", made_after_listing)
+    assert find_faults(run) == []
+
+
+def test_a_deleted_record_is_named(run: Path) -> None:
+    (run / "run.json").unlink()
+    with pytest.raises(NotFitError, match=r"run.json was deleted, or is no regular file"):
+        open_intact(run)
 
 
 def test_files_of_others_in_a_run_are_left_alone(run: Path) -> None:
