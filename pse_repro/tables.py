@@ -17,7 +17,7 @@ from typing import Any
 import pandas as pd
 
 from pse_repro.errors import UsageError
-from pse_repro.files import write_bytes
+from pse_repro.files import read_regular, write_bytes
 
 PERCENTAGES = frozenset({"top1", "top2", "top4"})
 
@@ -29,6 +29,7 @@ DEFAULTS = {"protocol": "as-released", "seed": "0", "data": "stl10", "scale": "f
 
 _NUMBERS = frozenset({"sigma", "seed", "fold"})  # a fold may also be a word: ensemble
 _EMPTY = frozenset({"", "nan", "none", "<na>", "null"})  # spellings of "no number", in lower case
+_MAX_BYTES = 1_000_000_000  # of a table; a row has about 100
 _NOT_A_TABLE = {"<": "HTML or XML", "{": "JSON", "[": "JSON"}
 
 
@@ -85,7 +86,11 @@ def as_table(frame: pd.DataFrame, name: str = "table") -> pd.DataFrame:
     return table
 
 
-def read_table(path: str | os.PathLike[str], read: Callable[[Path], bytes] = Path.read_bytes) -> pd.DataFrame:
+def _read(path: Path) -> bytes:
+    return read_regular(path, _MAX_BYTES)
+
+
+def read_table(path: str | os.PathLike[str], read: Callable[[Path], bytes] = _read) -> pd.DataFrame:
     """Read a CSV of the long form, from the kit or from elsewhere, and check it (see `as_table`).
 
     `read` returns the contents of the file.

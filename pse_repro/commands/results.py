@@ -1,5 +1,6 @@
 """Result commands: compare, explain, report, export."""
 
+import os
 from dataclasses import replace
 from pathlib import Path
 
@@ -106,7 +107,7 @@ def _refuse_useless(comparison: Comparison, table: Path) -> None:
 
 def export(run_directory: Path | None, out: Path | None, weights: bool) -> Path:
     """Write a run's archive to `out` and return its path. If `out` is a folder (None: the run's parent), RUN.tar.gz."""
-    directory = (run_directory or newest_run()).resolve()
+    directory = Path(os.path.realpath(run_directory or newest_run()))  # also of a link to itself
     run = open_intact(directory)
     comparison, claims = comparison_of(run), judge(run)
     target = out or directory.parent
