@@ -42,7 +42,7 @@ ENV PATH=/opt/venv/bin:$PATH \
     TORCHINDUCTOR_CACHE_DIR=/tmp \
     NVIDIA_VISIBLE_DEVICES=all \
     NVIDIA_DRIVER_CAPABILITIES=compute,utility \
-    PSE_REPRO_DATA=/data
+    PSE_REPRO_DATA_HOME=/data
 
 RUN --mount=type=bind,from=wheel,source=/wheel,target=/wheel \
     pip --python /opt/venv/bin/python install --no-deps --no-index /wheel/*.whl

@@ -1,6 +1,6 @@
 """Sessions for development and releases; each installs what it needs, and CI runs the same ones.
 
-Development: tests, lint, types, smoke, pretended-cuda, shortcuts, minimums, tests-newest, tests-locked.
+Development: tests, lint, types, smoke, pretended-cuda, shortcuts, soak, minimums, tests-newest, tests-locked.
 Releases: lock, image, sbom, audit.
 """
 
@@ -85,6 +85,18 @@ def shortcuts(session: nox.Session) -> None:
     """Train the objectives that ask for places on images without content, which must not teach them anything."""
     session.install("-e", ".[test]")
     session.run(*PYTEST, "tests/training/train_shortcuts.py", *session.posargs, env=ONE_THREAD)
+
+
+@nox.session
+def soak(session: nox.Session) -> None:
+    """Kill a study at random instants, and repeat one for long: -- kills --kills 100, or -- steady --minutes 60."""
+    session.install("-e", ".[test]")
+    names = [word for word in session.posargs if word in ("kills", "steady")]
+    options = [word for word in session.posargs if word not in names]
+    if options and len(names) != 1:
+        session.error("options belong to one of them: nox -s soak -- kills OPTIONS, or nox -s soak -- steady OPTIONS")
+    for name in names or ("kills", "steady"):
+        session.run("python", "-m", f"tests.soak.{name}", *options, env=ONE_THREAD)
 
 
 @nox.session(name="tests-locked")

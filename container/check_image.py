@@ -52,7 +52,7 @@ def check_configuration(image: Image) -> str:
         expect(bool(labels.get(name)), f"no label {name}")
     expect(config["Entrypoint"] == ["pse-repro"] and config["Cmd"] == ["--help"], "wrong entry point")
     expect(set(config["Volumes"]) == {"/data", "/runs"}, f"volumes {config['Volumes']}")
-    for variable in (*NVIDIA, "PSE_REPRO_DATA=/data"):
+    for variable in (*NVIDIA, "PSE_REPRO_DATA_HOME=/data"):
         expect(variable in config["Env"], f"{variable} is not set")
     return f"labels, volumes, variables; {found['Size'] / 1e9:.2f} GB"
 

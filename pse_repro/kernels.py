@@ -1,13 +1,18 @@
 """One-dimensional smoothing kernels, and the matrices that apply them along one axis of an image.
 
-All values are computed in float64 on the CPU; `pse_repro.loss` casts them to the images' type and device.
+All values are computed in float64 on the CPU, whatever the default device; `SmoothingMatrices` casts them to the type
+and the device of the images.
 """
 
 import math
 from collections.abc import Callable
+from typing import Any
 
 import torch
 from torch import Tensor
+from torch._C._functorch import get_unwrapped, is_functorch_wrapped_tensor  # torch.func.debug_unwrap is too new
+from torch._guards import detect_fake_mode
+from torch._subclasses.fake_tensor import unset_fake_temporarily
 
 PADDINGS = ("zeros", "reflect", "replicate", "circular")
 
@@ -19,6 +24,10 @@ _PROFILES: dict[str, Callable[[Tensor, float], Tensor]] = {
     "triangular": lambda distance, bandwidth: (1.0 - distance / bandwidth).clamp(min=0.0),
 }
 KERNELS = ("gaussian", *_PROFILES)
+
+MAX_RADIUS = 1_000_000  # in pixels; such a kernel takes 16 MB
+_KEPT = 8  # matrices: two for each of two sizes of images, in two precisions or on two devices
+_BLOCK = 1024  # columns; longer sides have mostly zeros in their matrices
 
 
 def kernel_1d(kernel: str | Tensor, sigma: float, radius: int | None, mass: float) -> Tensor:
@@ -37,6 +46,8 @@ def kernel_1d(kernel: str | Tensor, sigma: float, radius: int | None, mass: floa
 
 
 def _given(kernel: Tensor) -> Tensor:
+    if kernel.is_meta:
+        raise ValueError("kernel is a tensor on the meta device, without values; expected weights")
     weights = kernel.detach().to("cpu", torch.float64)
     if weights.ndim != 1 or len(weights) % 2 == 0:
         raise ValueError(f"kernel is a tensor of shape {tuple(kernel.shape)}; expected one axis and an odd length")
@@ -50,10 +61,10 @@ def _named(kernel: str, sigma: float, radius: int | None) -> Tensor:
         raise ValueError(f"kernel is {kernel!r}; expected one of {', '.join(KERNELS)}, or a 1-D tensor of weights")
     if not (math.isfinite(sigma) and sigma >= 0):
         raise ValueError(f"sigma is {sigma}; expected a finite number of pixels, 0 or more")
-    if radius is not None and not (float(radius).is_integer() and radius >= 0):
+    if radius is not None and not (radius >= 0 and radius % 1 == 0):
         raise ValueError(f"radius is {radius}; expected a whole number of pixels, 0 or more")
-    reach = math.ceil(4 * sigma) if radius is None else int(radius)
-    offsets = torch.arange(-reach, reach + 1, dtype=torch.float64)
+    reach = _reach(sigma, 4 * sigma if radius is None else radius)
+    offsets = torch.arange(-reach, reach + 1, dtype=torch.float64, device="cpu")
     if sigma == 0:
         return (offsets == 0).double()
     if kernel == "gaussian":
@@ -61,9 +72,16 @@ def _named(kernel: str, sigma: float, radius: int | None) -> Tensor:
     return _PROFILES[kernel](offsets.abs(), _bandwidth(kernel, sigma))
 
 
+def _reach(sigma: float, radius: float) -> int:
+    """Return the radius rounded up; ValueError if a kernel so wide would take too much memory."""
+    if not radius <= MAX_RADIUS:
+        raise ValueError(f"sigma is {sigma} and the kernel's radius {radius}; expected at most {MAX_RADIUS} pixels")
+    return math.ceil(radius)
+
+
 def _bandwidth(kernel: str, sigma: float) -> float:
     """Return the bandwidth at which the sampled kernel's standard deviation is exactly `sigma`, by bisection."""
-    offsets = torch.arange(math.ceil(4 * sigma) + 1, dtype=torch.float64)
+    offsets = torch.arange(_reach(sigma, 4 * sigma) + 1, dtype=torch.float64, device="cpu")
     low, high = (0.5 if kernel == "box" else 1.0), 4 * sigma + 1
     for _ in range(60):
         middle = (low + high) / 2
@@ -90,16 +108,83 @@ def border_matrix(weights: Tensor, size: int, padding: str) -> Tensor:
         raise ValueError(
             f"radius is {radius} and the image {size} pixels; reflect needs a radius below the image's size"
         )
-    offsets = torch.arange(-radius, radius + 1)
     # Offsets beyond the image's size reach the same pixels as smaller ones: folding them keeps the cost bounded.
-    offsets = offsets % size if padding == "circular" else offsets.clamp(-size, size)
-    folded = torch.zeros(2 * size + 1, dtype=weights.dtype).index_add(0, offsets + size, weights)
-    source = torch.arange(size)[:, None] + torch.arange(-size, size + 1)
+    reach = torch.sym_min(radius, size)
+    offsets = torch.arange(-radius, radius + 1, device="cpu")
+    offsets = offsets % max(size, 1) if padding == "circular" and radius >= size else offsets.clamp(-reach, reach)
+    folded = torch.zeros(2 * reach + 1, dtype=weights.dtype, device="cpu").index_add(0, offsets + reach, weights)
+    source = torch.arange(size, device="cpu")[:, None] + torch.arange(-reach, reach + 1, device="cpu")
     if padding == "zeros":
         folded = folded * ((source >= 0) & (source < size))
     elif padding == "circular":
-        source = source % size
+        source = source % max(size, 1)
     elif padding == "reflect":
         source = (size - 1) - ((size - 1) - source.abs()).abs()
     source = source.clamp(0, size - 1)
-    return torch.zeros(size, size, dtype=weights.dtype).scatter_add(1, source, folded.expand_as(source))
+    matrix = torch.zeros(size, size, dtype=weights.dtype, device="cpu")
+    return matrix.scatter_add(1, source, folded.expand_as(source))
+
+
+class SmoothingMatrices:
+    """The matrices M that smooth along one axis, and M.T @ M, for images of every size, type and device.
+
+    The last few are kept: neither for ever nor in a copy or a file of the criterion that uses them.
+    """
+
+    def __init__(self, weights: Tensor, padding: str) -> None:
+        self.weights, self.padding = weights, padding
+        self._kept: dict[tuple[Any, ...], Tensor] = {}
+
+    def __getstate__(self) -> dict[str, Any]:
+        return self.__dict__ | {"_kept": {}}
+
+    def once(self, size: int, images: Tensor) -> Tensor:
+        """Return M (size, size), which smooths an axis of this size, of the images' type and on their device."""
+        return self._get(self._once, size, images)
+
+    def twice(self, size: int, images: Tensor) -> Tensor:
+        """Return M.T @ M (size, size), a smoothing and its transpose."""
+        return self._get(self._twice, size, images)
+
+    def _get(self, make: Callable[[int, torch.dtype, torch.device], Tensor], size: int, images: Tensor) -> Tensor:
+        if torch.compiler.is_compiling():  # what a graph makes may not outlive it
+            return make(size, images.dtype, images.device)
+        if images.is_meta:
+            return images.new_empty(size, size)
+        key = make.__name__, int(size), images.dtype, images.device
+        matrix = self._kept.get(key)
+        if matrix is None:
+            while len(self._kept) >= _KEPT:
+                self._kept.pop(next(iter(self._kept)), None)
+            matrix = self._kept[key] = constant(make, *key[1:])
+        fake = detect_fake_mode(images)
+        return fake.from_tensor(matrix) if fake else matrix
+
+    def _once(self, size: int, dtype: torch.dtype, device: torch.device) -> Tensor:
+        return border_matrix(self.weights, size, self.padding).to(device, dtype)
+
+    def _twice(self, size: int, dtype: torch.dtype, device: torch.device) -> Tensor:
+        matrix = self._once(size, dtype, device)
+        if size <= _BLOCK:
+            return matrix.T @ matrix
+        blocks = matrix.split(_BLOCK, dim=1)
+        return torch.cat([matrix[rows].T @ block[rows] for block in blocks for rows in [block.any(1)]], dim=1)
+
+
+def constant(make: Callable[..., Tensor], *arguments: object) -> Tensor:
+    """Return what `make` makes, as a tensor that can be kept.
+
+    It has values and belongs to no inference mode, fake mode, trace or torch.func transform that happens to be on.
+    """
+    if torch.compiler.is_compiling():
+        return make(*arguments)
+    trace = torch._C._get_tracing_state()
+    torch._C._set_tracing_state(None)  # type: ignore[attr-defined]
+    try:
+        with torch.inference_mode(False), unset_fake_temporarily():
+            made = make(*arguments)
+    finally:
+        torch._C._set_tracing_state(trace)  # type: ignore[attr-defined]
+    while is_functorch_wrapped_tensor(made):
+        made = get_unwrapped(made)
+    return made

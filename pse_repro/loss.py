@@ -10,15 +10,17 @@ K is a product of two 1-D kernels, so `R * K` is `rows @ R @ columns.T` with two
 Shapes: N images, C channels, H rows, W columns.
 """
 
+from contextlib import AbstractContextManager, nullcontext
+from numbers import Integral
 from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch._C._functorch import get_unwrapped, is_functorch_wrapped_tensor  # torch.func.debug_unwrap is too new
 
-from pse_repro.kernels import PADDINGS, border_matrix, kernel_1d
+from pse_repro.kernels import PADDINGS, SmoothingMatrices, constant, kernel_1d
 
 REDUCTIONS = ("mean", "sum", "none")
+_FLOATS = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
 
 
 def pse_loss(
@@ -35,7 +37,9 @@ def pse_loss(
     """Return the Proximal Sensitive Error between two images or batches of images.
 
     Half precisions are computed in float32. Derivatives of all orders are right, also by `torch.func`, except those of
-    a jvp by another jvp: PyTorch drops terms there in every `autograd.Function`.
+    a jvp by another jvp: PyTorch drops terms there in every `autograd.Function`. A pixel that is not finite makes its
+    channel of its image NaN, with reduction none, too. As with MSE, the mean over an empty batch is NaN and the sum 0.
+    It can be exported by `torch.export` and `torch.jit.trace`, not by `torch.jit.script`.
 
     Args:
         input: Images (N, C, H, W) or one image (C, H, W), of any value range.
@@ -49,9 +53,9 @@ def pse_loss(
         reduction: mean, sum or none (the squared map, of the input's shape).
 
     Raises:
-        ValueError: The shapes differ or are not those of images, sigma is negative or not finite, a reflect radius is
-            not smaller than the image, or a name is not in the lists above.
-        TypeError: The images are integers.
+        ValueError: The shapes differ or are not those of images, sigma is negative or not finite, the kernel's radius
+            above 1,000,000 pixels or, for reflect, not below the image's size, or a name is not in the lists above.
+        TypeError: The images are not tensors of float16, bfloat16, float32 or float64.
     """
     criterion = PSELoss(sigma, kernel=kernel, radius=radius, mass=mass, padding=padding, reduction=reduction)
     return criterion(input, target)  # type: ignore[no-any-return]
@@ -75,9 +79,9 @@ class PSELoss(nn.Module):
             raise ValueError(f"padding is {padding!r}; expected one of {', '.join(PADDINGS)}")
         if reduction not in REDUCTIONS:
             raise ValueError(f"reduction is {reduction!r}; expected one of {', '.join(REDUCTIONS)}")
-        self.weights = kernel_1d(kernel, sigma, radius, mass)
+        self.weights = constant(kernel_1d, kernel, sigma, radius, mass)
         self.sigma, self.padding, self.reduction = sigma, padding, reduction
-        self._matrices: dict[tuple[int, torch.dtype, torch.device], Tensor] = {}
+        self._matrices = SmoothingMatrices(self.weights, padding)
 
     @classmethod
     def as_released(cls, sigma: int) -> "PSELoss":
@@ -85,59 +89,41 @@ class PSELoss(nn.Module):
 
         Raises ValueError unless `sigma` is a whole number of pixels, 1 or more.
         """
-        if isinstance(sigma, bool) or not isinstance(sigma, int) or sigma < 1:
-            raise ValueError(f"sigma is {sigma!r}; the released code takes whole numbers of pixels, 1 or more")
-        return cls(sigma, radius=sigma, mass=1 / 3)
+        if isinstance(sigma, bool) or not isinstance(sigma, Integral) or sigma < 1:
+            raise ValueError(f"sigma is {sigma}; the released code takes whole numbers of pixels, 1 or more")
+        return cls(int(sigma), radius=int(sigma), mass=1 / 3)
 
     def forward(self, input: Tensor, target: Tensor) -> Tensor:
         if self.reduction == "none":
             return self.loss_map(input, target).square()
         residual = _residual(input, target)
-        with torch.autocast(input.device.type, enabled=False):
-            rows, columns = self._smoothing(residual)
-            energy = _energy(residual, rows, columns)
+        with _full_precision(residual):
+            energy = self._energy(residual)
             return energy / residual.numel() if self.reduction == "mean" else energy
 
     def loss_map(self, input: Tensor, target: Tensor) -> Tensor:
         """Return the density `R * K` (slide 10), of the input's shape: the residual smoothed over its neighbours."""
         residual = _residual(input, target)
-        with torch.autocast(input.device.type, enabled=False):
-            rows, columns = self._smoothing(residual)
-            return rows @ (residual @ columns.T)
+        with _full_precision(residual):
+            return self._smoothed(residual)
 
-    def _smoothing(self, residual: Tensor) -> tuple[Tensor, Tensor]:
-        """Return the two matrices (H, H) and (W, W) that smooth along the height and along the width."""
-        height, width = residual.shape[-2:]
-        return self._matrix(height, residual), self._matrix(width, residual)
+    def _smoothed(self, residual: Tensor) -> Tensor:
+        """Return R * K = rows @ R @ columns.T."""
+        rows, columns = (self._matrices.once(size, residual) for size in residual.shape[-2:])
+        return rows @ (residual @ columns.T)
 
-    def _matrix(self, size: int, residual: Tensor) -> Tensor:
-        """Return the matrix (size, size) that smooths an axis, of the residual's type and on its device."""
-        key = (size, residual.dtype, residual.device)
-        if key in self._matrices:
-            return self._matrices[key]
-        if torch.compiler.is_compiling():  # what a graph makes may not outlive it
-            return border_matrix(self.weights, size, self.padding).to(residual)
-        # A constant must not belong to the inference mode or the torch.func transform that first needs it.
-        with torch.inference_mode(False):
-            matrix = border_matrix(self.weights, size, self.padding).to(residual)
-        while is_functorch_wrapped_tensor(matrix):
-            matrix = get_unwrapped(matrix)
-        self._matrices[key] = matrix
-        return matrix
+    def _energy(self, residual: Tensor) -> Tensor:
+        """Return sum((R * K)^2), in eager mode with a gradient that needs no further matrix product."""
+        if torch.compiler.is_compiling() or torch._C._get_tracing_state():  # graphs take no Function that has a jvp
+            return self._smoothed(residual).square().sum((-2, -1)).sum()
+        rows_twice, columns_twice = (self._matrices.twice(size, residual) for size in residual.shape[-2:])
+        energy: Tensor = _EnergyAndHalfGradient.apply(residual, rows_twice, columns_twice)[0]
+        return energy
 
     def extra_repr(self) -> str:
         return (
             f"sigma={self.sigma}, radius={len(self.weights) // 2}, padding={self.padding}, reduction={self.reduction}"
         )
-
-
-def _energy(residual: Tensor, rows: Tensor, columns: Tensor) -> Tensor:
-    """Return sum((rows @ R @ columns.T)^2), in eager mode with a gradient that needs no further matrix product."""
-    if torch.compiler.is_compiling():  # torch.compile takes no Function that has a jvp
-        squares = (rows @ (residual @ columns.T)).square()
-        return squares.sum((-2, -1)).sum()
-    energy: Tensor = _EnergyAndHalfGradient.apply(residual, rows.T @ rows, columns.T @ columns)[0]
-    return energy
 
 
 class _EnergyAndHalfGradient(torch.autograd.Function):
@@ -167,7 +153,7 @@ class _EnergyAndHalfGradient(torch.autograd.Function):
         q, rows_twice, columns_twice = ctx.saved_tensors
         gradient = torch.zeros_like(q) if grad is None else (2 * grad) * q
         if grad_of_q is not None:
-            with torch.autocast(q.device.type, enabled=False):
+            with _full_precision(q):
                 gradient = gradient + rows_twice @ (grad_of_q @ columns_twice)
         return gradient, None, None
 
@@ -177,14 +163,25 @@ class _EnergyAndHalfGradient(torch.autograd.Function):
         return 2 * (q * tangent).sum((-2, -1)).sum(), rows_twice @ (tangent @ columns_twice)
 
 
+def _full_precision(images: Tensor) -> AbstractContextManager[Any]:
+    """Return a context without autocast, which the meta device does not have."""
+    return nullcontext() if images.is_meta else torch.autocast(images.device.type, enabled=False)
+
+
 def _residual(input: Tensor, target: Tensor) -> Tensor:
     """Return |input - target|, in float32 or float64."""
+    if not (isinstance(input, Tensor) and isinstance(target, Tensor)):
+        found = f"input is of type {type(input).__name__} and target {type(target).__name__}"
+        raise TypeError(f"{found}; expected tensors, which torch.from_numpy makes of NumPy images")
     if input.shape != target.shape:
         raise ValueError(f"input is {tuple(input.shape)} and target {tuple(target.shape)}; expected equal shapes")
     if input.ndim not in (3, 4):
-        raise ValueError(f"input is {tuple(input.shape)}; expected (N, C, H, W) or (C, H, W)")
-    if not (input.is_floating_point() and target.is_floating_point()):
-        raise TypeError(f"input is {input.dtype} and target {target.dtype}; expected floating-point images")
+        hint = "; fold the frames of videos (N, T, C, H, W) into N by flatten(0, 1)" if input.ndim == 5 else ""
+        raise ValueError(f"input is {tuple(input.shape)}; expected (N, C, H, W) or (C, H, W){hint}")
+    if not (input.dtype in _FLOATS and target.dtype in _FLOATS):
+        raise TypeError(
+            f"input is {input.dtype} and target {target.dtype}; expected floating-point images of 16, 32 or 64 bits"
+        )
     half = (torch.float16, torch.bfloat16)
     input, target = (images.float() if images.dtype in half else images for images in (input, target))
     return (input - target).abs()

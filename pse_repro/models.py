@@ -11,6 +11,7 @@ Initialisation is PyTorch's default, except that torchvision draws the ResNet's 
 from collections.abc import Callable
 from dataclasses import dataclass
 
+import torch
 from torch import Tensor, nn
 from torchvision.models import resnet18
 
@@ -37,8 +38,36 @@ class FlattenedMap(nn.Module):
 
     def forward(self, maps_NCHW: Tensor) -> Tensor:
         if maps_NCHW.shape[-2:] != (3, 3):
-            maps_NCHW = nn.functional.adaptive_avg_pool2d(maps_NCHW, 3)
+            maps_NCHW = average_to(maps_NCHW, 3)
         return maps_NCHW.flatten(1)
+
+
+class AverageTo(nn.Module):
+    """(N, C, H, W) -> (N, C, side, side) by `average_to`."""
+
+    def __init__(self, side: int) -> None:
+        super().__init__()
+        self.side = side
+
+    def forward(self, maps_NCHW: Tensor) -> Tensor:
+        return average_to(maps_NCHW, self.side)
+
+
+def average_to(maps_NCHW: Tensor, side: int) -> Tensor:
+    """Return maps (N, C, side, side) by adaptive average pooling, whose gradient on a GPU PyTorch sums in any order."""
+    if maps_NCHW.is_cuda and torch.are_deterministic_algorithms_enabled():
+        return window_means(maps_NCHW, side)
+    return nn.functional.adaptive_avg_pool2d(maps_NCHW, side)
+
+
+def window_means(maps_NCHW: Tensor, side: int) -> Tensor:
+    """Return the means (N, C, side, side) of the windows of adaptive pooling, with gradients that are deterministic."""
+    for axis in (2, 3):
+        size = maps_NCHW.shape[axis]
+        windows = [(size * n // side, -(-size * (n + 1) // side)) for n in range(side)]
+        parts = [maps_NCHW.narrow(axis, start, end - start).mean(axis, keepdim=True) for start, end in windows]
+        maps_NCHW = torch.cat(parts, axis)
+    return maps_NCHW
 
 
 def resnet_encoder() -> nn.Module:
@@ -49,7 +78,7 @@ def resnet_encoder() -> nn.Module:
     """
     trunk = resnet18()
     trunk.conv1 = nn.Conv2d(3, 64, 3, stride=1, padding=1, bias=False)
-    trunk.avgpool = nn.AdaptiveAvgPool2d(3)
+    trunk.avgpool = AverageTo(3)
     trunk.fc = nn.Linear(512 * 3 * 3, 1024)
     return trunk  # type: ignore[no-any-return]
 
@@ -87,7 +116,7 @@ def residual_encoder() -> nn.Module:
     for width in WIDTHS:
         layers += [Downsample(channels, width), ResidualBlock(width)]
         channels = width
-    return nn.Sequential(*layers, nn.AdaptiveAvgPool2d(3), nn.Flatten(), nn.Linear(channels * 3 * 3, 256))
+    return nn.Sequential(*layers, AverageTo(3), nn.Flatten(), nn.Linear(channels * 3 * 3, 256))
 
 
 def decoder(latent_size: int) -> nn.Module:

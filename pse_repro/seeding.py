@@ -1,10 +1,11 @@
 """Seeds and generators derived from names; PyTorch's global state is restored after every use."""
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
 import torch
+from torch import Tensor
 
 
 def derive(*names: object) -> int:
@@ -19,12 +20,28 @@ def generator(*names: object) -> torch.Generator:
 
 
 @contextmanager
-def seeded(*names: object) -> Iterator[None]:
+def seeded(*names: object, states: Mapping[str, Tensor] | None = None) -> Iterator[None]:
     """Seed PyTorch's global generators from names inside the block, and restore them after it.
 
     For code that takes no generator: initialisation, dropout, augmentation. Each epoch is seeded separately, so that a
-    resumed run draws the same numbers: an epoch's randomness does not depend on the epochs before it.
+    resumed run draws the same numbers: an epoch's randomness does not depend on the epochs before it. `states` of
+    `generator_states`, if there are any, resume an earlier block of these names where they were taken.
     """
     with torch.random.fork_rng(range(torch.cuda.device_count())):
         torch.manual_seed(derive(*names))
+        if states:
+            set_generator_states(states)
         yield
+
+
+def generator_states() -> dict[str, Tensor]:
+    """Return the states of PyTorch's global generators: "cpu" and, if there is a GPU, "cuda" of the current one."""
+    found = {"cpu": torch.get_rng_state()}
+    return found | ({"cuda": torch.cuda.get_rng_state()} if torch.cuda.is_available() else {})
+
+
+def set_generator_states(states: Mapping[str, Tensor]) -> None:
+    """Resume PyTorch's global generators where `generator_states` found them."""
+    torch.set_rng_state(states["cpu"])
+    if "cuda" in states and torch.cuda.is_available():
+        torch.cuda.set_rng_state(states["cuda"])

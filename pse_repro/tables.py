@@ -10,6 +10,8 @@ and top4.
 import csv
 import io
 import os
+import re
+import shlex
 from collections.abc import Callable, Hashable, Mapping
 from pathlib import Path
 from typing import Any
@@ -17,7 +19,8 @@ from typing import Any
 import pandas as pd
 
 from pse_repro.errors import UsageError
-from pse_repro.files import read_regular, write_bytes
+from pse_repro.files import decoded, read_regular, write_bytes
+from pse_repro.text import CONTROL
 
 PERCENTAGES = frozenset({"top1", "top2", "top4"})
 
@@ -29,7 +32,9 @@ DEFAULTS = {"protocol": "as-released", "seed": "0", "data": "stl10", "scale": "f
 
 _NUMBERS = frozenset({"sigma", "seed", "fold"})  # a fold may also be a word: ensemble
 _EMPTY = frozenset({"", "nan", "none", "<na>", "null"})  # spellings of "no number", in lower case
-_MAX_BYTES = 1_000_000_000  # of a table; a row has about 100
+_MAX_BYTES = 1 << 29  # of a table: the largest runs have some 200 MB
+_DECIMAL = frozenset({"value", "sigma"})
+_PREAMBLE = re.compile(r"(?:[ \t]*(?:#[^\r\n]*|\"?sep=.\"?)?[ \t]*(?:\r\n|\r|\n))*", re.IGNORECASE)
 _NOT_A_TABLE = {"<": "HTML or XML", "{": "JSON", "[": "JSON"}
 
 
@@ -86,26 +91,22 @@ def as_table(frame: pd.DataFrame, name: str = "table") -> pd.DataFrame:
     return table
 
 
-def _read(path: Path) -> bytes:
-    return read_regular(path, _MAX_BYTES)
-
-
-def read_table(path: str | os.PathLike[str], read: Callable[[Path], bytes] = _read) -> pd.DataFrame:
+def read_table(path: str | os.PathLike[str], read: Callable[[Path], bytes] | None = None) -> pd.DataFrame:
     """Read a CSV of the long form, from the kit or from elsewhere, and check it (see `as_table`).
 
-    `read` returns the contents of the file.
+    Columns may be separated by semicolons or tabs instead, with decimal commas, and named in capitals. Lines before the
+    header are passed over if they begin with # or are Excel's "sep=;". `read` returns the contents of the file
+    (default: of any regular file).
 
     Raises:
         UsageError: the file cannot be read, is empty, is not a table, or is not of the long form.
     """
     name = os.fspath(path)
-    rows = _parse(_text(Path(path), read), name)
-    header = [column.strip() for column in rows[0][1]]
+    rows, separator = _parse(_text(Path(path), read or _regular), name)
+    header = [_column(cell.strip()) for cell in rows[0][1]]
     for column in header:
         if header.count(column) > 1:
             raise UsageError(f"{name} has the column {column or '(no name)'!r} twice; expected each column once")
-    if len(header) == 1 and (";" in header[0] or "\t" in header[0]):
-        raise UsageError(f"{name} separates its columns by semicolons or tabs; write it with commas instead")
     cells = []
     for line, row in rows[1:]:
         if len(row) != len(header):
@@ -113,8 +114,12 @@ def read_table(path: str | os.PathLike[str], read: Callable[[Path], bytes] = _re
                 f"{name}, line {line}: found {len(row)} fields, expected {len(header)} as in the header; "
                 "add what is missing, and put text that has commas in quotes"
             )
+        if control := next((cell for cell in row if CONTROL.search(cell)), None):
+            raise UsageError(f"{name}, line {line}: found a control character in {control[:40]!r}; leave it out")
         cells.append([cell.strip() for cell in row])
     frame = pd.DataFrame(cells, columns=pd.Index(header), dtype=object)
+    for column in _DECIMAL & set(header) if separator != "," else ():
+        frame[column] = frame[column].str.replace(",", ".")
     frame.attrs["lines"] = [f"line {line}" for line, _ in rows[1:]]
     return as_table(frame, name)
 
@@ -137,6 +142,10 @@ def write_table(
     write(target, text.encode())
 
 
+def _regular(path: Path) -> bytes:
+    return read_regular(path, _MAX_BYTES)
+
+
 def _text(path: Path, read: Callable[[Path], bytes]) -> str:
     try:
         content = read(path)
@@ -144,12 +153,7 @@ def _text(path: Path, read: Callable[[Path], bytes]) -> str:
         raise UsageError(f"{path} does not exist; give the path of a CSV table or of a run") from None
     except OSError as error:
         raise UsageError(f"{path} cannot be read ({error.strerror}); give the path of a CSV table") from None
-    try:
-        text = content.decode("utf-8-sig")
-    except UnicodeDecodeError:
-        text = "\0"
-    if "\0" in text:
-        raise UsageError(f"{path} is a binary file; expected a CSV table in UTF-8")
+    text = decoded(content, path)
     if not text.strip():
         raise UsageError(f"{path} is empty; expected a CSV table with the columns {', '.join(REQUIRED)}")
     if kind := _NOT_A_TABLE.get(text.lstrip()[0]):
@@ -157,24 +161,42 @@ def _text(path: Path, read: Callable[[Path], bytes]) -> str:
     return text
 
 
-def _parse(text: str, name: str) -> list[tuple[int, list[str]]]:
-    """Return (line number, fields) of each line that is not blank; an empty text gives one line without fields."""
-    reader = csv.reader(io.StringIO(text, newline=""))
+def _parse(text: str, name: str) -> tuple[list[tuple[int, list[str]]], str]:
+    """Return (line number, fields) of each line from the header on that is not blank, and what separates the fields.
+
+    A text without a header gives one line without fields.
+    """
+    before = _PREAMBLE.match(text)
+    start, first = (before.end(), len(before[0].splitlines())) if before else (0, 0)
+    separator = max(",;\t", key=(text[start:].splitlines() or [""])[0].count)  # the first of equals: a comma
+    reader = csv.reader(io.StringIO(text[start:], newline=""), delimiter=separator)
     try:
-        return [(reader.line_num, row) for row in reader if any(cell.strip() for cell in row)] or [(1, [])]
+        rows = [(first + reader.line_num, row) for row in reader if any(cell.strip() for cell in row)]
     except csv.Error as error:
-        raise UsageError(f"{name}, line {reader.line_num}: {error}; expected a CSV table") from None
+        raise UsageError(f"{name}, line {first + reader.line_num}: {error}; expected a CSV table") from None
+    return rows or [(1, [])], separator
+
+
+def _column(name: str) -> str:
+    """Return a column's name; in small letters if it is one of the long form."""
+    small = name.casefold()
+    return small if small in (*KEY, *CONDITIONS, "value") else name
 
 
 def _check_columns(frame: pd.DataFrame, name: str) -> None:
     absent = [column for column in REQUIRED if column not in frame]
     if "sigma" not in frame and "objective" in frame and frame["objective"].astype(str).str.lower().eq("pse").any():
         absent.append("sigma")
-    if absent:
-        found = ", ".join(map(str, frame.columns[:20])) or "none"
-        raise UsageError(
-            f"{name} lacks the column(s) {', '.join(absent)} (found: {found}); add them, one value per row"
-        )
+    if not absent:
+        return
+    found = [str(column) for column in frame.columns]
+    what = f"{name} lacks the column(s) {', '.join(absent)} (found: {', '.join(found[:20]) or 'none'})"
+    metrics = [column for column in found if column.casefold() in PERCENTAGES]
+    if not metrics or "value" not in absent:
+        raise UsageError(f"{what}; add them, one value per row")
+    others = [column for column in found if column not in metrics]
+    melt = f"pd.read_csv({name!r}).melt({others}, {metrics}, 'metric').to_csv('long.csv', index=False)"
+    raise UsageError(f"{what}; for one value per row: python -c {shlex.quote(f'import pandas as pd; {melt}')}")
 
 
 def _number(text: str) -> float:
@@ -188,7 +210,9 @@ def _value(cell: object, line: str, name: str) -> float:
         return _number(str(cell).strip())
     except ValueError:
         found = repr(str(cell)[:40]) if str(cell).strip() else "nothing"
-        raise UsageError(f"{name}, {line}: value is {found}; expected a number (or nan)") from None
+        begins = re.match(r"[-+]?\d+(\.\d+)?(?=\s*[%±(+])", str(cell).strip())
+        alone = f"only the number: {begins[0]}" if begins else "a number (or nan)"
+        raise UsageError(f"{name}, {line}: value is {found}; expected {alone}") from None
 
 
 def _check_sigma(table: pd.DataFrame, lines: list[str], name: str) -> None:
@@ -215,7 +239,10 @@ def _check_unique(table: pd.DataFrame, lines: list[str], name: str) -> None:
         return
     row = int(twice.to_numpy().argmax())
     key = ", ".join(f"{column}={table[column].iloc[row]}" for column in KEY if table[column].iloc[row])
-    raise UsageError(f"{name}, {lines[row]}: a second value for {key}; expected one value per key, keep one of them")
+    seeds = ", or add the column seed if they are of several seeds" if set(table["seed"]) == {DEFAULTS["seed"]} else ""
+    raise UsageError(
+        f"{name}, {lines[row]}: a second value for {key}; expected one value per key, keep one of them{seeds}"
+    )
 
 
 def model_id(cell: Mapping[Hashable, Any]) -> str:

@@ -2,12 +2,14 @@
 
 import json
 import math
+import re
 import textwrap
 from collections.abc import Sequence
 from typing import Any
 
 from tabulate import SEPARATING_LINE, tabulate
 
+CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 NONE = "-"  # placeholder in tables for a missing value
 
 
@@ -53,6 +55,11 @@ def wrapped(text: str, width: int, indent: str = "") -> list[str]:
         text, width, initial_indent=indent, subsequent_indent=indent + "  ", break_long_words=False,
         break_on_hyphens=False,
     )  # fmt: skip
+
+
+def visible(text: str) -> str:
+    """Return the text with control characters, which a terminal may obey, escaped; line ends and tabs stay."""
+    return CONTROL.sub(lambda found: ascii(found[0])[1:-1], text)
 
 
 def to_json(document: Any) -> str:

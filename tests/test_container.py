@@ -134,7 +134,7 @@ def test_how_the_image_is_started_and_stopped() -> None:
 def test_what_is_written_goes_to_volumes_and_tmp(monkeypatch: pytest.MonkeyPatch) -> None:
     (variables,) = (dict(re.findall(r"(\w+)=(\S+)", line)) for line in instructions("ENV") if "PSE_REPRO" in line)
     assert json.loads(instructions("VOLUME")[0]) == ["/data", "/runs"]
-    assert variables["PSE_REPRO_DATA"] == "/data"
+    assert variables["PSE_REPRO_DATA_HOME"] == "/data"
     assert "PSE_REPRO_OUT" not in variables  # it names one run's folder
     assert instructions("WORKDIR")[-1] == "/"  # the default run folder, runs/STUDY, is relative to it
     assert variables["NVIDIA_VISIBLE_DEVICES"] == "all"

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from pse_repro.kernels import KERNELS, PADDINGS, border_matrix, kernel_1d
+from pse_repro.kernels import KERNELS, MAX_RADIUS, PADDINGS, border_matrix, kernel_1d
 
 NUMPY_MODE = {"zeros": "constant", "reflect": "reflect", "replicate": "edge", "circular": "wrap"}
 
@@ -129,6 +129,30 @@ def test_a_sigma_that_is_negative_or_not_finite_is_refused(sigma: float) -> None
 def test_a_radius_that_is_negative_or_not_whole_is_refused(radius: float) -> None:
     with pytest.raises(ValueError, match=f"radius is {radius}; expected a whole number of pixels, 0 or more"):
         kernel_1d("gaussian", 1.0, radius, 1.0)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("kernel", KERNELS)
+@pytest.mark.parametrize(("sigma", "radius"), [(1e9, None), (1e308, None), (1.0, 10**12), (1.0, 10**400)])
+def test_a_kernel_that_would_take_all_memory_is_refused(sigma: float, radius: int | None, kernel: str) -> None:
+    with pytest.raises(ValueError, match=rf"and the kernel's radius .*; expected at most {MAX_RADIUS} pixels"):
+        kernel_1d(kernel, sigma, radius, 1.0)
+
+
+def test_a_wide_gaussian_that_is_cut_needs_no_wide_kernel() -> None:
+    torch.testing.assert_close(kernel_1d("gaussian", 1e9, 2, 1.0), torch.full((5,), 0.2, dtype=torch.float64))
+
+
+def test_a_matrix_of_a_long_side_takes_little_more_memory_than_itself() -> None:
+    weights, size = kernel_1d("gaussian", 3.0, None, 1.0), 1500
+    with torch.profiler.profile(profile_memory=True) as profile:
+        matrix = border_matrix(weights, size, "zeros")
+    largest = max(event.cpu_memory_usage for event in profile.events())
+    assert largest <= 2 * matrix.nbytes
+
+
+def test_a_tensor_kernel_without_values_is_refused() -> None:
+    with pytest.raises(ValueError, match="kernel is a tensor on the meta device, without values; expected weights"):
+        kernel_1d(torch.ones(3, device="meta"), 1.0, None, 1.0)
 
 
 @pytest.mark.parametrize("mass", [0.0, -1.0, math.nan, math.inf])

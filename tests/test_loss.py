@@ -102,7 +102,13 @@ def test_a_sigma_that_is_negative_or_not_finite_is_refused(sigma: float) -> None
         pse_loss(images(1, 3, 8, 8), images(1, 3, 8, 8), sigma)
 
 
-@pytest.mark.parametrize("sigma", [2.5, 0, -1, True, 3.0, math.nan])
+@pytest.mark.parametrize("integer", [np.int64, np.int8, np.uint32])
+def test_as_released_takes_numpys_whole_numbers(integer: type[np.integer]) -> None:
+    first, second = images(2, 3, 17, 20), images(2, 3, 17, 20, seed=1)
+    assert torch.equal(PSELoss.as_released(integer(3))(first, second), PSELoss.as_released(3)(first, second))  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("sigma", [2.5, 0, -1, True, 3.0, math.nan, 0.3, 1e-320, np.float64(3), np.int64(0)])
 def test_as_released_takes_whole_numbers_from_one(sigma: float) -> None:
     with pytest.raises(
         ValueError, match=f"sigma is {sigma}; the released code takes whole numbers of pixels, 1 or more"
@@ -122,13 +128,36 @@ def test_what_is_not_an_image_or_a_batch_is_refused(shape: tuple[int, ...]) -> N
     assert f"input is {shape}" in str(caught.value)
 
 
-@pytest.mark.parametrize("dtype", [torch.uint8, torch.int64, torch.bool])
-def test_integer_images_are_refused(dtype: torch.dtype) -> None:
+@pytest.mark.parametrize("dtype", [torch.uint8, torch.int64, torch.bool, torch.complex64, torch.float8_e4m3fn])
+def test_images_of_other_numbers_are_refused(dtype: torch.dtype) -> None:
     whole, floats = torch.zeros(1, 3, 8, 8, dtype=dtype), images(1, 3, 8, 8)
     with pytest.raises(TypeError, match=f"input is {dtype} and target torch.float64; expected floating-point images"):
         pse_loss(whole, floats, 1.0)
     with pytest.raises(TypeError, match=f"input is torch.float64 and target {dtype}; expected"):
         pse_loss(floats, whole, 1.0)
+
+
+def test_numpy_images_are_refused_with_the_way_to_tensors() -> None:
+    tensor = images(1, 3, 8, 8)
+    with pytest.raises(TypeError, match="input is of type ndarray and target Tensor; expected tensors, which"):
+        pse_loss(tensor.numpy(), tensor, 1.0)  # type: ignore[arg-type]
+    with pytest.raises(TypeError, match="input is of type Tensor and target NoneType; expected tensors"):
+        pse_loss(tensor, None, 1.0)  # type: ignore[arg-type]
+
+
+def test_a_video_is_refused_with_the_way_to_fold_it() -> None:
+    first, second = images(2, 4, 3, 8, 8), images(2, 4, 3, 8, 8, seed=1)
+    with pytest.raises(ValueError, match=r"fold the frames of videos \(N, T, C, H, W\) into N by flatten\(0, 1\)"):
+        pse_loss(first, second, 1.0)
+    assert pse_loss(first.flatten(0, 1), second.flatten(0, 1), 1.0).isfinite()
+
+
+@pytest.mark.parametrize("sigma", [5e-324, 1e-320, 1e-3])
+@pytest.mark.parametrize("kernel", KERNELS)
+def test_at_a_tiny_sigma_it_is_mse(kernel: str, sigma: float) -> None:
+    first, second = images(2, 3, 8, 9), images(2, 3, 8, 9, seed=1)
+    loss = pse_loss(first, second, sigma, kernel=kernel)
+    torch.testing.assert_close(loss, F.mse_loss(first, second), rtol=1e-5, atol=0)
 
 
 @pytest.mark.parametrize("shape", [(1, 3, 8, 20), (1, 3, 20, 8)])

@@ -64,6 +64,7 @@ def test_the_second_derivative_is_autograds_through_the_loss_map(reduction: str)
     [
         func.grad,
         func.jacrev,
+        func.jacfwd,
         func.hessian,
         lambda loss: func.jacrev(func.jacrev(loss)),
         lambda loss: func.jacrev(func.hessian(lambda *images: loss(*images) ** 2)),
@@ -72,7 +73,18 @@ def test_the_second_derivative_is_autograds_through_the_loss_map(reduction: str)
         lambda loss: lambda first, second: func.vmap(loss, in_dims=(0, None))(first, second[0]),
         lambda loss: func.vmap(func.hessian(loss)),
     ],
-    ids=["grad", "jacrev", "hessian", "jacrev twice", "third", "jvp", "vmap", "vmap of one", "vmap of hessian"],
+    ids=[
+        "grad",
+        "jacrev",
+        "jacfwd",
+        "hessian",
+        "jacrev twice",
+        "third",
+        "jvp",
+        "vmap",
+        "vmap of one",
+        "vmap of hessian",
+    ],
 )
 def test_what_torch_func_transforms_equals_the_loss_map_transformed(
     transform: Callable[..., Callable[..., Tensor]], reduction: str

@@ -15,6 +15,7 @@ from pse_repro.models import (
     build_classifier,
     build_encoder,
     decoder,
+    window_means,
 )
 
 
@@ -106,6 +107,15 @@ def test_the_encoders_end_on_three_by_three(images: Tensor) -> None:
         resnet.get_submodule(name).register_forward_hook(lambda _, __, output: shapes.append(tuple(output.shape)))
     resnet(images)
     assert shapes == [(2, 64, 96, 96), (2, 64, 48, 48), (2, 512, 3, 3)]
+
+
+@pytest.mark.parametrize("size", [(1, 1), (2, 5), (3, 3), (6, 6), (7, 4), (12, 11)])
+def test_the_deterministic_average_is_adaptive_pooling(size: tuple[int, int]) -> None:
+    maps = torch.rand(2, 3, *size, dtype=torch.float64, requires_grad=True)
+    found, expected = window_means(maps, 3), nn.functional.adaptive_avg_pool2d(maps, 3)
+    torch.testing.assert_close(found, expected)
+    (gradient,), (slow,) = (torch.autograd.grad(pooled.square().sum(), maps) for pooled in (found, expected))
+    torch.testing.assert_close(gradient, slow)
 
 
 def test_the_resnets_convolutions_are_drawn_normally_but_for_the_stem() -> None:

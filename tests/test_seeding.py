@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from pse_repro.seeding import derive, generator, seeded
+from pse_repro.seeding import derive, generator, generator_states, seeded
 
 
 def test_seeds_are_the_same_on_every_machine() -> None:
@@ -45,3 +45,15 @@ def test_a_seeded_block_restores_the_generator_after_an_error_too() -> None:
     with pytest.raises(IndexError), seeded("epoch", 3):
         torch.rand(2)[7]
     assert torch.equal(torch.rand(4), undisturbed)
+
+
+def test_a_block_is_resumed_where_its_states_were_taken() -> None:
+    with seeded("epoch", 3):
+        torch.rand(2)
+        states = generator_states()
+        expected = torch.rand(5)
+    with seeded("epoch", 3, states=states):
+        assert torch.equal(torch.rand(5), expected)
+    with seeded("epoch", 3, states={}):  # none were saved
+        torch.rand(2)
+        assert torch.equal(torch.rand(5), expected)

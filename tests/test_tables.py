@@ -88,8 +88,9 @@ def test_non_finite_values_are_values(tmp_path: Path) -> None:
     [
         ("", "is empty"),
         (" \n\n", "is empty"),
-        (b"PK\x03\x04\x00\x00", "binary"),
-        (b"\xff\xfe\xfa", "binary"),
+        (b"PK\x03\x04\x00\x00", "is an Excel workbook"),
+        (b"a,\x00b,c", "is a binary file"),
+        (b"\xff\xfe\xfa", "is in UTF-16"),
         ("<!DOCTYPE html>\n<p>404", "looks like HTML"),
         ('{"rows": []}', "looks like JSON"),
         ("[1, 2]", "looks like JSON"),
@@ -97,11 +98,10 @@ def test_non_finite_values_are_values(tmp_path: Path) -> None:
         (",,,\n", "lacks the column"),
         ("a,,\n1,2,3\n", r"column '\(no name\)' twice"),
         (HEADER.replace("fold,", "") + "cnn,mse,,finetune,top1,48.96\n", r"lacks the column\(s\) fold "),
-        (HEADER.replace(",", ";"), "semicolons"),
         (HEADER.replace("fold", "metric") + ROW, "column 'metric' twice"),
         (HEADER + ROW + ROW.replace("top1,48.96", "top2,many"), "line 3: value is 'many'"),
         (HEADER + "\n" + ROW.replace("48.96", ""), "line 3: value is nothing"),
-        (HEADER + ROW.replace("48.96", "48.96%"), "line 2: value is '48.96%'"),
+        (HEADER + ROW.replace("48.96", "48.96%"), "line 2: value is '48.96%'; expected only the number: 48.96"),
         (HEADER + ROW.replace("48.96", "4_8"), "line 2: value is '4_8'"),
         (HEADER + ROW.replace("48.96", "48,96"), "line 2: found 8 fields, expected 7"),
         (HEADER + ROW.replace("mse,,", "pse,wide,"), "line 2: sigma is 'wide'"),
@@ -177,3 +177,36 @@ def test_values_survive_writing_bit_for_bit(tmp_path_factory: pytest.TempPathFac
     write_table(frame, path)
     again = read_table(path)
     assert [value.hex() for value in again["value"]] == [abs(v).hex() if v != v else v.hex() for v in values]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "sep=,\n" + HEADER + ROW,
+        "# my results\n\n  # of May\n" + HEADER + ROW,
+        (HEADER + ROW).replace(",", ";"),
+        "sep=;\r\n" + (HEADER + ROW).replace(",", ";").replace("48.96", "48,96"),
+        (HEADER + ROW).replace(",", "\t"),
+        HEADER.title() + ROW,
+        HEADER.upper().replace("\n", ",Mine\n") + ROW.replace("\n", ",x\n"),
+    ],
+)
+def test_what_spreadsheets_write_is_read(tmp_path: Path, text: str) -> None:
+    table = read_table(save(tmp_path, text))
+    assert table["value"].tolist() == [48.96]
+    assert (table["encoder"][0], table["sigma"][0], table["fold"][0]) == ("cnn", "", "ensemble")
+
+
+def test_lines_are_counted_from_the_first_of_the_file(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=r"results.csv, line 5: value is 'many'"):
+        read_table(save(tmp_path, "# mine\nsep=,\n" + HEADER + ROW + ROW.replace("top1,48.96", "top2,many")))
+
+
+@pytest.mark.parametrize("separator", [",", ";"])
+def test_a_decimal_comma_needs_another_separator(tmp_path: Path, separator: str) -> None:
+    text = (HEADER + ROW).replace(",", separator).replace("48.96", '"48,96"')
+    if separator == ",":
+        with pytest.raises(UsageError, match="line 2: value is '48,96'; expected a number"):
+            read_table(save(tmp_path, text))
+    else:
+        assert read_table(save(tmp_path, text))["value"].tolist() == [48.96]

@@ -1,5 +1,7 @@
 """The Typer app: commands in the order of --help, and the global options."""
 
+import ast
+import inspect
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Annotated
@@ -41,6 +43,14 @@ DATA_COMMANDS: dict[str, Callable[..., None]] = {
 _CONTEXT = {"help_option_names": ["-h", "--help"]}
 
 
+def _help(function: Callable[..., None]) -> str:
+    """Return a command's docstring, from its source if Python was told to drop docstrings (PYTHONOPTIMIZE=2)."""
+    if function.__doc__:
+        return inspect.cleandoc(function.__doc__)
+    (found,) = ast.parse(inspect.getsource(function)).body
+    return ast.get_docstring(found) or ""  # type: ignore[arg-type] # it is a function
+
+
 @dataclass
 class Settings:
     """Global options, given before the command."""
@@ -64,9 +74,9 @@ data_app = typer.Typer(
 )
 for _panel, _commands in PANELS.items():
     for _name, _function in _commands.items():
-        app.command(_name, rich_help_panel=_panel)(with_home(_function))
+        app.command(_name, rich_help_panel=_panel, help=_help(_function))(with_home(_function))
 for _name, _function in DATA_COMMANDS.items():
-    data_app.command(_name)(with_home(_function))
+    data_app.command(_name, help=_help(_function))(with_home(_function))
 app.add_typer(data_app, name="data", rich_help_panel="Images and machine")
 
 

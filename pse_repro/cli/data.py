@@ -34,7 +34,12 @@ def fetch(
     ] = None,
     to: Annotated[
         Path | None,
-        typer.Option("--to", envvar="PSE_REPRO_TO", help="With --tiny: path of that file. [default: in the cache]"),
+        typer.Option(
+            "--to",
+            dir_okay=False,
+            envvar="PSE_REPRO_TO",
+            help="With --tiny: path of that file. [default: in the cache]",
+        ),
     ] = None,
     quiet: QuietOption = False,
 ) -> None:  # fmt: skip
@@ -66,10 +71,15 @@ def info(
     data: DataOption = None,
     sheet: Annotated[
         Path | None,
-        typer.Option("--sheet", envvar="PSE_REPRO_SHEET", help="Also write a contact sheet (a PNG file)."),
+        typer.Option(
+            "--sheet", dir_okay=False, envvar="PSE_REPRO_SHEET", help="Also write a contact sheet (a PNG file)."
+        ),
     ] = None,
     split: Annotated[
-        SplitName, typer.Option("--split", envvar="PSE_REPRO_SPLIT", help="Split shown on the contact sheet.")
+        SplitName,
+        typer.Option(
+            "--split", case_sensitive=False, envvar="PSE_REPRO_SPLIT", help="Split shown on the contact sheet."
+        ),
     ] = "train",
     format: ShortFormatOption = "table",
     quiet: QuietOption = False,

@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 import typer
 
 from pse_repro.cli.options import (
+    BenchFormatOption,
     DataOption,
     DeviceOption,
     OutOption,
@@ -15,9 +16,6 @@ from pse_repro.cli.options import (
 from pse_repro.errors import UsageError
 
 Precisions = Literal["fp32", "bf16", "both"]
-
-
-BenchFormat = Literal["table", "markdown", "csv", "json"]
 
 
 def doctor(
@@ -52,7 +50,10 @@ def bench(
     ] = None,
     device: DeviceOption = "auto",
     precision: Annotated[
-        Precisions, typer.Option("--precision", envvar="PSE_REPRO_PRECISION", help="Precision of the kit's networks.")
+        Precisions,
+        typer.Option(
+            "--precision", case_sensitive=False, envvar="PSE_REPRO_PRECISION", help="Precision of the kit's networks."
+        ),
     ] = "both",
     data: DataOption = None,
     rounds: Annotated[
@@ -61,14 +62,14 @@ def bench(
     quick: Annotated[
         bool, typer.Option("--quick", envvar="PSE_REPRO_QUICK", help="Tiny sizes and one round, to check that it runs.")
     ] = False,
-    format: Annotated[BenchFormat, typer.Option("--format", envvar="PSE_REPRO_FORMAT")] = "table",
+    format: BenchFormatOption = "table",
     save: Annotated[
         Path | None,
         typer.Option("--save", envvar="PSE_REPRO_SAVE", help="Folder for the result as DATE-MACHINE.json."),
     ] = None,
     source: Annotated[
         Path | None,
-        typer.Option("--from", envvar="PSE_REPRO_FROM", help="Print this saved result instead of measuring."),
+        typer.Option("--from", envvar="PSE_REPRO_SAVED", help="Print this saved result instead of measuring."),
     ] = None,
     quiet: QuietOption = False,
 ) -> None:

@@ -1,16 +1,35 @@
 """Options shared by several commands, each with its environment variable."""
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal, get_args
 
 import typer
 
 Device = Literal["auto", "cpu", "cuda"]
 Precision = Literal["fp32", "bf16"]
 Format = Literal["table", "markdown", "csv", "json", "latex", "html"]
-TextFormat = Literal["table", "markdown", "json"]
-ShortFormat = Literal["table", "json"]
 LogTo = Literal["tensorboard"]
+
+
+def _format_option(formats: Sequence[str], help: str) -> Any:
+    """Return the option of a command that has these formats only.
+
+    PSE_REPRO_FORMAT is for all commands: where it names a format that this one lacks, the command takes its default.
+    """
+
+    def supported(context: typer.Context, param: typer.CallbackParam, value: str) -> str:
+        if value in formats:
+            return value
+        source = context.get_parameter_source(str(param.name))
+        if source is not None and source.name == "ENVIRONMENT":
+            return formats[0]
+        raise typer.BadParameter(f"{value!r} is not one of {', '.join(map(repr, formats))}.")
+
+    metavar = f"<{'|'.join(formats)}>"
+    return typer.Option(
+        "--format", case_sensitive=False, callback=supported, envvar="PSE_REPRO_FORMAT", metavar=metavar, help=help
+    )
 
 
 DataOption = Annotated[
@@ -31,10 +50,25 @@ ProtocolOption = Annotated[
         "--protocol", envvar="PSE_REPRO_PROTOCOL", help="Name or TOML file of a protocol; repeat for several."
     ),
 ]
-DeviceOption = Annotated[Device, typer.Option("--device", envvar="PSE_REPRO_DEVICE", help="Device to compute on.")]
+DeviceOption = Annotated[
+    Device, typer.Option("--device", case_sensitive=False, envvar="PSE_REPRO_DEVICE", help="Device to compute on.")
+]
 PrecisionOption = Annotated[
     Precision,
-    typer.Option("--precision", envvar="PSE_REPRO_PRECISION", help="fp32, as the author used, or bf16 autocast."),
+    typer.Option(
+        "--precision",
+        case_sensitive=False,
+        envvar="PSE_REPRO_PRECISION",
+        help="fp32, as the author used, or bf16 autocast.",
+    ),
+]
+DeterministicOption = Annotated[
+    bool,
+    typer.Option(
+        "--deterministic",
+        envvar="PSE_REPRO_DETERMINISTIC",
+        help="Make two runs on this machine equal bit for bit, on a GPU too (slower there); see docs/determinism.md.",
+    ),
 ]
 SeedsOption = Annotated[
     int,
@@ -89,6 +123,7 @@ LogToOption = Annotated[
     LogTo | None,
     typer.Option(
         "--log-to",
+        case_sensitive=False,
         envvar="PSE_REPRO_LOG_TO",
         help="Also log every epoch's values to RUN/tensorboard (pip install 'pse-repro[tensorboard]').",
     ),
@@ -102,10 +137,10 @@ BudgetOption = Annotated[
     ),
 ]
 QuietOption = Annotated[bool, typer.Option("--quiet", envvar="PSE_REPRO_QUIET", help="Only results, no progress.")]
-FormatOption = Annotated[Format, typer.Option("--format", envvar="PSE_REPRO_FORMAT", help="Format of the comparison.")]
-ShortFormatOption = Annotated[
-    ShortFormat, typer.Option("--format", envvar="PSE_REPRO_FORMAT", help="table for people, json for programs.")
-]
+FormatOption = Annotated[Format, _format_option(get_args(Format), "Format of the comparison.")]
+BenchFormatOption = Annotated[Format, _format_option(("table", "markdown", "csv", "json"), "Format of the result.")]
+TextFormatOption = Annotated[Format, _format_option(("table", "markdown", "json"), "table, markdown or json.")]
+ShortFormatOption = Annotated[Format, _format_option(("table", "json"), "table for people, json for programs.")]
 RunArgument = Annotated[
     Path | None, typer.Argument(metavar="[RUN]", help="Run directory. [default: the newest in runs/]")
 ]

@@ -5,7 +5,14 @@ from typing import Annotated
 
 import typer
 
-from pse_repro.cli.options import DataOption, FormatOption, RunArgument, ShortFormatOption, StrictOption, TextFormat
+from pse_repro.cli.options import (
+    DataOption,
+    FormatOption,
+    RunArgument,
+    ShortFormatOption,
+    StrictOption,
+    TextFormatOption,
+)
 
 
 def compare(
@@ -25,7 +32,9 @@ def compare(
     strict: StrictOption = False,
     junit: Annotated[
         Path | None,
-        typer.Option("--junit", envvar="PSE_REPRO_JUNIT", help="Also write JUnit XML, one test case per number."),
+        typer.Option(
+            "--junit", dir_okay=False, envvar="PSE_REPRO_JUNIT", help="Also write JUnit XML, one test case per number."
+        ),
     ] = None,
     details: Annotated[
         bool,
@@ -51,9 +60,7 @@ def explain(
     run: Annotated[
         Path | None, typer.Argument(metavar="[RUN]", help="A run of several protocols, such as `run switches`.")
     ] = None,
-    format: Annotated[
-        TextFormat, typer.Option("--format", envvar="PSE_REPRO_FORMAT", help="table, markdown or json.")
-    ] = "table",
+    format: TextFormatOption = "table",
 ) -> None:
     """Describe the fourteen differences between released code and slides or, given a run, the effect of each.
 
@@ -79,7 +86,7 @@ def export(
     out: Annotated[
         Path | None,
         typer.Option(
-            "--out", envvar="PSE_REPRO_OUT",
+            "--out", envvar="PSE_REPRO_ARCHIVE",
             help="FILE.tar.gz, FILE.zip, or a folder for RUN.tar.gz. [default: the folder that contains RUN]",
         ),
     ] = None,
@@ -121,9 +128,9 @@ def demo(
     sigma: Annotated[
         float, typer.Option("--sigma", envvar="PSE_REPRO_SIGMA", help="Standard deviation of PSE's kernel in pixels.")
     ] = 3.0,
-    out: Annotated[Path, typer.Option("--out", envvar="PSE_REPRO_OUT", help="Figure file: .png, .svg or .pdf.")] = Path(
-        "demo.png"
-    ),
+    out: Annotated[
+        Path, typer.Option("--out", dir_okay=False, envvar="PSE_REPRO_FIGURE", help="Figure file: .png, .svg or .pdf.")
+    ] = Path("demo.png"),
     seed: Annotated[int, typer.Option("--seed", min=0, envvar="PSE_REPRO_SEED", help="Seed of the noise.")] = 0,
 ) -> None:
     """Show what PSE penalises and MSE does not: one image, a blob and noise of equal MSE, losses and gradients.

@@ -7,6 +7,7 @@ from typing import Any
 
 from pse_repro.cli.options import (
     DataOption,
+    DeterministicOption,
     DeviceOption,
     FormatOption,
     FreshOption,
@@ -29,6 +30,7 @@ OPTIONS: dict[str, Any] = {
     "protocol": ProtocolOption,
     "device": DeviceOption,
     "precision": PrecisionOption,
+    "deterministic": DeterministicOption,
     "seeds": SeedsOption,
     "until_decided": UntilDecidedOption,
     "jobs": JobsOption,
@@ -50,7 +52,7 @@ def run_command(without: Sequence[str] = ()) -> Callable[[Callable[..., None]], 
         @functools.wraps(function)
         def command(**given: Any) -> None:
             options = {name: given.pop(name) for name in names}
-            function(**given, options=RunOptions(**options | {"protocol": options["protocol"] or []}))
+            function(**given, options=RunOptions(**options | {"protocol": options.get("protocol") or []}))
 
         parameters: list[inspect.Parameter] = []
         for parameter in inspect.signature(function).parameters.values():

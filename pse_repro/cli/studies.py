@@ -7,12 +7,9 @@ import typer
 
 from pse_repro.cli.options import (
     BudgetOption,
-    DataOption,
     DeviceOption,
-    LogToOption,
     PrecisionOption,
     ProtocolOption,
-    QuietOption,
     RunArgument,
     SeedsOption,
     ShortFormatOption,
@@ -120,6 +117,7 @@ def pretrain(
     typer.echo(commands.pretrain(encoder, objective, sigma, epochs, batch_size, options))
 
 
+@run_command(without=("out", "protocol", "precision", "seeds", "until_decided", "jobs", "fresh", "strict", "format"))
 def evaluate(
     run: RunArgument = None,
     evaluation: Annotated[
@@ -131,9 +129,9 @@ def evaluate(
             help="[default: finetune and frozen]",
         ),
     ] = None,
-    data: DataOption = None, device: DeviceOption = "auto", quiet: QuietOption = False,
-    log_to: LogToOption = None,
-) -> None:  # fmt: skip
+    *,
+    options: RunOptions,
+) -> None:
     """Evaluate the models of a run, such as one of `pretrain`; print their scores.
 
     Example: `pse-repro evaluate runs/one --evaluation frozen`
@@ -141,6 +139,6 @@ def evaluate(
     from pse_repro.commands import study as commands
 
     chosen = evaluation or [name for name, row in EVALUATIONS.items() if row.on_slides]
-    text, status = commands.evaluate(run, chosen, data, device, quiet, log_to)
+    text, status = commands.evaluate(run, chosen, options)
     typer.echo(text)
     raise typer.Exit(status)

@@ -23,7 +23,7 @@ def demo(data: Path | None, number: int, sigma: float, out: Path, seed: int) -> 
         NotFitError: the images cannot be read, or the figure cannot be written.
     """
     check_sigma(sigma)
-    demo_figure.check_kind(out)
+    demo_figure.check_path(out)
     with Progress() as progress:
         image = choose_image(find_data(data, True, progress), number)
     shown = compare_errors(image, sigma, seed)

@@ -13,6 +13,7 @@ class RunOptions:
     protocol: list[str] = field(default_factory=list)
     device: str = "auto"
     precision: str = "fp32"
+    deterministic: bool = False
     seeds: int = 1
     until_decided: bool = False
     jobs: int = 1

@@ -7,6 +7,7 @@ from tabulate import tabulate
 
 from pse_repro.claims.power import MAX_SEEDS, WORLDS, ClaimPower, Shares, claims_power
 from pse_repro.compare.chance import planned_rows, table_outcomes
+from pse_repro.config.limits import check_seeds
 from pse_repro.config.protocol import Protocol
 from pse_repro.config.study import Study
 from pse_repro.expected import load_expected
@@ -41,6 +42,7 @@ class Plan:
 
 def plan(study_name: str, protocol_names: list[str], device: str, precision: str, seeds: int, format: str) -> str:
     """List a study's cells, the least time that they would take on this machine, and what it could show, as text."""
+    check_seeds(seeds)
     study = load_study(study_name)
     if protocol_names:
         study = replace(study, protocols=tuple(dict.fromkeys(protocol_names)))

@@ -1,6 +1,8 @@
 """Result commands: compare, explain, report, export."""
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,16 +14,17 @@ from pse_repro.compare.join import compare as compare_tables
 from pse_repro.compare.junit import write_junit
 from pse_repro.compare.render import render
 from pse_repro.compare.runs import compare_runs, render_runs
-from pse_repro.compare.vocabulary import known_rows
+from pse_repro.compare.vocabulary import hints, known_rows
 from pse_repro.errors import UsageError
-from pse_repro.expected import load_expected
+from pse_repro.expected import load_expected, names
 from pse_repro.progress.stages import Progress
 from pse_repro.report.page import write_report
 from pse_repro.study.address import RunFiles, archive_contents
-from pse_repro.study.archive import is_archive, open_run_or_archive, write_archive
+from pse_repro.study.archive import check_archive, is_archive, open_run_or_archive, write_archive
+from pse_repro.study.manifest import is_recorded
 from pse_repro.study.prepare import newest_run
 from pse_repro.study.record import Run
-from pse_repro.study.verify import digest, open_intact
+from pse_repro.study.verify import digest
 from pse_repro.tables import read_table
 
 
@@ -33,9 +36,16 @@ def compare(
     if against and is_run(Path(against)):
         if junit:
             raise UsageError("--junit needs expected values; leave it out to compare two runs")
+        if not is_run(target):
+            raise UsageError(f"{target} is not a run, as {against} is; only two runs can be compared with each other")
         return _compare_runs(target, Path(against), format)
+    if against and against not in names() and os.path.exists(against):
+        raise UsageError(
+            f"--against {against} is not a run, nor one of {', '.join(names())}; two tables cannot be compared with "
+            "each other"
+        )
     if target.is_dir() or is_archive(target):
-        with open_run_or_archive(target) as run:
+        with _opened(target) as run:
             comparison, claims = comparison_of(run, against), judge(run)
     else:
         comparison, claims = _comparison_of_table(target, against), []
@@ -49,7 +59,7 @@ def compare(
 
 
 def _compare_runs(first: Path, second: Path, format: str) -> tuple[str, int]:
-    with open_run_or_archive(first) as ours, open_run_or_archive(second) as theirs:
+    with _opened(first) as ours, _opened(second) as theirs:
         runs = replace(compare_runs(ours, theirs), first=str(first), second=str(second))
     return render_runs(runs, format), runs.exit_status
 
@@ -58,7 +68,7 @@ def explain(target: Path | None, format: str) -> str:
     """Describe the fourteen switches or, given a run, the effects of those that its protocols turn."""
     if target is None:
         return render_switches(format)
-    with open_run_or_archive(target) as run:
+    with _opened(target) as run:
         return render_effects(switch_effects(run), f"{run.data['name']}, {run.study.scale}", format)
 
 
@@ -67,8 +77,17 @@ def report(directory: Path | None) -> Path:
     directory = directory or newest_run()
     if is_archive(directory):
         raise UsageError(f"{directory} is an archive, which contains its report; unpack it to read or rewrite that")
-    run = open_intact(directory)
-    return write_report(run, comparison_of(run), judge(run))
+    with _opened(directory) as run:
+        return write_report(run, comparison_of(run), judge(run))
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[Run]:
+    """Open a run or an archive to read it, with a warning if it was made before runs recorded their files."""
+    with open_run_or_archive(path) as run:
+        if not is_recorded(run.directory):
+            Progress().warn(f"{path} was made before runs recorded their files; what was altered in it goes unnoticed")
+        yield run
 
 
 def is_run(path: Path) -> bool:
@@ -92,6 +111,8 @@ def _comparison_of_table(path: Path, against: str | None) -> Comparison:
     table, expected = read_table(path), load_expected(against or "paper")
     if table.empty:
         raise UsageError(f"{path} has no rows below its header; expected one value per row")
+    for hint in hints(table):
+        Progress().warn(f"{path}: {hint}")
     rows, unknown = known_rows(table, expected)
     return replace(compare_tables(rows, expected), unknown=unknown, ignored=len(table) - len(rows))
 
@@ -108,16 +129,17 @@ def _refuse_useless(comparison: Comparison, table: Path) -> None:
 def export(run_directory: Path | None, out: Path | None, weights: bool) -> Path:
     """Write a run's archive to `out` and return its path. If `out` is a folder (None: the run's parent), RUN.tar.gz."""
     directory = Path(os.path.realpath(run_directory or newest_run()))  # also of a link to itself
-    run = open_intact(directory)
-    comparison, claims = comparison_of(run), judge(run)
-    target = out or directory.parent
-    if target.is_dir():
-        target = target / f"{directory.name}.tar.gz"
-    comparisons = {
-        f"comparison.{suffix}": render(comparison, format, claims) + "\n"
-        for suffix, format in (("json", "json"), ("md", "markdown"))
-    }
-    return write_archive(directory, target, comparisons | {"README.txt": _readme(run, weights)}, weights)
+    with _opened(directory) as run:
+        target = out or directory.parent
+        if target.is_dir():
+            target = target / f"{directory.name}.tar.gz"
+        check_archive(target)
+        comparison, claims = comparison_of(run), judge(run)
+        comparisons = {
+            f"comparison.{suffix}": render(comparison, format, claims) + "\n"
+            for suffix, format in (("json", "json"), ("md", "markdown"))
+        }
+        return write_archive(directory, target, comparisons | {"README.txt": _readme(run, weights)}, weights)
 
 
 def _readme(run: Run, weights: bool) -> str:
@@ -126,7 +148,7 @@ def _readme(run: Run, weights: bool) -> str:
     return f"""{name}: results of the study {run.study.name} ({run.study.scale}), made by pse-repro
 
 Images: {run.data["name"]}. Device: {run.device}, {run.precision}. Seeds: {run.seeds}.
-Digest of the evidence, which can be quoted: {digest(run.directory)} (pse-repro verify ARCHIVE compares it).
+Digest: {digest(run.directory)} (pse-repro verify ARCHIVE prints it, too).
 
 {listing}
 

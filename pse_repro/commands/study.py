@@ -8,6 +8,7 @@ from pse_repro.claims.power import decidable_claims
 from pse_repro.commands.options import RunOptions
 from pse_repro.commands.results import comparison_of, exit_status
 from pse_repro.compare.render import render
+from pse_repro.config.limits import check_seeds
 from pse_repro.config.protocol import Protocol
 from pse_repro.config.study import Model, Study, parse_budget
 from pse_repro.data.choose import find_data
@@ -31,6 +32,7 @@ from pse_repro.text import duration
 def run(study_name: str, options: RunOptions) -> tuple[str, int]:
     """Run a study, compare its results and write its report; return the text to print and the exit status."""
     require(options.log_to)
+    check_seeds(options.seeds)
     study = load_study(study_name)
     if options.protocol:
         study = replace(study, protocols=tuple(dict.fromkeys(options.protocol)))
@@ -39,13 +41,15 @@ def run(study_name: str, options: RunOptions) -> tuple[str, int]:
     if options.until_decided:
         _refuse_useless_looks(study, options.seeds)
     protocols = study_protocols(study)
-    machine = choose_machine(options.device, options.precision)
+    machine = choose_machine(options.device, options.precision, options.deterministic)
     with Progress(options.quiet) as progress:
         _refuse_slow(study, protocols, options, machine)
         data = find_data(options.data, study.embedded, progress)
         directory = options.out or RUNS / study.name
         if warning := lost_warning(options.out or RUNS):
             progress.say(warning)
+        is_new = options.fresh or not RunFiles(directory).record.is_file()
+        progress.say(f"run directory: {directory} ({'new' if is_new else 'resumed'})")
         looks = planned_looks(options.seeds) if options.until_decided else (options.seeds,)
         # A run that is resumed is judged with all its seeds, so it goes on to the first look that is not behind it.
         begun = 0 if options.fresh else len(RunFiles(directory).stored_seeds())
@@ -90,7 +94,7 @@ def pretrain(
     table = {"name": name, "scale": "reduced", "expected": "paper", "epochs": epochs, "models": [model]}
     study = build_study(table | {"protocols": options.protocol or ["as-released"]}, "pretrain")
     protocols = study_protocols(study)
-    machine = choose_machine(options.device, options.precision)
+    machine = choose_machine(options.device, options.precision, options.deterministic)
     directory = options.out or RUNS / study.name
     with Progress(options.quiet) as progress:
         data = find_data(options.data, study.embedded, progress)
@@ -101,22 +105,19 @@ def pretrain(
     return directory
 
 
-def evaluate(
-    directory: Path | None,
-    evaluations: list[str],
-    data: Path | None,
-    device: str,
-    quiet: bool,
-    log_to: str | None = None,
-) -> tuple[str, int]:
+def evaluate(directory: Path | None, evaluations: list[str], options: RunOptions) -> tuple[str, int]:
     """Evaluate the models of a run, which need not have requested it; return the scores and the exit status."""
-    require(log_to)
+    require(options.log_to)
     run = Run.open(directory or newest_run())
     study = replace(run.study, evaluations=evaluations_of(run.study, evaluations))
-    machine = choose_machine(run.device if device == "auto" else device, run.precision)
-    with Progress(quiet) as progress:
-        images = _images_of(run, data, progress)
-        context = RunContext(run.directory, images, machine, progress, tuple(evaluations), log_to)
+    machine = choose_machine(
+        run.device if options.device == "auto" else options.device, run.precision, options.deterministic
+    )
+    with Progress(options.quiet) as progress:
+        images = _images_of(run, options.data, progress)
+        context = RunContext(
+            run.directory, images, machine, progress, tuple(evaluations), options.log_to, repair=options.repair
+        )
         failed = run_study(study, run.protocols, run.seeds, context)
     results = Run.open(run.directory).require_results()
     shown = results[results["evaluation"].isin(evaluations) & results["fold"].isin(["ensemble", ""])]

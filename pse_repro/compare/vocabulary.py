@@ -14,6 +14,7 @@ from pse_repro.evaluation.scores import METRICS
 from pse_repro.expected import ExpectedTable
 from pse_repro.models import ENCODERS
 from pse_repro.objectives import OBJECTIVES
+from pse_repro.tables import KEY, PERCENTAGES
 
 _COLUMNS = ("protocol", "encoder", "objective", "evaluation", "fold", "metric")
 _KNOWN = {
@@ -43,6 +44,19 @@ def known_rows(table: pd.DataFrame, expected: ExpectedTable) -> tuple[pd.DataFra
         rows.update(dict.fromkeys(unknown, len(group)))
         ignored.extend(group.index if unknown else [])
     return table.drop(index=ignored), tuple(replace(unknown, rows=count) for unknown, count in rows.items())
+
+
+def hints(table: pd.DataFrame) -> list[str]:
+    """Return what looks wrong in the values of a table, although each could be right."""
+    found = []
+    percent = table[table["metric"].isin(PERCENTAGES)]["value"].dropna()
+    if len(percent) and percent.between(0, 1).all() and percent.any():
+        found.append("its scores look like fractions; top1, top2 and top4 are in percent: multiply them by 100")
+    seeds = table[table["value"].abs() > 0].groupby([column for column in KEY if column != "seed"])["value"]
+    same = (seeds.count() > 1) & (seeds.nunique() == 1)
+    if len(same) and same.all():
+        found.append("each of its values is the same for all seeds, as if they were copies of one run")
+    return found
 
 
 def _known(column: str, evaluation: str) -> list[str]:

@@ -4,12 +4,11 @@ A protocol has fourteen switches, on which the slides and the released code diff
 settings common to both.
 """
 
+import re
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
-from pydantic import Field
-
-from pse_repro.config.limits import Count, Positive, Share
+from pse_repro.config.limits import Count, Folds, Positive, Share
 from pse_repro.config.switches import all_switches
 from pse_repro.config.toml import build, builtin, check_name, read_toml, refuse_unknown
 from pse_repro.errors import UsageError
@@ -44,7 +43,7 @@ class Settings:
     validation_fraction: Share
     pretrain_max_epochs: Count
     pretrain_clip_norm: Positive
-    folds: Annotated[int, Field(ge=2)]
+    folds: Folds
     downstream_max_epochs: Count
     downstream_clip_norm: Positive
     stopping_patience: Count
@@ -69,7 +68,7 @@ def load_protocol(name_or_path: str, overrides: dict[str, Any] | None = None) ->
     Raises:
         UsageError: the protocol, a switch's number or an override is not valid, or the name is a built-in one.
     """
-    base, *numbers = name_or_path.split("+")
+    base, numbers = _switches_of(name_or_path)
     where, table = read_toml(base, "protocols", "protocol")
     for number in numbers:
         _turn(table, number, f"protocol {name_or_path}")
@@ -80,6 +79,15 @@ def load_protocol(name_or_path: str, overrides: dict[str, Any] | None = None) ->
     if protocol.name in builtin("protocols") and protocol.name != name_or_path:
         raise UsageError(f"{where}: name is {protocol.name!r}, the name of a built-in protocol; give it another name")
     return protocol
+
+
+def _switches_of(name_or_path: str) -> tuple[str, list[str]]:
+    """Split NAME+7+8 or PATH.toml+7+8 into the name or path, which may contain a +, and the numbers."""
+    found = re.fullmatch(r"(.+\.toml|[^+]*)((?:\+[^+]*)*)", name_or_path, re.DOTALL)
+    base, numbers = (found[1], found[2].split("+")[1:]) if found else (name_or_path, [])
+    if len(set(numbers)) < len(numbers):
+        raise UsageError(f"protocol {name_or_path}: a switch is turned twice; expected each number once")
+    return base, numbers
 
 
 def _turn(table: dict[str, Any], number: str, where: str) -> None:

@@ -2,9 +2,11 @@
 
 import re
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pse_repro.config.limits import Count, Positive
+from pydantic import Field
+
+from pse_repro.config.limits import MAX_MODELS, MAX_PROTOCOLS, Count, Positive
 from pse_repro.config.protocol import Protocol
 from pse_repro.config.toml import build
 from pse_repro.errors import UsageError
@@ -111,8 +113,8 @@ class Study:
     scale: Literal["full", "reduced"]
     expected: str
     epochs: Count
-    models: tuple[Model, ...]
-    protocols: tuple[str, ...] = ("as-released",)
+    models: Annotated[tuple[Model, ...], Field(max_length=MAX_MODELS)]
+    protocols: Annotated[tuple[str, ...], Field(max_length=MAX_PROTOCOLS)] = ("as-released",)
     evaluations: tuple[str, ...] = ("finetune", "frozen")
     baselines: tuple[Literal["pixels", "pca", "random"], ...] = ()
     folds: Count = 5

@@ -12,7 +12,10 @@ from typing import Any, Literal, TypeVar, get_args, get_type_hints
 
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
+from pse_repro.config.limits import MAX_NAME
 from pse_repro.errors import UsageError
+from pse_repro.files import decoded, read_regular
+from pse_repro.text import visible
 
 T = TypeVar("T")
 
@@ -32,7 +35,12 @@ _EXPECTED = {
     "greater_than": "a finite number above {gt:g}",
     "greater_than_equal": "{ge} or more",
     "less_than": "a number below {lt:g}",
+    "less_than_equal": "{le:,} or less",
+    "too_long": "{max_length:,} or fewer",
 }
+_MAX_BYTES = 1 << 18  # of a file: ten times the longest of the kit's
+_MAX_LINE = 5_000  # characters: tomllib's time grows with the square of a dotted key's parts
+_SHOWN = 80  # characters of a wrong value in a message
 
 
 def build(cls: type[T], table: Any, where: str) -> T:
@@ -41,7 +49,10 @@ def build(cls: type[T], table: Any, where: str) -> T:
     Raises:
         UsageError: a key is unknown or missing, or a value is wrong; the message begins with `where`.
     """
-    as_json = json.dumps([table], default=lambda date: [str(date)])  # a TOML date is never valid, not even as a string
+    try:
+        as_json = json.dumps([table], default=lambda date: [str(date)])  # a TOML date is never valid, nor is its text
+    except (ValueError, RecursionError) as error:  # a whole number of thousands of digits, or thousands of brackets
+        raise UsageError(f"{where}: holds what no key takes ({error}); expected a table of plain values") from error
     try:
         return _adapter(cls).validate_json(as_json)[0]  # type: ignore[arg-type] # classes are hashable
     except ValidationError as error:
@@ -58,6 +69,8 @@ def _refusal(cls: type, found: ValidationError, where: str) -> str:
     """Format the first error, but prefer an unknown key: a missing key may only be misspelt."""
     errors = found.errors(include_url=False)
     error = next((each for each in errors if each["type"] == "unexpected_keyword_argument"), errors[0])
+    if error["type"] == "json_invalid":
+        return f"{where}: holds what no key takes ({error['msg']}); expected a table of plain values"
     kind, value, (_, *path) = error["type"], error["input"], error["loc"]
     above = ": ".join([where, *_names(path[:-1])])
     if kind == "missing":
@@ -70,7 +83,16 @@ def _refusal(cls: type, found: ValidationError, where: str) -> str:
     else:
         expected = _EXPECTED.get(kind, "{msg}").format(msg=error["msg"], **error.get("ctx", {}))
     place = ": ".join([where, *_names(path)])
-    return f"{place} is {value!r}; expected {expected}" if path else f"{place}: found {value!r}; expected {expected}"
+    return (
+        f"{place} is {_shown(value)}; expected {expected}"
+        if path
+        else f"{where}: found {_shown(value)}; expected {expected}"
+    )
+
+
+def _shown(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}..."
 
 
 def refuse_unknown(table: dict[str, Any], cls: type, where: str) -> None:
@@ -83,7 +105,7 @@ def refuse_unknown(table: dict[str, Any], cls: type, where: str) -> None:
 
 def _unknown(key: str, cls: type, where: str) -> str:
     known = [item.name for item in dataclasses.fields(cls)]
-    return f"{where}: unknown key {key!r}; expected {', '.join(known)}{hint_at(key, known)}"
+    return f"{where}: unknown key {_shown(key)}; expected {', '.join(known)}{hint_at(key, known)}"
 
 
 def _names(path: Sequence[str | int]) -> list[str]:
@@ -128,8 +150,15 @@ def builtin(kind: Literal["protocols", "studies"]) -> list[str]:
 
 def check_name(name: str, where: str) -> None:
     """Raise UsageError unless the name of a study or protocol can be the name of a folder."""
+    if not name.isprintable():
+        raise UsageError(f"{where}: name is {_shown(name)}; expected printable characters alone")
     if not name or name.startswith(".") or "/" in name or "\\" in name:
-        raise UsageError(f"{where}: name is {name!r}; expected a word without slashes that does not begin with a dot")
+        raise UsageError(
+            f"{where}: name is {_shown(name)}; expected a word without slashes that does not begin with a dot"
+        )
+    size = len(name.encode())
+    if size > MAX_NAME:
+        raise UsageError(f"{where}: name is {_shown(name)}, of {size:,} bytes; expected {MAX_NAME} or fewer")
 
 
 def read_toml(name_or_path: str, kind: Literal["protocols", "studies"], noun: str) -> tuple[str, dict[str, Any]]:
@@ -138,17 +167,29 @@ def read_toml(name_or_path: str, kind: Literal["protocols", "studies"], noun: st
     Raises:
         UsageError: the name is unknown, or the file cannot be read or is not TOML.
     """
-    path = Path(name_or_path)
+    path = Path(name_or_path.replace("\0", "\\0"))  # no file has a NUL in its name
     known = builtin(kind)
     if name_or_path in known:
         path = Path(str(files("pse_repro") / kind / f"{name_or_path}.toml"))
     elif path.suffix != ".toml":
         hint = hint_at(name_or_path, known)
         raise UsageError(f"{noun} is {name_or_path!r}; expected one of {', '.join(known)}, or a .toml file{hint}")
+    return f"{noun} {name_or_path}", _parse(path, f"{noun} file {visible(str(path))}")
+
+
+def _parse(path: Path, where: str) -> dict[str, Any]:
+    """Read a TOML file within limits of size and depth; UsageError, which begins with `where`, for any other."""
     try:
-        table = tomllib.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise UsageError(f"{noun} file {path} cannot be read: {error.strerror}") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise UsageError(f"{noun} file {path} is not TOML: {error}") from error
-    return f"{noun} {name_or_path}", table
+        content = read_regular(path, _MAX_BYTES)
+    except (OSError, ValueError) as error:  # ValueError: a NUL in the path
+        raise UsageError(f"{where} cannot be read: {getattr(error, 'strerror', None) or error}") from error
+    text = decoded(content, path)
+    longest = max(map(len, text.splitlines()), default=0)
+    if longest > _MAX_LINE:
+        raise UsageError(f"{where} has a line of {longest:,} characters; expected {_MAX_LINE:,} or fewer")
+    try:
+        return tomllib.loads(text)
+    except RecursionError as error:
+        raise UsageError(f"{where} is not TOML of this kit: its lists or tables are nested too deeply") from error
+    except ValueError as error:  # not TOML, or a whole number of thousands of digits
+        raise UsageError(f"{where} is not TOML: {error}") from error

@@ -1,5 +1,6 @@
 """Choice of a run's images: --data, the downloaded STL-10, or the embedded sample."""
 
+import os
 import shlex
 from pathlib import Path
 
@@ -9,29 +10,32 @@ from pse_repro.data.fetch.get import fetch as fetch_archive
 from pse_repro.data.sample.embedded import embedded_sample
 from pse_repro.data.stl10 import Dataset, find_binaries, open_dataset
 from pse_repro.errors import NotFitError
-from pse_repro.files import data_home
+from pse_repro.files import data_home, temporary_warning
 from pse_repro.machine.volumes import lost_warning
 from pse_repro.progress.stages import Progress
 
 
 def find_data(directory: Path | None, embedded: bool, progress: Progress) -> Dataset:
-    """Open the images in `directory`, else in the data folder, else the embedded sample if `embedded` allows it.
+    """Open the images in `directory` or, if None, in the data folder.
 
-    With `embedded`, the sample also replaces an empty `directory`, such as a container's /data with nothing mounted;
-    this is reported as a warning. Without it, STL-10 is downloaded into a folder that is absent or empty, or unpacked
-    from the archive there.
+    Without images there, `embedded` allows the embedded sample instead of the data folder's, never instead of those of
+    a `directory`. If it does not, STL-10 is downloaded into a folder that is absent or empty, or unpacked from the
+    archive there.
 
     Raises:
-        NotFitError: the download fails, or the folder holds other files.
+        NotFitError: the download fails, or the folder holds no images.
     """
     place = directory or data_home()
-    if embedded and not find_binaries(place):
-        if directory is not None:
-            _refuse_packed(directory)
-        if directory is None or _is_empty(directory):
-            say, why = (progress.say, "no --data given") if directory is None else (progress.warn, f"{place} is empty")
-            say(f"images: the embedded sample, drawn by the kit ({why})")
-            return open_dataset(embedded_sample(), name="embedded-sample")
+    if embedded and not _has_images(place, directory is None):
+        _refuse_packed(place, directory is not None)
+        if directory is None and _nothing_but_a_fetch(place):
+            progress.say("images: the embedded sample, drawn by the kit (no --data given)")
+            sample = embedded_sample()
+            if warning := temporary_warning(sample):
+                progress.warn(warning)
+            return open_dataset(sample, name="embedded-sample")
+        if directory is not None and _is_empty(place):
+            raise NotFitError(f"{place} is empty: {_fetch(place)}, or leave out --data for images drawn by the kit")
     if not embedded and not find_binaries(place) and _nothing_but_a_fetch(place):
         if warning := lost_warning(place):
             progress.say(warning)
@@ -46,21 +50,36 @@ def find_data(directory: Path | None, embedded: bool, progress: Progress) -> Dat
     return data
 
 
-def _refuse_packed(place: Path) -> None:
-    """Raise NotFitError for a folder that holds the archive, or an interrupted download, instead of images."""
-    command = f"pse-repro data fetch --data {shlex.quote(str(place))}"
-    if (place / KEPT).is_file():
-        raise NotFitError(f"{place} holds {KEPT}, not unpacked: {command} --from {shlex.quote(str(place / KEPT))}")
-    if (place / PART).is_file():
-        raise NotFitError(f"{place} holds {PART}, an incomplete download: {command}")
+def _has_images(place: Path, default: bool) -> bool:
+    """Return whether there are images; no permission to look is no error in the default folder."""
+    try:
+        return place.suffix == ".npz" or find_binaries(place) is not None
+    except PermissionError:
+        if default:
+            return False
+        raise
+
+
+def _refuse_packed(place: Path, named: bool) -> None:
+    """Raise NotFitError for the archive or, in a folder that was named, an interrupted download instead of images."""
+    if os.path.isfile(place / KEPT):
+        raise NotFitError(
+            f"{place} holds {KEPT}, not unpacked: {_fetch(place)} --from {shlex.quote(str(place / KEPT))}"
+        )
+    if named and os.path.isfile(place / PART):
+        raise NotFitError(f"{place} holds {PART}, an incomplete download: {_fetch(place)}")
+
+
+def _fetch(place: Path) -> str:
+    return f"pse-repro data fetch --data {shlex.quote(str(place))}"
 
 
 def _is_empty(place: Path) -> bool:
     """Return whether the folder is empty but for hidden files of an interrupted `fetch`."""
-    return place.is_dir() and all(path.name.startswith(f".{FOLDER}") for path in place.iterdir())
+    return os.path.isdir(place) and all(name.startswith(f".{FOLDER}") for name in os.listdir(place))
 
 
 def _nothing_but_a_fetch(place: Path) -> bool:
     """Return whether the folder is absent, empty, or holds only the files of an interrupted `fetch`."""
     own = (f".{FOLDER}", KEPT)
-    return not place.exists() or (place.is_dir() and all(path.name.startswith(own) for path in place.iterdir()))
+    return not os.path.exists(place) or (os.path.isdir(place) and all(n.startswith(own) for n in os.listdir(place)))

@@ -5,6 +5,9 @@ from pathlib import Path
 import numpy as np
 
 from pse_repro.data.stl10 import CLASS_NAMES, Dataset, Split, find_binaries, open_split
+from pse_repro.files import read_regular
+
+_MAX_BYTES = 1 << 16  # of class_names.txt
 
 
 def mapped_folder(split: Split) -> Path | None:
@@ -17,10 +20,11 @@ def class_names(split: Split) -> tuple[str, ...]:
     """Return the ten lines of class_names.txt beside the split's file; "class 1" .. "class 10" without such a file."""
     folder = mapped_folder(split)
     try:
-        text = (folder / "class_names.txt").read_text("utf-8", "replace") if folder else ""
+        content = read_regular(folder / "class_names.txt", _MAX_BYTES) if folder else b""
     except OSError:
-        text = ""
-    names = tuple(line.strip() for line in text.splitlines() if line.strip())
+        content = b""
+    lines = content.decode("utf-8-sig", "replace").splitlines()  # with or without a byte order mark
+    names = tuple(line.strip() for line in lines if line.strip())
     return names if len(names) == 10 else tuple(f"class {label}" for label in range(1, 11))
 
 

@@ -16,7 +16,8 @@ import numpy as np
 
 from pse_repro.config.study import Subset
 from pse_repro.data.tiny import read_tiny
-from pse_repro.errors import NotFitError
+from pse_repro.errors import NotFitError, explain_os_error
+from pse_repro.files import open_regular
 
 CLASSES = 10
 CLASS_NAMES = ("airplane", "bird", "car", "cat", "deer", "dog", "horse", "monkey", "ship", "truck")
@@ -24,6 +25,7 @@ CLASS_NAMES = ("airplane", "bird", "car", "cat", "deer", "dog", "horse", "monkey
 SIDE = 96
 IMAGE_BYTES = 3 * SIDE * SIDE
 SPLITS = ("unlabeled", "train", "test")
+_MAX_LABELS = 10**7  # bytes: with as many labels, the images would have 276 GB
 OFFICIAL_IMAGES = {"unlabeled": 100_000, "train": 5_000, "test": 8_000}
 OFFICIAL_MD5 = {
     "train_X.bin": "918c2871b30a85fa023e0c44e0bee87f",
@@ -117,6 +119,7 @@ def open_dataset(path: Path, name: str | None = None, md5: dict[str, str] | None
                 "folder stl10_binary; give another folder with --data"
             )
         place = (folder.parent if folder.name == "stl10_binary" else folder).resolve().name
+        place = os.fsencode(place).decode("utf-8", "replace")  # a name in another encoding
         splits, md5 = _open_folder(folder, md5)
     if md5 == OFFICIAL_MD5:
         name = "stl10"
@@ -149,7 +152,9 @@ def open_split(folder: Path, split: str) -> Split:
     if split == "unlabeled":
         return Split(stored_NCWH, None)
     labels_path = folder / f"{split}_y.bin"
-    return labelled(stored_NCWH, np.fromfile(labels_path, np.uint8), str(labels_path))
+    with open_regular(labels_path) as file:
+        labels = np.frombuffer(file.read(_MAX_LABELS), np.uint8)
+    return labelled(stored_NCWH, labels.copy(), str(labels_path))
 
 
 def labelled(stored_NCWH: np.ndarray, labels: np.ndarray, where: str) -> Split:
@@ -170,9 +175,7 @@ def _open_folder(folder: Path, md5: dict[str, str] | None) -> tuple[dict[str, Sp
         with ThreadPoolExecutor() as pool:
             md5 = dict(zip(OFFICIAL_MD5, pool.map(lambda file: _md5(folder / file), OFFICIAL_MD5), strict=True))
     except OSError as error:
-        raise NotFitError(
-            f"{error.filename} cannot be read: {error.strerror}; check the file and its permissions"
-        ) from error
+        raise NotFitError(explain_os_error(error, folder)) from error
     return splits, md5
 
 
@@ -187,7 +190,7 @@ def _open_file(path: Path) -> tuple[dict[str, Split], dict[str, str]]:
 
 
 def _md5(path: Path) -> str:
-    with path.open("rb") as file:
+    with open_regular(path) as file:
         return hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
 
 

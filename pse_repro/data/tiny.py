@@ -7,7 +7,9 @@ from pathlib import Path
 import numpy as np
 
 from pse_repro.errors import NotFitError
-from pse_repro.files import write_bytes
+from pse_repro.files import open_regular, write_bytes
+
+MAX_BYTES = 10**9  # of the arrays in a file
 
 
 def write_tiny(path: Path, arrays: Mapping[str, np.ndarray]) -> None:
@@ -24,7 +26,9 @@ def read_tiny(path: Path, items: Mapping[str, tuple[int, ...]]) -> dict[str, np.
         NotFitError: the file cannot be read, or has other names, types or shapes.
     """
     try:
-        with np.load(path, allow_pickle=False) as file:
+        with open_regular(path) as opened, np.load(opened, allow_pickle=False) as file:
+            if sum(member.file_size for member in file.zip.infolist()) > MAX_BYTES:
+                raise ValueError(f"it unpacks to more than {MAX_BYTES:,} bytes")
             arrays = {name: file[name] for name in file.files}
     except Exception as error:  # NumPy raises many kinds for a damaged file
         reason = getattr(error, "strerror", None) or str(error).partition("\n")[0]

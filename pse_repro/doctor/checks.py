@@ -17,6 +17,7 @@ from pse_repro.doctor.needs import (
     STUDIES,
     run_bytes,
 )
+from pse_repro.files import temporary_warning
 from pse_repro.machine.system import Folder
 from pse_repro.machine.volumes import mount_option
 from pse_repro.text import amount
@@ -136,9 +137,12 @@ def check_run_folder(facts: Facts) -> Check:
 
 def check_cache_folder(facts: Facts) -> Check:
     """Check for space and permission for the embedded sample, unless it is stored; finds a read-only home."""
+    why = f"{amount(SAMPLE_BYTES)} for the embedded sample, which smoke draws once"
+    if facts.cache.writable and (warning := temporary_warning(facts.cache.path)):
+        found, _, remedy = warning.partition("; ")
+        return Check("cache folder", "warning", found, why, remedy)
     if facts.sample:
         return Check("cache folder", "good", f"{facts.cache.path}: the embedded sample is stored")
-    why = f"{amount(SAMPLE_BYTES)} for the embedded sample, which smoke draws once"
     use = _Use("cache folder", why, "XDG_CACHE_HOME", ("smoke",))
     return _check_folder(facts, facts.cache, SAMPLE_BYTES, use)
 

@@ -13,12 +13,12 @@ from typing import Any
 import torch
 
 from pse_repro import __version__
-from pse_repro.data.sample.embedded import SAMPLE_COUNTS, SAMPLE_VERSION
+from pse_repro.data.sample.embedded import SAMPLE_COUNTS, sample_home
 from pse_repro.data.stl10 import OFFICIAL_IMAGES
 from pse_repro.doctor.images import Images, read_images
 from pse_repro.doctor.needs import STUDIES
 from pse_repro.evaluation.cost import Costs
-from pse_repro.files import cache_home, data_home
+from pse_repro.files import data_home
 from pse_repro.machine.device import Machine, choose_machine
 from pse_repro.machine.nvidia import Nvidia, read_nvidia
 from pse_repro.machine.provenance import git_state
@@ -97,7 +97,7 @@ class Facts:
 def read_facts(data: Path | None, out: Path | None, precision: str = "fp32") -> Facts:
     """Return the facts about this machine; takes about eight seconds, five of them to measure training speed."""
     images, runs = read_images(data or data_home()), out or RUNS
-    sample = read_images(cache_home() / f"sample-v{SAMPLE_VERSION}")
+    sample = sample_home()
     cpu = read_cpu()  # first, so that the load is that of other programs
     return Facts(
         python=platform.python_version(),
@@ -113,10 +113,10 @@ def read_facts(data: Path | None, out: Path | None, precision: str = "fp32") -> 
         memory=read_memory(),
         images=images,
         data_named=data is not None,
-        sample=sample.counts == SAMPLE_COUNTS,
+        sample=read_images(sample).counts == SAMPLE_COUNTS,
         data=read_folder(data or data_home()),
         runs=read_folder(runs),
-        cache=read_folder(cache_home()),
+        cache=read_folder(sample.parent),
         speed=read_speed(images, precision),
         lost=tuple(place for place in (images.path, runs) if lost_with_container(place)),
     )

@@ -44,6 +44,8 @@ class Baseline:
             # N instead of P numbers per image give the same classifier, as rotation does not change the penalty.
             basis_PN, _ = np.linalg.qr(centred[0].T)
             return [(part @ basis_PN).astype(np.float64) for part in centred]
+        if not centred[0].any():  # equal images have no principal components
+            return [np.zeros((len(part), 1)) for part in centred]
         components = min(COMPONENTS, *centred[0].shape)
         seed = derive("baseline", self.name, number) % 2**32
         pca = PCA(components, svd_solver="randomized", random_state=seed).fit(centred[0])

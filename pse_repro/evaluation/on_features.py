@@ -15,6 +15,7 @@ from torch import nn
 from pse_repro.data.batches import Images, batches
 from pse_repro.data.folds import folds
 from pse_repro.data.stl10 import Split
+from pse_repro.errors import CellError
 from pse_repro.evaluation.base import AfterEpoch, FoldEvaluation, FoldResult, Setup
 from pse_repro.evaluation.encoders import assert_unchanged
 from pse_repro.evaluation.knn import nearest_neighbours
@@ -23,6 +24,7 @@ from pse_repro.machine.device import Machine
 from pse_repro.training.classifier import FitResult
 
 FEATURE_BATCH = 128
+MAX_FEATURE = 1e15  # native code fails, or ends the process, where distances overflow
 
 
 class OnFeatures(FoldEvaluation):
@@ -60,9 +62,20 @@ class OnFeatures(FoldEvaluation):
 
 @torch.no_grad()
 def features(encoder: nn.Module, split: Split, machine: Machine) -> np.ndarray:
-    """Return latents (N, D) in float32, in the images' order, with the encoder in evaluation mode."""
+    """Return latents (N, D) in float32, in the images' order, with the encoder in evaluation mode.
+
+    Raises:
+        CellError: a value is not finite, or too large to be squared and summed in float32.
+    """
     encoder.eval()
     images = Images(split, machine.device)
     with machine.autocast():
         latents = [encoder(images[positions]).float().cpu() for positions in batches(len(images), FEATURE_BATCH)]
-    return torch.cat(latents).numpy()
+    features_ND = torch.cat(latents).numpy()
+    largest = float(np.abs(features_ND).max(initial=0.0))  # NaN if a value is
+    if not largest <= MAX_FEATURE:
+        raise CellError(
+            f"the encoder's features reach {largest:g}; expected finite values up to {MAX_FEATURE:g}: its training "
+            "diverged, this cell stops; try a smaller learning rate"
+        )
+    return features_ND

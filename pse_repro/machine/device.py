@@ -18,6 +18,22 @@ class Machine:
 
     device: torch.device
     precision: str  # "fp32" (PyTorch's default, with TF32 in cuDNN's convolutions, as in the author's runs) or "bf16"
+    deterministic: bool = False
+
+    def prepare(self) -> None:
+        """Make this process compute the same bits in every run on this machine, if the machine is deterministic.
+
+        Every process that computes calls it before its first operation on a GPU. On a CPU the number of threads must be
+        the same, too (OMP_NUM_THREADS).
+        """
+        if not self.deterministic:
+            return
+        os.environ["CUBLAS_WORKSPACE_CONFIG"] = ":4096:8"  # read by cuBLAS when it starts
+        torch.use_deterministic_algorithms(True)
+        torch.backends.cudnn.deterministic = True
+        torch.backends.cudnn.benchmark = False
+        torch.backends.cudnn.allow_tf32 = False
+        torch.backends.cuda.matmul.allow_tf32 = False
 
     def autocast(self) -> AbstractContextManager[None]:
         return torch.autocast(self.device.type, torch.bfloat16, enabled=self.precision == "bf16")
@@ -64,8 +80,8 @@ def _driver() -> str:
     return rows[0][0] if rows else ""
 
 
-def choose_machine(device: str, precision: str) -> Machine:
-    """Return the machine for a device (auto, cpu or cuda) and a precision (fp32 or bf16).
+def choose_machine(device: str, precision: str, deterministic: bool = False) -> Machine:
+    """Return the machine for a device (auto, cpu or cuda) and a precision (fp32 or bf16), and prepare this process.
 
     Raises:
         NotFitError: The device is cuda, but PyTorch sees no GPU.
@@ -76,4 +92,6 @@ def choose_machine(device: str, precision: str) -> Machine:
             "check the driver with nvidia-smi, or give --device cpu"
         )
     kind = device if device != "auto" else "cuda" if torch.cuda.is_available() else "cpu"
-    return Machine(torch.device(kind), precision)
+    machine = Machine(torch.device(kind), precision, deterministic)
+    machine.prepare()
+    return machine

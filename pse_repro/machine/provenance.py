@@ -20,6 +20,7 @@ def provenance(data: Mapping[str, Any], machine: Machine) -> dict[str, Any]:
         "platform": platform.platform(),
         "device": machine.describe(),
         "precision": machine.precision,
+        "deterministic": machine.deterministic,
         "data": data,
     }
 

@@ -13,6 +13,8 @@ from pathlib import Path
 
 import torch
 
+from pse_repro.files import can_write, nearest_existing
+
 SAMPLE_SECONDS = 0.3  # interval over which busy cores are measured
 _BF16 = {"amx_bf16": "AMX", "avx512_bf16": "AVX512-BF16", "bf16": "Arm's BF16"}  # flags in /proc/cpuinfo
 _CONTAINERS = {".dockerenv": "docker", "run/.containerenv": "podman", ".singularity.d": "apptainer"}
@@ -88,10 +90,9 @@ def read_memory(root: Path = Path("/")) -> Memory:
 
 def read_folder(path: Path) -> Folder:
     """Return the permission to write to a folder and its free space (disk quotas are not considered)."""
-    nearest = next((place for place in (path.absolute(), *path.absolute().parents) if os.path.exists(place)), Path("/"))
-    writable = os.path.isdir(nearest) and os.access(nearest, os.W_OK | os.X_OK)
+    nearest = nearest_existing(path)
     place = nearest if os.path.isdir(nearest) else nearest.parent
-    return Folder(path, os.path.isdir(path), writable, shutil.disk_usage(place).free, os.stat(place).st_dev)
+    return Folder(path, os.path.isdir(path), can_write(path), shutil.disk_usage(place).free, os.stat(place).st_dev)
 
 
 def read_container(root: Path = Path("/")) -> str:

@@ -87,6 +87,13 @@ class Objective(ABC, Generic[Network]):
     ) -> None:
         """Prepare an epoch if that needs all images, as clustering does. The network is in training mode."""
 
+    def epoch_tensors(self) -> dict[str, Tensor]:
+        """Return what `begin_epoch` has computed, by name, unless it is in the network: saved within the epoch."""
+        return {}
+
+    def resume_epoch(self, tensors: dict[str, Tensor], train: Images) -> None:
+        """Restore what `epoch_tensors` returned instead of beginning the epoch: the weights have changed since."""
+
 
 @dataclass(frozen=True)
 class Variant:

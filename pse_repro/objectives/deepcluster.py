@@ -57,6 +57,10 @@ class Clustering:
     validation_labels: Tensor
     sampler: EvenSampler
 
+    @classmethod
+    def of(cls, images: Images, labels: Tensor, validation_labels: Tensor) -> "Clustering":
+        return cls(images, labels, validation_labels, EvenSampler.of(labels.cpu()))
+
 
 class DeepCluster(Objective[EncoderWithHead]):
     """Cross-entropy of the image's cluster. The last epoch is kept, as losses of different clusterings do not compare.
@@ -90,8 +94,16 @@ class DeepCluster(Objective[EncoderWithHead]):
         network.train()
         seed = int(torch.randint(2**32, ()))
         labels, validation_labels = cluster(latents, validation_latents, self.components, self.clusters, seed)
-        self.clustering = Clustering(train, labels, validation_labels, EvenSampler.of(labels.cpu()))
+        self.clustering = Clustering.of(train, labels, validation_labels)
         self._restart_classifier(network, optimizer)
+
+    def epoch_tensors(self) -> dict[str, Tensor]:
+        assert self.clustering is not None
+        return {"labels": self.clustering.labels, "validation_labels": self.clustering.validation_labels}
+
+    def resume_epoch(self, tensors: dict[str, Tensor], train: Images) -> None:
+        labels, validation_labels = (tensors[name].to(self.setup.device) for name in ("labels", "validation_labels"))
+        self.clustering = Clustering.of(train, labels, validation_labels)
 
     def _restart_classifier(self, network: EncoderWithHead, optimizer: torch.optim.Optimizer) -> None:
         network.head.load_state_dict(nn.Sequential(nn.ReLU(), self._classifier()).state_dict())

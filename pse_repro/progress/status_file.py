@@ -1,7 +1,7 @@
 """Per-process status files, RUN/now/PID.json: the current stage of a process, for the view and `pse-repro status`.
 
 A file is replaced as a whole, at most once a second within a stage. A run does not depend on these files: failed writes
-are ignored, unreadable files are skipped.
+are ignored, unreadable files are skipped. They tell its processes when their run was removed or renamed, though.
 """
 
 import json
@@ -15,6 +15,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from pse_repro.errors import NotFitError
 from pse_repro.files import read_regular
 from pse_repro.progress.facts import Epoch
 from pse_repro.progress.listener import Listener, Stage
@@ -97,14 +98,16 @@ def _mean(values: list[float]) -> float | None:
 
 
 class StatusFile(Listener):
-    """This process's status file, kept while it works on one cell."""
+    """This process's status file, kept while it works on one cell; NotFitError once its run is gone."""
 
     def __init__(self, folder: Path, cell: str) -> None:
         self._folder, self._cell = folder, cell
+        self._run = _identity(folder.parent)
         self._write(ProcessStatus(cell))
 
     def _write(self, status: ProcessStatus) -> None:
         self._written = time.monotonic()
+        self._check_run()
         write_status(self._folder, status)
 
     def began(self, stage: Stage) -> None:
@@ -115,7 +118,16 @@ class StatusFile(Listener):
             self._write(process_status(stage))
 
     def measured(self, stage: Stage, epoch: Epoch) -> None:
+        self._check_run()
         self.advanced(stage)
+
+    def _check_run(self) -> None:
+        """Raise NotFitError if the run was removed or renamed: what is stored now would begin another beside it."""
+        if _identity(self._folder.parent) != self._run:
+            raise NotFitError(
+                f"{self._folder.parent} was removed or renamed while this command worked in it: move it back, then run "
+                "the same command again to resume"
+            )
 
     def ended(self, stage: Stage, completed: bool) -> None:
         self._write(ProcessStatus(self._cell))
@@ -152,6 +164,8 @@ def write_status(folder: Path, status: ProcessStatus) -> None:
     """Replace this process's file; not synchronised to the disk, as it is useless after a crash."""
     path = _own(folder)
     temporary = path.with_suffix(".part")
+    if folder.is_symlink():
+        return
     with suppress(OSError):  # the run itself reports a full disk or a vanished folder
         folder.mkdir(exist_ok=True)
         content = {"pid": os.getpid(), "machine": platform.node(), "now": asdict(status)}
@@ -181,6 +195,15 @@ def read_statuses(folder: Path, remove_stale: bool = False) -> list[ProcessStatu
             with suppress(OSError):
                 path.unlink(missing_ok=True)
     return sorted(found, key=lambda status: status.cell)
+
+
+def _identity(folder: Path) -> tuple[int, int] | None:
+    """Return what identifies a folder whatever its name is; None if it does not exist."""
+    try:
+        found = folder.stat()
+    except FileNotFoundError:
+        return None
+    return found.st_dev, found.st_ino
 
 
 def _own(folder: Path) -> Path:

@@ -13,8 +13,8 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from torch import Tensor
 
-from pse_repro.errors import NotFitError, UsageError
-from pse_repro.files import write_bytes
+from pse_repro.errors import UsageError
+from pse_repro.files import check_target, write_bytes
 from pse_repro.report.demo import digits
 from pse_repro.report.pictures.plots import COLOURS, SCREEN_DPI
 
@@ -35,26 +35,24 @@ MAP = "magma_r"  # lightness falls evenly, so that it can be read without colour
 MSE_COLOUR, PSE_COLOUR = "#767676", COLOURS[2]
 
 
-def check_kind(path: Path) -> None:
-    """Raise UsageError unless the suffix is that of a supported file format."""
+def check_path(path: Path) -> None:
+    """Check that a figure can be written, before it is drawn.
+
+    Raises:
+        UsageError: the suffix is that of no supported file format.
+        NotFitError: the folder cannot be written.
+    """
     if path.suffix.lower() not in METADATA:
         raise UsageError(f"the figure's file is {path}; expected a name that ends in {', '.join(METADATA)}: use --out")
+    check_target(path)
 
 
 def write(figure: Figure, path: Path) -> None:
-    """Write the figure by atomic rename.
-
-    Raises:
-        NotFitError: the file cannot be written.
-    """
+    """Write the figure by atomic rename."""
     kind = path.suffix.lower()
     buffer = io.BytesIO()
     figure.savefig(buffer, format=kind[1:], metadata=METADATA[kind])
-    try:
-        write_bytes(path, buffer.getvalue())
-    except OSError as error:
-        reason = error.strerror or error
-        raise NotFitError(f"{path} cannot be written ({reason}); choose another file with --out") from error
+    write_bytes(path, buffer.getvalue())
 
 
 def draw(demo: "Demo") -> Figure:

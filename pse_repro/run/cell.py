@@ -95,6 +95,9 @@ class CellRun:
             "seconds": seconds,
             "folders": {name: str(folder.relative_to(self.context.directory)) for name, folder in folders.items()},
             "energy_joules": self._energy(before),
+            # Not part of the run's identity: other settings are refused on resuming because they give other models, and
+            # this one does not. A cell is deterministic if all its sessions were.
+            "deterministic": machine.deterministic and (before is None or before.deterministic),
             "peak_memory_bytes": max(before.peak_memory_bytes if before else 0, machine.peak_memory_bytes()),
         }
         store.write_json(self.files.provenance, record)

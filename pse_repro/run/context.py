@@ -56,6 +56,7 @@ class PortableContext:
     log_to: str | None
 
     def open(self) -> RunContext:
+        self.machine.prepare()
         place, name, md5, subset = self.data
         data, progress = open_dataset(place, name, md5).subset(subset), Progress(self.quiet, lines=True)
         return RunContext(self.directory, data, self.machine, progress, self.evaluations, self.log_to)

@@ -61,7 +61,7 @@ def embed(latents_ND: np.ndarray, seed: int) -> np.ndarray:
     """
     usable = np.isfinite(latents_ND).all(1)
     embedding = np.full((len(latents_ND), 2), np.nan, np.float32)
-    points = latents_ND[usable]
+    points = latents_ND[usable].astype(np.float64)  # squares of float32's values overflow float32, or vanish in it
     if len(points) < 3 or np.ptp(points, axis=0).max() == 0:  # too few or identical points
         embedding[usable] = 0
         return embedding

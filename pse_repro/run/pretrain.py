@@ -1,11 +1,14 @@
 """Pre-training of one cell, resumed from its last saved state; provides the encoder for the evaluations."""
 
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 
 import numpy as np
 import pandas as pd
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from pse_repro.data.batches import Images
 from pse_repro.errors import NotFitError
@@ -18,12 +21,16 @@ from pse_repro.progress.facts import Epoch
 from pse_repro.run.context import RunContext
 from pse_repro.run.model_summary import write_summary
 from pse_repro.study import store
-from pse_repro.study.address import SHOWN_IMAGES
+from pse_repro.study.address import EPOCHS, SHOWN_IMAGES
 from pse_repro.study.cells import Cell
+from pse_repro.study.manifest import recorded_file
 from pse_repro.study.records import Trained
-from pse_repro.training.pretrain import Pretraining, State, build_objective, optimizer_tensors, restore_optimizer
+from pse_repro.study.verify import Fault, set_aside
+from pse_repro.training.pretrain import Pretraining, build_objective
+from pse_repro.training.state import State
 
 SAVE_SHARE = 0.05  # of the time may be spent on saving the state of a pre-training
+SAVE_SECONDS = 60.0  # between two saves within an epoch: what a kill may cost; machines lent out are kept for longer
 _NO_METRICS = ("epoch", "steps", "train_loss", "validation_loss")
 EPOCH_POINTS = 500  # evenly spaced test images whose features are stored after every epoch, if they are to be clustered
 
@@ -60,49 +67,49 @@ class PretrainRun:
         tensors, note = store.read_tensors(path)
         state = training.state
         try:
-            state.network.load_state_dict(_with_prefix(tensors, "model/"))
-            restore_optimizer(state.optimizer, _with_prefix(tensors, "optimizer/"))
-            state.best = {name: value.to(self.machine.device) for name, value in _with_prefix(tensors, "best/").items()}
-            state.best_epoch, state.curves = note["best_epoch"], note["curves"]
-        except (RuntimeError, KeyError, TypeError, ValueError) as error:
+            state.restore(tensors, note, self.machine.device)
+        except (RuntimeError, KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
             raise NotFitError(f"{path} is not a state of this cell; delete it to restart its pre-training") from error
+        within = f" and {state.partial.steps} steps" if state.partial else ""
         self.progress.say(
-            f"{self.cell.name}: pre-training resumed after epoch {state.epoch} of {training.length.epochs}"
+            f"{self.cell.name}: pre-training resumed after epoch {state.epoch} of {training.length.epochs}{within}"
         )
 
     def _train(self, training: Pretraining) -> None:
-        saved_at, save_seconds = time.monotonic(), 0.0
+        saves = _Saves()
         clusters = any(EVALUATIONS[evaluation].clusters for evaluation in self.cell.evaluations)
         stores_features = training.objective.reconstructs and clusters
 
+        def save() -> None:
+            with saves.timed():
+                self._save(training.state)
+
         def after_epoch(state: State) -> None:
-            nonlocal saved_at, save_seconds
             stage.measure(_measured(state.epoch - 1, state.curves[-1]))
             self.energy.joules()  # its counters wrap within minutes and must be read in between
             if stores_features:
                 self._store_features(state)
-            if (time.monotonic() - saved_at) * SAVE_SHARE > save_seconds:
-                started = time.monotonic()
-                self._save(state)
-                saved_at = time.monotonic()
-                save_seconds = saved_at - started
+            if saves.due():
+                save()
+
+        def after_batch(images: int) -> None:
+            stage.advance(images)
+            if saves.due(SAVE_SECONDS):
+                self.energy.joules()
+                save()
 
         epochs = training.length.epochs
-        total = (epochs - training.state.epoch) * training.images_per_epoch
-        with self.progress.stage("pre-train", total, cell=self.cell.name, epochs=epochs) as stage:
+        with self.progress.stage("pre-train", training.images_left, cell=self.cell.name, epochs=epochs) as stage:
             for epoch, row in enumerate(training.state.curves):  # of an earlier session
                 stage.measure(_measured(epoch, row))
-            training.run(after_epoch, stage.advance)
+            training.run(after_epoch, after_batch)
 
     def _store_features(self, state: State) -> None:
         found = features(encoder_of(state.network), self.data.test.evenly(EPOCH_POINTS), self.machine)
         store.write_npz(self.files.epoch_features(state.epoch - 1), features=found)
 
     def _save(self, state: State) -> None:
-        tensors = {f"model/{name}": value for name, value in state.network.state_dict().items()}
-        tensors |= {f"optimizer/{name}": value for name, value in optimizer_tensors(state.optimizer).items()}
-        tensors |= {f"best/{name}": value for name, value in state.best.items()}
-        store.write_tensors(self.files.state, tensors, {"best_epoch": state.best_epoch, "curves": state.curves})
+        store.write_tensors(self.files.state, state.tensors(), state.note())
 
     def _finish(self, training: Pretraining) -> None:
         """Write the checkpoint, curves, reconstructions and metrics; delete the saved state, no longer needed."""
@@ -113,7 +120,10 @@ class PretrainRun:
         measures = {name: value for name, value in best.items() if name.startswith("validation_")}
         latents = self._latent_metrics(state.network.eval())
         metrics = first | measures | {"best_epoch": state.best_epoch} | latents
+        before = recorded_file(self.context.directory, self.files.checkpoint).accepted
         sha256 = store.write_tensors(self.files.checkpoint, state.best)
+        if before and sha256 not in {content.sha256 for content in before}:
+            self._set_evaluations_aside()  # repaired, with other weights than those that were evaluated
         store.write_bytes(self.files.curves, pd.DataFrame(state.curves).to_csv(index=False).encode())
         write_summary(self.files, encoder_of(state.network), self.data, self.machine)
         length = {"epochs": training.length.epochs, "batch_size": training.length.batch_size}
@@ -125,6 +135,11 @@ class PretrainRun:
         }
         store.write_json(self.files.pretraining, record)
         store.remove(self.files.state)
+
+    def _set_evaluations_aside(self) -> None:
+        paths = [path for path in self.files.model.glob("*/*") if path.parent.name != EPOCHS]
+        names = [path.relative_to(self.context.directory).as_posix() for path in paths]
+        set_aside(self.context.directory, [Fault(name, "altered") for name in names])
 
     @torch.no_grad()
     def _latent_metrics(self, network: nn.Module) -> dict[str, float]:
@@ -152,8 +167,23 @@ class PretrainRun:
         return network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload, no-any-return]
 
 
-def _with_prefix(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
-    return {name.removeprefix(prefix): value for name, value in tensors.items() if name.startswith(prefix)}
+@dataclass
+class _Saves:
+    """When the state of a pre-training was last saved in this session, and the seconds that it took."""
+
+    last: float = field(default_factory=time.monotonic)
+    cost: float = 0.0
+
+    def due(self, seconds: float = 0.0) -> bool:
+        """Return whether so many seconds have passed since, and enough for their SAVE_SHARE."""
+        return time.monotonic() - self.last >= max(seconds, self.cost / SAVE_SHARE)
+
+    @contextmanager
+    def timed(self) -> Iterator[None]:
+        began = time.monotonic()
+        yield
+        self.last = time.monotonic()
+        self.cost = self.last - began
 
 
 def _measured(epoch: int, row: dict[str, float]) -> Epoch:

@@ -40,7 +40,7 @@ def run_study(
     Errors other than a cell's own end the run; completed work is kept.
     """
     whole, context = context, replace(context, data=context.data.subset(study.subset))
-    check_images(study, expand(study, protocols, seeds=1), context.data, context.evaluations)
+    check_images(study, expand(study, protocols, seeds), context.data, context.evaluations)
     if not (context.repair and prepare.is_run(context.directory)):
         prepare.check_run(context.directory, _settings(study, protocols, context), fresh)
     with prepare.locked(context.directory):

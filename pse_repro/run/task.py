@@ -48,9 +48,10 @@ def run_cell(cell: Cell, context: RunContext) -> Outcome:
         ):
             return Outcome(cell, CellRun(cell, context).run())
     except CellError as error:
-        store.write_json(files.failed, {"error": str(error)})
-        progress.say(str(error))
-        return Outcome(cell, None, str(error))
+        reason = str(error) if cell.pretraining_id in str(error) else f"{cell.pretraining_id}: {error}"
+        store.write_json(files.failed, {"error": reason})
+        progress.say(reason)
+        return Outcome(cell, None, reason)
 
 
 def _parameters(cell: Cell) -> dict[str, object]:

@@ -20,18 +20,19 @@ from pathlib import Path
 from typing import IO, Any
 
 from pse_repro.errors import KitError, NotFitError, UsageError
-from pse_repro.files import written_whole
+from pse_repro.files import check_target, written_whole
 from pse_repro.study.address import MANIFEST, NOT_ARCHIVED, RECORD, SUMS, WEIGHTS, RunFiles
 from pse_repro.study.record import Run
 from pse_repro.study.store import read_proven
 from pse_repro.study.verify import open_intact
+from pse_repro.tar import tar_members
 
 SUFFIXES = (".tar.gz", ".tgz", ".zip")
 _ZIP_DATE = (1980, 1, 1, 0, 0, 0)  # the earliest that a ZIP can hold
 _ZIP_MAGIC, _GZIP_MAGIC = b"PK\x03\x04", b"\x1f\x8b"
 _BLOCK = 1 << 20  # bytes
 _MAX_RATIO, _MAX_EXTRA = 100, 1 << 20  # an archive may unpack to ratio * its size + extra bytes
-_MAX_MEMBERS = 50_000  # a cell has about 20 files
+_MAX_MEMBERS = 50_000  # a full study of 20 seeds has 5,000 files
 _MEMBER_OVERHEAD = 512  # bytes counted for each member besides its content
 _DISK_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EROFS, errno.EIO)  # not the archive's fault
 
@@ -45,10 +46,9 @@ def write_archive(directory: Path, target: Path, documents: Mapping[str, str], w
     A file that vanishes meanwhile, as a saved state does at the end of its pre-training, is left out.
 
     Raises:
-        UsageError: the name of the target ends with none of SUFFIXES.
+        UsageError, NotFitError: as for `check_archive`.
     """
-    if not target.name.endswith(SUFFIXES):
-        raise UsageError(f"{target} is neither .tar.gz nor .zip; give --out a file of such a name, or a folder")
+    check_archive(target)
     top = directory.resolve().name
     sums = []
     with written_whole(target) as file, _adding(file, target) as add:
@@ -61,6 +61,21 @@ def write_archive(directory: Path, target: Path, documents: Mapping[str, str], w
             add(f"{top}/{name}", content)
         add(f"{top}/{SUMS}", "".join(sums).encode())
     return target
+
+
+def check_archive(target: Path) -> None:
+    """Check that an archive can be written, before its contents are made.
+
+    Raises:
+        UsageError: the name of the target ends with none of SUFFIXES.
+        NotFitError: the folder cannot be written.
+    """
+    if not target.name.endswith(SUFFIXES):
+        raise UsageError(f"{target} is neither .tar.gz nor .zip; give --out a file of such a name, or a folder")
+    try:
+        check_target(target)
+    except OSError as error:
+        raise NotFitError(f"{target} cannot be written ({error.strerror}); choose another file with --out") from error
 
 
 @contextmanager
@@ -144,8 +159,6 @@ def _unpack(archive: Path, folder: Path) -> Path:
             members = _zip_members if file.read(2) == _ZIP_MAGIC[:2] else _tar_members
             file.seek(0)
             for name, content in members(file, archive, limit):
-                if len(found) == _MAX_MEMBERS:
-                    raise _refused(archive, f"it has more than {_MAX_MEMBERS:,} files")
                 found[name] = _write(content, _inside(folder, name, archive), name, archive)
     except Exception as error:  # a damaged archive raises many kinds
         if isinstance(error, KitError) or getattr(error, "errno", None) in _DISK_ERRORS:
@@ -162,14 +175,12 @@ def _unpack(archive: Path, folder: Path) -> Path:
 def _tar_members(file: IO[bytes], archive: Path, limit: int) -> Iterator[Member]:
     with gzip.GzipFile(fileobj=file) as plain:
         bounded: Any = _Bounded(plain, limit, archive)
-        with tarfile.open(fileobj=bounded, mode="r|") as tar:
-            for member in tar:
-                if member.isdir():
-                    continue
-                content = tar.extractfile(member) if member.isreg() and not member.issparse() else None
-                if content is None:
-                    raise _refused(archive, f"{member.name[:80]!r} is a link, a device or the like")
-                yield member.name, content
+        for member, content in tar_members(bounded, _MAX_MEMBERS):
+            if member.isdir():
+                continue
+            if content is None:
+                raise _refused(archive, f"{member.name[:80]!r} is a link, a device or the like")
+            yield member.name, content
 
 
 class _Bounded:
@@ -189,6 +200,8 @@ class _Bounded:
 def _zip_members(file: IO[bytes], archive: Path, limit: int) -> Iterator[Member]:
     with zipfile.ZipFile(file) as opened_zip:
         infos = opened_zip.infolist()
+        if len(infos) > _MAX_MEMBERS:
+            raise _refused(archive, f"it has more than {_MAX_MEMBERS:,} members")
         if sum(info.file_size + _MEMBER_OVERHEAD for info in infos) > limit:
             raise _too_large(archive)
         for info in infos:

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
+from pse_repro.config.limits import MAX_CELLS
 from pse_repro.config.protocol import Protocol
 from pse_repro.config.study import Budget, Length, Model, Recipe, Study
 from pse_repro.errors import UsageError
@@ -79,12 +80,22 @@ def length_of(model: Model, protocol: Protocol, study_epochs: int, budget: Budge
 
 
 def expand(study: Study, protocols: list[Protocol], seeds: int) -> list[Cell]:
-    """Return the study's cells, seed by seed, so that the first complete comparison comes early."""
+    """Return the study's cells, seed by seed, so that the first complete comparison comes early.
+
+    Raises:
+        UsageError: there are more than MAX_CELLS.
+    """
+    models = [*study.models, *_untrained(study)]
+    if seeds * len(protocols) * len(models) > MAX_CELLS:
+        raise UsageError(
+            f"study {study.name} has {len(models):,} models under {len(protocols):,} protocols with {seeds:,} seeds; "
+            f"expected {MAX_CELLS:,} or fewer in all: split it into several studies"
+        )
     return [
         Cell(protocol, model, seed, study.epochs, study.evaluations, study.folds, study.budget)
         for seed in range(seeds)
         for protocol in protocols
-        for model in (*study.models, *_untrained(study))
+        for model in models
     ]
 
 

@@ -35,7 +35,7 @@ def study_protocols(study: Study) -> list[Protocol]:
     """Return the study's protocols, with its overrides.
 
     Raises:
-        UsageError: two have the same name, one has fewer folds than the study, or one does not allow a model's sigma.
+        UsageError: two have the same name, or one does not allow the study's folds or epochs, or a model's sigma.
     """
     from pse_repro.objectives import OBJECTIVES  # here: PyTorch is imported only once a study is loaded
 
@@ -47,6 +47,7 @@ def study_protocols(study: Study) -> list[Protocol]:
         folds = protocol.settings.folds
         if study.folds > folds:
             raise UsageError(f"study {study.name}: folds is {study.folds}; protocol {protocol.name} has {folds}")
+        _check_epochs(study, protocol)
         for model in study.models:
             try:
                 OBJECTIVES[model.objective].kind.check(model.sigma, protocol.switches)
@@ -55,6 +56,17 @@ def study_protocols(study: Study) -> list[Protocol]:
                     f"study {study.name}, model {model.name} under protocol {protocol.name}: {error}"
                 ) from error
     return protocols
+
+
+def _check_epochs(study: Study, protocol: Protocol) -> None:
+    """Raise UsageError if a pre-training would be longer than the protocol's maximum."""
+    longest = protocol.settings.pretrain_max_epochs
+    lengths = [study.epochs, *(model.epochs for model in study.models if model.epochs)]
+    if study.budget is None and max(lengths) > longest:
+        raise UsageError(
+            f"study {study.name}: epochs is {max(lengths)}; protocol {protocol.name} has pretrain_max_epochs "
+            f"{longest}: give fewer, or raise it in a protocol of your own"
+        )
 
 
 def build_study(table: dict[str, Any], where: str) -> Study:

@@ -46,6 +46,21 @@ class Trained(Record):
 
 
 @dataclass(frozen=True, kw_only=True)
+class PartialNote:
+    """Of an epoch that has begun: the seconds that it took so far."""
+
+    seconds: Seconds
+
+
+@dataclass(frozen=True, kw_only=True)
+class StateNote(Record):
+    """The note in the header of a saved state, as far as others than its pre-training read it."""
+
+    curves: tuple[dict[str, float], ...]  # a row per epoch
+    partial: PartialNote | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
 class Measured(Record):
     """measures.json: an evaluation without folds."""
 
@@ -89,6 +104,7 @@ class Provenance(Record):
     platform: str = ""
     folders: dict[str, str] = field(default_factory=dict)  # by part, relative to the run
     energy_joules: float | None = None
+    deterministic: bool = False
     peak_memory_bytes: int = 0
 
 

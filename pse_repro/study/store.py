@@ -106,7 +106,7 @@ def write_json(path: Path, content: dict[str, Any]) -> None:
 
 def as_json(content: dict[str, Any]) -> bytes:
     """Return an object as it is stored."""
-    return (json.dumps(content, indent=1, ensure_ascii=False) + "\n").encode()
+    return (json.dumps(content, indent=1, ensure_ascii=False) + "\n").encode("utf-8", "backslashreplace")
 
 
 def read_json(path: Path) -> dict[str, Any]:
@@ -142,13 +142,19 @@ def find_record(path: Path, kind: type[Kind]) -> Kind | None:
         return None
     except OSError as error:
         raise NotFitError(f"{path} cannot be read: {error.strerror}") from error
+    record = parse_record(path, content, kind)
+    _check_mark(path, record.belongs_to)
+    return record
+
+
+def parse_record(path: Path, content: bytes, kind: type[Kind]) -> Kind:
+    """Return a record from the JSON of the file at `path`; NotFitError if it is not what the kit writes."""
     try:
         record: Kind = _adapter(kind).validate_json(b"[" + content.removeprefix(codecs.BOM_UTF8) + b"]")[0]  # type: ignore[arg-type] # classes are hashable
     except ValidationError as error:
         found = error.errors(include_url=False)[0]
         where = ".".join(map(str, found["loc"][1:])) or "its content"
         raise NotFitError(f"{path} is not what this kit writes: {where}: {found['msg']}; {REMEDY}") from error
-    _check_mark(path, record.belongs_to)
     return record
 
 
@@ -214,10 +220,11 @@ def read_csv(path: Path) -> pd.DataFrame:
     return table
 
 
-def write_tensors(path: Path, tensors: dict[str, Tensor], note: Any = None) -> str:
+def write_tensors(path: Path, tensors: dict[str, Tensor], note: dict[str, Any] | None = None) -> str:
     """Write safetensors with a JSON note in the header; return the file's SHA-256."""
     plain = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
-    content = safetensors.torch.save(plain, {"note": json.dumps(note), BELONGS_TO: _mark(path)})
+    marked = (note or {}) | {BELONGS_TO: mark} if (mark := _mark(path)) else note
+    content = safetensors.torch.save(plain, {"note": json.dumps(marked)})  # one key, as their order would be random
     write_bytes(path, content)
     return hashlib.sha256(content).hexdigest()
 
@@ -231,9 +238,10 @@ def read_tensors(path: Path, sha256: str | None = None) -> tuple[dict[str, Tenso
         length = int.from_bytes(content[:8], "little")
         metadata = json.loads(content[8 : 8 + length]).get("__metadata__", {})
         note, tensors = json.loads(metadata.get("note", "null")), safetensors.torch.load(content)
+        mark = note.pop(BELONGS_TO, None) if note else None
     except (safetensors.SafetensorError, ValueError, AttributeError, TypeError, RecursionError) as error:
         raise NotFitError(f"{path} is not safetensors ({error}); {REMEDY}") from error
-    _check_mark(path, metadata.get(BELONGS_TO))
+    _check_mark(path, mark)
     return tensors, note
 
 

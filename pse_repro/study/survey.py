@@ -10,7 +10,6 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -18,12 +17,14 @@ from pse_repro.config.protocol import Protocol
 from pse_repro.config.study import Study
 from pse_repro.errors import NotFitError
 from pse_repro.evaluation.registry import EVALUATIONS, PRETRAIN
+from pse_repro.files import open_regular
 from pse_repro.objectives import OBJECTIVES
 from pse_repro.progress.facts import StudyStatus, TimeLeft
 from pse_repro.study import store
 from pse_repro.study.address import CellFiles, RunFiles
 from pse_repro.study.cells import Cell
-from pse_repro.study.records import Failure, Measured, Trained
+from pse_repro.study.manifest import REMEDY
+from pse_repro.study.records import Failure, Measured, StateNote, Trained
 
 _MAX_HEADER = 100_000_000  # bytes: safetensors' own limit
 
@@ -33,7 +34,8 @@ class Part:
     """A pre-training, in epochs, or one fold of an evaluation (the whole evaluation if it has no folds).
 
     `kind` groups parts whose epochs or folds cost about the same. `seconds` is the recorded time of the work done (0.0:
-    none recorded); `written` is the time of the part's last write in seconds since 1970 (0.0: none yet).
+    none recorded); `written` is the time of the part's last write in seconds since 1970 (0.0: none yet), and `begun`
+    the seconds of an epoch that was partial then.
     """
 
     path: Path  # the file that completes the part; identifies it, as cells may share a part
@@ -43,6 +45,7 @@ class Part:
     done: int
     seconds: float
     written: float
+    begun: float = 0.0
 
     @property
     def complete(self) -> bool:
@@ -144,8 +147,9 @@ def time_left(parts: Iterable[Part], wanted: Iterable[Part], since: float | None
 
 def _pace(parts: Iterable[Part], since: float) -> float:
     """Return the recorded seconds per second from `since` to the last write; 1.0 if nothing was recorded since."""
-    recent = [part for part in parts if part.written > since and part.seconds > 0]
-    recorded = sum(min(part.seconds, part.written - since) for part in recent)  # the rest belongs to an earlier session
+    recent = [part for part in parts if part.written > since and part.seconds + part.begun > 0]
+    # What exceeds the time since then belongs to an earlier session.
+    recorded = sum(min(part.seconds + part.begun, part.written - since) for part in recent)
     return recorded / (max(part.written for part in recent) - since) if recent else 1.0
 
 
@@ -153,13 +157,14 @@ def _pretraining(files: CellFiles, cell: Cell) -> Part:
     total = cell.length.epochs
     kind = f"{'pretrain' if OBJECTIVES[cell.model.objective].trains else 'untrained'} {cell.model.encoder}"
     path, state = files.pretraining, files.state
-    done, seconds = 0, 0.0
+    done, seconds, begun = 0, 0.0, 0.0
     written = modified(state)
     if note := _note(state):  # read before pretrain.json, which is written before the state is deleted
-        done, seconds = len(note["curves"]), sum(row["seconds"] for row in note["curves"])
+        done, seconds = len(note.curves), sum(row.get("seconds", 0.0) for row in note.curves)
+        begun = note.partial.seconds if note.partial else 0.0
     if record := store.find_record(path, Trained):
-        done, seconds, written = total, record.seconds, modified(path)
-    return Part(path, PRETRAIN, kind, total, done, seconds, written)
+        done, seconds, written, begun = total, record.seconds, modified(path), 0.0
+    return Part(path, PRETRAIN, kind, total, done, seconds, written, begun)
 
 
 def _whole(path: Path, evaluation: str, kind: str) -> Part:
@@ -177,25 +182,25 @@ def _fold(path: Path, evaluation: str, kind: str) -> Part:
 def _fold_seconds(path: Path, written: float) -> float:
     """Read the seconds that a fold took; 0.0 if they are not recorded. Cached by the time of writing."""
     try:
-        with np.load(path, allow_pickle=False) as arrays:
+        with open_regular(path) as file, np.load(file, allow_pickle=False) as arrays:
             return float(arrays["seconds"]) if "seconds" in arrays else 0.0
     except FileNotFoundError:
         return 0.0
     except Exception as error:  # NumPy raises many kinds for a damaged archive
-        raise NotFitError(f"{path} is not a file of this kit ({error}); delete it to have it recreated") from error
+        raise NotFitError(f"{path} is not an NPZ file of this kit; {REMEDY}") from error
 
 
-def _note(path: Path) -> dict[str, Any] | None:
+def _note(path: Path) -> StateNote | None:
     """Read the note in the header of a saved state; None if there is none."""
     try:
-        with path.open("rb") as file:
+        with open_regular(path) as file:
             length = int.from_bytes(file.read(8), "little")
-            header = json.loads(file.read(min(length, _MAX_HEADER)))
-            return dict(json.loads(header["__metadata__"]["note"]))
+            note = str(json.loads(file.read(min(length, _MAX_HEADER)))["__metadata__"]["note"])
     except FileNotFoundError:
         return None
-    except (ValueError, KeyError, TypeError) as error:
-        raise NotFitError(f"{path} is not a state of this kit; delete it to restart its pre-training") from error
+    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
+        raise NotFitError(f"{path} is not a state of this kit; {REMEDY}") from error
+    return store.parse_record(path, note.encode(), StateNote)
 
 
 def modified(path: Path) -> float:

@@ -146,6 +146,8 @@ def find_faults(directory: Path, contents: bool = True) -> list[Fault]:
                 what = "altered"  # behind a link
             if what and not (what == "deleted" and may_be_left_out(directory, prefix + name)):
                 found[prefix + name] = what
+        if prefix + MANIFEST in found and not manifest.files:  # deleted, and all its files with it
+            continue
         strange = [name for name in own.get(folder, ()) if name not in manifest.files]
         found |= dict.fromkeys((prefix + name for name in strange), "not written by this run")
     return [Fault(name, found[name]) for name in sorted(found)]

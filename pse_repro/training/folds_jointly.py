@@ -21,7 +21,7 @@ from torch.optim.lr_scheduler import ReduceLROnPlateau
 
 from pse_repro.config.protocol import Protocol
 from pse_repro.machine.device import Machine
-from pse_repro.seeding import seeded
+from pse_repro.seeding import generator_states, seeded, set_generator_states
 from pse_repro.training.classifier import FitResult, FoldData, TrainingHistory, reduced_on_plateau
 from pse_repro.training.heads import Adam, Heads, Mask, clipped
 
@@ -71,18 +71,14 @@ class Stream:
 
     def __init__(self, *names: object) -> None:
         with seeded(*names):
-            self._keep()
+            self._states = generator_states()
 
     @contextmanager
     def drawing(self) -> Iterator[None]:
         with torch.random.fork_rng(range(torch.cuda.device_count())):
-            torch.set_rng_state(self._cpu)
-            torch.cuda.set_rng_state_all(self._gpus)
+            set_generator_states(self._states)
             yield
-            self._keep()
-
-    def _keep(self) -> None:
-        self._cpu, self._gpus = torch.get_rng_state(), torch.cuda.get_rng_state_all()
+            self._states = generator_states()
 
 
 def fit_together(

@@ -6,9 +6,7 @@ partial last batches dropped in training and validation, gradients clipped by no
 
 import itertools
 import math
-import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
 from typing import Any
 
 import torch
@@ -22,21 +20,7 @@ from pse_repro.errors import CellError, NotFitError
 from pse_repro.machine.device import Machine
 from pse_repro.objectives import OBJECTIVES, Batch, Objective, Setup
 from pse_repro.seeding import generator, seeded
-
-
-@dataclass
-class State:
-    """Everything needed to resume an interrupted pre-training; the run store writes and reads it."""
-
-    network: nn.Module
-    optimizer: torch.optim.Optimizer
-    best: dict[str, Tensor] = field(default_factory=dict)  # state dict of the kept epoch
-    best_epoch: int = -1
-    curves: list[dict[str, float]] = field(default_factory=list)  # one row per epoch
-
-    @property
-    def epoch(self) -> int:
-        return len(self.curves)
+from pse_repro.training.state import PartialEpoch, State
 
 
 class Pretraining:
@@ -69,23 +53,30 @@ class Pretraining:
         return State(network, optimizer)
 
     @property
-    def images_per_epoch(self) -> int:
-        """Images drawn in one epoch, including validation; with a budget of seconds, only those of validation."""
-        size = self.length.batch_size
-        steps = len(self.train) // size if self.length.steps is None else self.length.steps
-        return (0 if self.length.seconds else steps * size) + len(self.validation) // size * size
+    def steps_per_epoch(self) -> int:
+        """Steps of an epoch: its budget's, else those of one pass over the images; unknown for a budget of seconds."""
+        return self.length.steps or len(self.train) // self.length.batch_size
+
+    @property
+    def images_left(self) -> int:
+        """Images still to be drawn, including validation; with a budget of seconds, only those of validation."""
+        size, partial = self.length.batch_size, self.state.partial
+        steps = 0 if self.length.seconds else self.steps_per_epoch
+        batches_per_epoch = steps + len(self.validation) // size
+        done = min(partial.steps, steps) + len(partial.measured_M) if partial else 0
+        return ((self.length.epochs - self.state.epoch) * batches_per_epoch - done) * size
 
     def run(self, after_epoch: Callable[[State], None], after_batch: Callable[[int], None]) -> None:
-        """Train the remaining epochs; `after_epoch` may save the state, `after_batch` receives the batch's image count.
+        """Train the remaining epochs; `after_batch` receives the batch's image count, and both may save the state.
 
         CellError for a loss that is not finite.
         """
         state = self.state
         while state.epoch < self.length.epochs:
-            started = time.perf_counter()
+            partial = self._begun(state.epoch)
             train = self.train_epoch(state.epoch, after_batch) if self.objective.trains else {}
             steps = int(train.pop("steps", 0)) + (int(state.curves[-1]["steps"]) if state.curves else 0)
-            validation = self._validate(state.epoch, after_batch)
+            validation = self._validate(partial, after_batch)
             row = {"epoch": float(state.epoch), "steps": float(steps)}
             row |= {f"train_{key}": value for key, value in train.items()}
             row |= {f"validation_{key}": value for key, value in validation.items()}
@@ -98,22 +89,30 @@ class Pretraining:
             if validation["loss"] < best or self.objective.keeps == "last":
                 state.best = {key: value.detach().clone() for key, value in state.network.state_dict().items()}
                 state.best_epoch = state.epoch
-            state.curves.append(row | {"seconds": time.perf_counter() - started})
+            state.curves.append(row | {"seconds": partial.watch.seconds})
+            state.partial = None
             after_epoch(state)
 
+    def _begun(self, epoch: int) -> PartialEpoch:
+        """Return the epoch as far as it is: begun here, or in an earlier session."""
+        partial = self.state.partial
+        if partial is None or partial.epoch != epoch:
+            partial = self.state.partial = PartialEpoch(epoch, torch.zeros((), device=self.machine.device))
+        return partial
+
     def train_epoch(self, epoch: int, after_batch: Callable[[int], None]) -> dict[str, float]:
-        """Train one epoch from the current weights; return its mean "loss" and its number of "steps"."""
+        """Train an epoch, or the rest of it, from the current weights; return its mean "loss" and number of "steps"."""
+        partial = self._begun(epoch)
         network, optimizer = self.state.network.train(), self.state.optimizer
-        total = torch.zeros((), device=self.machine.device)
-        steps = 0
-        with seeded(self.name, "augmentation", epoch):
-            with self.machine.autocast():
-                self.objective.begin_epoch(network, optimizer, self.train, self.validation)
-            for positions in self._positions(epoch):
+        if partial.measured_M:  # validation has begun
+            return partial.mean_loss()
+        with seeded(self.name, "augmentation", epoch, states=partial.generators):
+            self._prepare(partial, after_batch)
+            for positions in self._positions(partial):
                 images = self.train[positions]
                 if self.augment is not None:
                     images = self.augment(images)
-                batch = Batch(images, positions, True, self._progress(epoch, steps))
+                batch = Batch(images, positions, True, self._progress(epoch, partial.steps))
                 with self.machine.autocast():
                     loss = self.objective.loss(network, batch)
                 optimizer.zero_grad()
@@ -121,48 +120,62 @@ class Pretraining:
                 if self.switches.gradient_clipping:
                     nn.utils.clip_grad_norm_(network.parameters(), self.settings.pretrain_clip_norm)
                 optimizer.step()
-                total += loss.detach()  # no .item() here: it would wait for the device
-                steps += 1
-                after_batch(len(positions))
-        return {"loss": float(total) / steps, "steps": steps}
+                partial.loss_sum += loss.detach()  # no .item() here: it would wait for the device
+                partial.steps += 1
+                with partial.watch.paused():
+                    after_batch(len(positions))
+        return partial.mean_loss()
 
-    def _positions(self, epoch: int) -> Iterator[Tensor]:
-        """Yield the training batches of one epoch: one pass over the images, or passes until the budget is spent."""
-        shuffle, size = generator(self.name, "shuffle", epoch), self.length.batch_size
+    def _prepare(self, partial: PartialEpoch, after_batch: Callable[[int], None]) -> None:
+        """Let the objective begin the epoch, or resume within it what it computed at the beginning."""
+        if partial.resumed:
+            return self.objective.resume_epoch(partial.objective, self.train)
+        with self.machine.autocast():
+            self.objective.begin_epoch(self.state.network, self.state.optimizer, self.train, self.validation)
+        partial.objective, partial.prepared = self.objective.epoch_tensors(), partial.watch.seconds
+        if partial.objective:
+            with partial.watch.paused():
+                after_batch(0)  # may save the state: a pass over all images takes long
+
+    def _positions(self, partial: PartialEpoch) -> Iterator[Tensor]:
+        """Yield the epoch's remaining batches: of one pass over the images, or passes until the budget is spent."""
+        shuffle, size = generator(self.name, "shuffle", partial.epoch), self.length.batch_size
         passes = (batches(len(self.train), size, shuffle, drop_last=True) for _ in itertools.count())
-        if self.length.steps is not None:
-            return itertools.islice(itertools.chain.from_iterable(passes), self.length.steps)
-        if self.length.seconds is not None:
-            return _until(time.monotonic() + self.length.seconds, itertools.chain.from_iterable(passes))
-        return next(passes)
+        drawn = itertools.chain.from_iterable(passes)
+        if self.length.seconds is None:
+            return itertools.islice(drawn, partial.steps, self.steps_per_epoch)
+        return _within(self.length.seconds, partial, itertools.islice(drawn, partial.steps, None))
 
     def _progress(self, epoch: int, step: int) -> float:
         """Return the completed share of the pre-training; with a budget of seconds, in whole epochs."""
-        steps = self.length.steps or len(self.train) // self.length.batch_size
-        within = 0.0 if self.length.seconds else step / steps
+        within = 0.0 if self.length.seconds else step / self.steps_per_epoch
         return (epoch + within) / self.length.epochs
 
     @torch.no_grad()
-    def _validate(self, epoch: int, after_batch: Callable[[int], None]) -> dict[str, float]:
+    def _validate(self, partial: PartialEpoch, after_batch: Callable[[int], None]) -> dict[str, float]:
         """Return means over the validation batches; the objective's random numbers are the same in every epoch."""
-        network = self.state.network.eval()
-        found: list[dict[str, Tensor]] = []
-        with seeded(self.name, "validation"):
-            for positions in batches(len(self.validation), self.length.batch_size, drop_last=True):
-                batch = Batch(self.validation[positions], positions, False, self._progress(epoch, 0))
+        network, done = self.state.network.eval(), len(partial.measured_M)
+        remaining = itertools.islice(batches(len(self.validation), self.length.batch_size, drop_last=True), done, None)
+        with seeded(self.name, "validation", states=partial.generators if done else {}):
+            if done:
+                self.objective.resume_epoch(partial.objective, self.train)
+            for positions in remaining:
+                batch = Batch(self.validation[positions], positions, False, self._progress(partial.epoch, 0))
                 with self.machine.autocast():
-                    found.append(self.objective.measures(network, batch))
-                after_batch(len(positions))
-        means = torch.stack([torch.stack([values[name].float() for name in found[0]]) for values in found]).mean(0)
-        return dict(zip(found[0], means.tolist(), strict=True))
+                    found = self.objective.measures(network, batch)
+                partial.metrics = list(found)
+                partial.measured_M.append(torch.stack([value.float() for value in found.values()]))
+                with partial.watch.paused():
+                    after_batch(len(positions))
+        return partial.mean_measures()
 
 
-def _until(end: float, positions: Iterator[Tensor]) -> Iterator[Tensor]:
-    """Yield at least one batch, and further ones until the monotonic time `end`."""
+def _within(seconds: float, partial: PartialEpoch, positions: Iterator[Tensor]) -> Iterator[Tensor]:
+    """Yield the epoch's batches, at least one, until its steps have taken the seconds."""
     for some in positions:
-        yield some
-        if time.monotonic() >= end:
+        if partial.steps and partial.trained_seconds >= seconds:
             return
+        yield some
 
 
 def held_out_images(count: int, fraction: float) -> int:
@@ -176,7 +189,7 @@ def check_split(count: int, fraction: float, batch_size: int) -> None:
     if min(held_out, count - held_out) < batch_size:
         raise NotFitError(
             f"{count:,} unlabelled images leave {held_out:,} for validation; expected at least one batch of "
-            f"{batch_size}: give more images, or a smaller batch size"
+            f"{batch_size:,}: give more images, or a smaller batch size"
         )
 
 
@@ -199,25 +212,3 @@ def build_objective(recipe: Recipe, data: Dataset, device: torch.device) -> Obje
         batch_size=recipe.length.batch_size,
     )
     return OBJECTIVES[recipe.model.objective].build(setup)
-
-
-def optimizer_tensors(optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
-    """Return Adam's moments and step counts by name, for safetensors."""
-    states = optimizer.state_dict()["state"]
-    return {f"{index}.{key}": value for index, state in states.items() for key, value in state.items()}
-
-
-def restore_optimizer(optimizer: torch.optim.Optimizer, tensors: dict[str, Tensor]) -> None:
-    """Load the output of `optimizer_tensors` into a fresh optimizer.
-
-    Files store tensors contiguously, so the moments are copied to the memory layout of their weights, which may be
-    channels last. A fused Adam reads both in memory order, and on a GPU rejects differing strides.
-    """
-    states: dict[int, dict[str, Tensor]] = {}
-    for name, value in tensors.items():
-        index, key = name.split(".")
-        states.setdefault(int(index), {})[key] = value
-    optimizer.load_state_dict(optimizer.state_dict() | {"state": states})
-    for weights, state in optimizer.state.items():
-        for key in ("exp_avg", "exp_avg_sq"):
-            state[key] = torch.empty_like(weights).copy_(state[key])

@@ -71,7 +71,9 @@ def test_a_gain_below_the_minimum_does_not_hold(tmp_path: Path) -> None:
 
 def test_every_part_must_hold(tmp_path: Path) -> None:
     good = dict.fromkeys(("cnn-pse-3", "cnn-pse-4", "cnn-pse-5", "cnn-pse-6", "resnet-pse-3"), 5.0)
-    found = judged(tmp_path / "good", (*CNN, *RESNET), points=good, mse=lambda cell: cell.model.objective == "pse")
+    found = judged(
+        tmp_path / "good", (*CNN, *RESNET), points=good, mse=lambda cell: float(cell.model.objective == "pse")
+    )
     assert {number: result.verdict.verdict for number, result in found.items()} == {
         **{1: "holds", 2: "holds", 4: "holds", 6: "holds"},
         **{3: "fails", 5: "undecided"},  # gains are exactly equal; members, too, of which any gain would do
@@ -224,8 +226,8 @@ def test_a_seed_counts_where_it_is_complete(tmp_path: Path) -> None:
 def test_labels_that_disagree_are_an_error(tmp_path: Path) -> None:
     record = store_predictions(tmp_path, study(), likely(5))
     path = fold_path(tmp_path)
-    with np.load(path) as arrays:
-        np.savez(path, probabilities=arrays["probabilities"], labels=arrays["labels"][::-1])
+    arrays = store.read_npz(path)
+    store.write_npz(path, probabilities=arrays["probabilities"], labels=arrays["labels"][::-1])
     with pytest.raises(NotFitError, match="its labels differ from those of"):
         judge(record)
 

@@ -8,15 +8,18 @@ import sys
 from typing import Any
 
 import pytest
+import torch
 import typer
 
 from pse_repro import cli
 from tests.cli.conftest import Run
 
 RUNS = ("smoke", "quick", "full", "run", "plan", "pretrain", "evaluate")
-COMMANDS = (*RUNS, "status", "compare", "explain", "report", "export", "demo", "doctor", "bench", "data")
+COMMANDS = (*RUNS, "status", "compare", "explain", "report", "export", "verify", "demo", "doctor", "bench", "data")
 DATA_COMMANDS = ("fetch", "verify", "info", "sample")
 EVERY = [*((name,) for name in COMMANDS if name != "data"), *(("data", name) for name in DATA_COMMANDS)]
+# Options that mean something else than an option of the same name of the other commands.
+OTHER_NAMES = {("export", "OUT"): "ARCHIVE", ("demo", "OUT"): "FIGURE", ("bench", "FROM"): "SAVED"}
 
 
 def command_of(words: tuple[str, ...]) -> Any:
@@ -56,8 +59,8 @@ def test_every_long_option_has_its_environment_variable(words: tuple[str, ...]) 
     options = [p for p in command_of(words).params if p.param_type_name == "option" and p.name != "help"]
     assert options or words in (("report",), ("data", "sample"))
     for option in options:
-        name = option.opts[0].removeprefix("--")
-        assert option.envvar == f"PSE_REPRO_{name.upper().replace('-', '_')}"
+        name = option.opts[0].removeprefix("--").upper().replace("-", "_")
+        assert option.envvar == f"PSE_REPRO_{OTHER_NAMES.get((*words, name), name)}"
 
 
 def test_an_environment_variable_does_what_the_option_does(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -68,6 +71,29 @@ def test_an_environment_variable_does_what_the_option_does(run: Run, monkeypatch
     by_variable = run("plan", "smoke")[1]
     assert json.loads(by_option)["cells"] == json.loads(by_variable)["cells"]
     assert len(json.loads(by_option)["cells"]) == 4
+
+
+def test_names_of_devices_and_formats_may_be_in_capitals(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("pse_repro.commands.plan.estimate_seconds", lambda *_: 60.0)
+    monkeypatch.setenv("PSE_REPRO_DEVICE", "CPU")
+    status, out, err = run("plan", "smoke", "--precision", "FP32", "--format", "JSON")
+    assert (status, len(json.loads(out)["cells"])) == (0, 2), err
+    assert run("plan", "smoke", "--device", "CUDA")[0] == (0 if torch.cuda.is_available() else 3)
+
+
+@pytest.mark.parametrize("words", [("plan", "smoke"), ("explain",)])
+def test_a_format_that_a_command_lacks_is_no_error_if_it_is_every_command_s(
+    run: Run, monkeypatch: pytest.MonkeyPatch, words: tuple[str, ...]
+) -> None:
+    monkeypatch.setattr("pse_repro.commands.plan.estimate_seconds", lambda *_: 60.0)
+    table = run(*words)
+    monkeypatch.setenv("PSE_REPRO_FORMAT", "latex")
+    assert run(*words) == table
+    status, _, err = run(*words, "--format", "latex")
+    assert status == 2
+    assert "'latex' is not one of 'table'" in err
+    monkeypatch.setenv("PSE_REPRO_FORMAT", "pdf")
+    assert run(*words)[0] == 2
 
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])

@@ -39,7 +39,7 @@ def test_demo_without_data_shows_the_embedded_sample(run: Run, images: Path, mon
 
 def test_environment_variables_do_what_options_do(run: Run, images: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     by_option = run("demo", "--data", images, "--image", "2", "--sigma", "1", "--seed", "7", "--out", "a.svg")[1]
-    given = {"DATA": str(images), "IMAGE": "2", "SIGMA": "1", "SEED": "7", "OUT": "b.svg"}
+    given = {"DATA": str(images), "IMAGE": "2", "SIGMA": "1", "SEED": "7", "FIGURE": "b.svg"}
     for name, value in given.items():
         monkeypatch.setenv(f"PSE_REPRO_{name}", value)
     by_variable = run("demo")[1]
@@ -56,7 +56,11 @@ def test_environment_variables_do_what_options_do(run: Run, images: Path, monkey
         (("--sigma", "-2"), 2, "sigma is -2; expected 0 to 96 pixels"),
         (("--sigma", "nan"), 2, "sigma is nan; expected 0 to 96 pixels"),
         (("--out", "figure.jpg"), 2, "figure.jpg; expected a name that ends in .png, .svg, .pdf"),
-        (("--out", "file/figure.png"), 3, "file/figure.png cannot be written"),
+        (
+            ("--out", "file/figure.png"),
+            3,
+            "file: Not a directory; a file is where a folder is needed: name another",
+        ),
     ],
 )
 def test_demo_refuses_what_it_cannot_do_in_one_line(

@@ -78,7 +78,7 @@ def test_images_and_figures_are_at_home(run: Run, tmp_path: Path, monkeypatch: p
     write_images(tmp_path / "photos")
     (tmp_path / "elsewhere").mkdir()
     monkeypatch.chdir(tmp_path / "elsewhere")
-    monkeypatch.setenv("PSE_REPRO_OUT", "~/new/figure.png")
+    monkeypatch.setenv("PSE_REPRO_FIGURE", "~/new/figure.png")
     status, out, err = run("demo", "--data=~/photos")
     assert (status, out.splitlines()[0]) == (0, f"{tmp_path}/new/figure.png"), err
     assert not list((tmp_path / "elsewhere").iterdir())

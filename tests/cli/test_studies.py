@@ -88,6 +88,25 @@ def test_a_study_on_other_images_runs_to_a_verdict_and_a_report(run: Run, tmp_pa
     assert "precision = 'fp32', but now it is 'bf16'" in err
 
 
+@pytest.mark.usefixtures("tiny_models", "settings_put_back")
+def test_two_deterministic_runs_are_equal_and_can_be_resumed_without_the_option(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_images(tmp_path / "photos")
+    words = ("pretrain", "--encoder", "cnn", "--objective", "pse", "--sigma", "3", "--epochs", "2", "--device", "cpu")
+    words += ("--batch-size", "8", "--data", "photos", "--quiet")
+    assert run(*words, "--out", "plain")[0] == 0
+    assert run(*words, "--out", "first", "--deterministic")[0] == 0
+    monkeypatch.setenv("PSE_REPRO_DETERMINISTIC", "1")
+    assert run(*words, "--out", "second")[0] == 0
+    notes = [json.loads(next((tmp_path / name).rglob("provenance.json")).read_text()) for name in ("first", "second")]
+    assert [note["deterministic"] for note in notes] == [True, True]
+    weights = [next((tmp_path / name).rglob("checkpoint.safetensors")).read_bytes() for name in ("first", "second")]
+    assert weights[0] == weights[1] == next((tmp_path / "plain").rglob("checkpoint.safetensors")).read_bytes()
+    assert (tmp_path / "first/run.json").read_text() == (tmp_path / "plain/run.json").read_text()
+    assert run("evaluate", "first", "--evaluation", "knn", "--data", "photos", "--quiet")[0] == 0
+
+
 @pytest.mark.usefixtures("tiny_models")
 @pytest.mark.parametrize("folder", ["stl10-fragments", "imagenet96"])
 def test_a_study_runs_on_real_images(run: Run, tmp_path: Path, real_images: Path, folder: str) -> None:

@@ -73,13 +73,22 @@ def test_a_switch_is_turned_alone_by_its_number(base: str, number: int) -> None:
     assert turned.settings == before.settings
     differ = [key for key in SWITCHES if getattr(turned.switches, key) != getattr(before.switches, key)]
     assert differ == [SWITCHES[number - 1]]
-    both_ways = load_protocol(f"{base}+{number}+{number}")
-    assert both_ways.switches == before.switches
+    with pytest.raises(UsageError, match=r"a switch is turned twice; expected each number once"):
+        load_protocol(f"{base}+{number}+{number}")
 
 
 def test_all_that_differ_turned_make_the_other_protocol() -> None:
     name = "as-released" + "".join(f"+{number}" for number in (1, 2, 4, 7, 8, 9, 12, 13, 14))
     assert load_protocol(name).switches == load_protocol("as-described").switches
+
+
+@pytest.mark.parametrize("path", ["c++/mine.toml", "c++7/a+b.toml"])
+def test_a_path_may_have_a_plus(path: str, tmp_path: Path) -> None:
+    text = (Path(str(files("pse_repro"))) / "protocols" / "as-released.toml").read_text()
+    (tmp_path / path).parent.mkdir()
+    (tmp_path / path).write_text(text.replace('"as-released"', '"mine"'))
+    assert load_protocol(str(tmp_path / path)).name == "mine"
+    assert load_protocol(f"{tmp_path / path}+7+2").name == "mine+7+2"
 
 
 @pytest.mark.parametrize("number", ["0", "15", "x", ""])

@@ -58,3 +58,14 @@ def test_a_run_taken_up_ends_with_the_same_weights_bit_for_bit(
     name: str, gpu: Machine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     check_resumed(tmp_path, cell(name), gpu, monkeypatch)
+
+
+@pytest.mark.usefixtures("tiny_models")
+@pytest.mark.parametrize("name", WITH_STATE)
+def test_a_run_resumed_within_an_epoch_ends_with_the_same_weights_bit_for_bit(
+    name: str, gpu: Machine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(
+        "pse_repro.run.pretrain.SAVE_SECONDS", 0.0
+    )  # saved after the clustering, or after the first step
+    check_resumed(tmp_path, cell(name, steps_per_epoch=3), gpu, monkeypatch)

@@ -1,5 +1,6 @@
 """The choice of a run's images."""
 
+import os
 from dataclasses import replace
 from pathlib import Path
 
@@ -19,28 +20,63 @@ def _small_sample(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("pse_repro.data.choose.embedded_sample", lambda: write_images(tmp_path / "sample"))
 
 
-def test_the_embedded_sample_serves_where_nothing_is_named_or_the_folder_is_empty(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    (tmp_path / "empty").mkdir()
-    for directory, why in ((None, "no --data given"), (tmp_path / "empty", "empty is empty")):
-        assert find_data(directory, True, Progress()).name == "embedded-sample"
-        assert why in capsys.readouterr().err
+def test_the_embedded_sample_serves_where_nothing_is_named(capsys: pytest.CaptureFixture[str]) -> None:
+    assert find_data(None, True, Progress()).name == "embedded-sample"
+    assert "no --data given" in capsys.readouterr().err
 
 
-def test_an_empty_folder_that_was_named_is_told_even_where_the_rest_is_quiet(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+@pytest.mark.parametrize("names", [(), (".stl10_binary.lock",)])
+def test_no_drawn_images_stand_in_for_a_folder_that_was_named(tmp_path: Path, names: tuple[str, ...]) -> None:
+    (tmp_path / "d s").mkdir()
+    for name in names:  # of a fetch that found nothing
+        (tmp_path / "d s" / name).touch()
+    with pytest.raises(NotFitError) as caught:
+        find_data(tmp_path / "d s", True, Progress(quiet=True))
+    command = f"pse-repro data fetch --data '{tmp_path}/d s'"
+    assert str(caught.value) == f"{tmp_path}/d s is empty: {command}, or leave out --data for images drawn by the kit"
+
+
+@pytest.mark.parametrize(
+    ("names", "said"),
+    [
+        ([], ""),
+        (["stl10_binary.tar.gz.part", "stl10_binary.tar.gz.part.json", ".stl10_binary.lock"], ""),
+        (["stl10_binary.tar.gz"], "holds stl10_binary.tar.gz, not unpacked"),
+        (["photos"], "no images in"),
+    ],
+)
+def test_the_default_folder_may_be_empty_but_not_of_something_else(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, names: list[str], said: str
 ) -> None:
-    (tmp_path / "empty").mkdir()
-    (tmp_path / "empty" / ".stl10_binary.lock").touch()  # of a fetch that found nothing
-    quiet = Progress(quiet=True)
-    find_data(tmp_path / "empty", True, quiet)
-    quiet.say("not this")
-    err = capsys.readouterr().err
-    assert err.count("\n") == 1
-    assert "warning: images: the embedded sample, drawn by the kit (" in err
-    find_data(None, True, quiet)
-    assert capsys.readouterr().err == ""
+    monkeypatch.setenv("PSE_REPRO_DATA_HOME", str(tmp_path / "mounted"))
+    (tmp_path / "mounted").mkdir()
+    for name in names:
+        (tmp_path / "mounted" / name).touch()
+    if said:
+        with pytest.raises(NotFitError, match=said):
+            find_data(None, True, Progress(quiet=True))
+    else:
+        assert find_data(None, True, Progress(quiet=True)).name == "embedded-sample"
+
+
+def test_a_default_folder_that_may_not_be_looked_into_is_as_good_as_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    def forbidden(path: Path) -> Path:
+        raise PermissionError(13, "Permission denied", str(path))
+
+    with monkeypatch.context() as patch:
+        patch.setattr("pse_repro.data.choose.find_binaries", forbidden)
+        assert find_data(None, True, Progress(quiet=True)).name == "embedded-sample"
+        with pytest.raises(PermissionError):
+            find_data(Path("named"), True, Progress(quiet=True))
+
+
+def test_a_sample_in_a_temporary_folder_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    cache = tmp_path / f"pse-repro-{os.getuid()}"
+    monkeypatch.setattr("pse_repro.data.choose.embedded_sample", lambda: write_images(cache / "sample"))
+    find_data(None, True, Progress(quiet=True))
+    assert f"warning: {cache}/sample is temporary: no home folder can be written to; set" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

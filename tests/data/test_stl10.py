@@ -1,6 +1,7 @@
 """STL-10's binary layout is read upright and identified; broken files give a one-line error."""
 
 import hashlib
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -139,6 +140,16 @@ def folder_instead(path: Path) -> None:
     path.mkdir()
 
 
+def pipe_instead(path: Path) -> None:
+    path.unlink()
+    os.mkfifo(path)
+
+
+def dangle(path: Path) -> None:
+    path.unlink()
+    path.symlink_to("absent")
+
+
 def labels(*values: int) -> Callable[[Path], object]:
     return lambda path: path.write_bytes(bytes(values))
 
@@ -149,9 +160,14 @@ def labels(*values: int) -> Callable[[Path], object]:
         ("train_X.bin", cut, f"holds {20 * IMAGE_BYTES - 1:,} bytes; expected a multiple of 27,648"),
         ("test_X.bin", empty, "holds 0 bytes; expected a multiple of 27,648 (one image), at least one"),
         ("unlabeled_X.bin", cut, "it is empty or truncated, download it again"),
-        ("unlabeled_X.bin", remove, "cannot be read: No such file"),
-        ("train_y.bin", remove, "cannot be read: No such file"),
+        ("unlabeled_X.bin", remove, "No such file or directory; it is missing"),
+        ("train_y.bin", remove, "No such file or directory; it is missing"),
         ("test_X.bin", folder_instead, "test_X.bin"),
+        ("train_y.bin", pipe_instead, "train_y.bin: it is a named pipe; expected a regular file"),
+        ("train_y.bin", folder_instead, "train_y.bin: it is a folder; expected a regular file"),
+        ("train_y.bin", dangle, "No such file"),
+        ("unlabeled_X.bin", pipe_instead, "holds 0 bytes; expected a multiple"),
+        ("unlabeled_X.bin", dangle, "No such file"),
         ("test_y.bin", cut, "holds 6 labels; expected 7, one for each image"),
         ("test_y.bin", empty, "holds 0 labels; expected 7"),
         ("test_y.bin", labels(1, 2, 3, 4, 5, 6, 7, 8), "holds 8 labels; expected 7"),

@@ -1,11 +1,13 @@
 """The small file of a few images opens as a data set; other files give a one-line error."""
 
 import hashlib
+import os
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from pse_repro.data import tiny
 from pse_repro.data.stl10 import OFFICIAL_MD5, open_dataset
 from pse_repro.data.tiny import write_tiny
 from pse_repro.errors import NotFitError
@@ -104,6 +106,17 @@ def test_one_array_or_no_file_is_refused(tmp_path: Path) -> None:
         np.save(file, X)
     assert "cannot be read (" in refused(tmp_path / "one.npz")
     assert "cannot be read (No such file or directory)" in refused(tmp_path / "absent.npz")
+
+
+def test_a_named_pipe_is_refused_at_once(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "few.npz")
+    assert "cannot be read (it is a named pipe; expected a regular file)" in refused(tmp_path / "few.npz")
+
+
+def test_what_unpacks_to_far_more_than_a_few_images_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tiny, "MAX_BYTES", 1_000_000)
+    np.savez_compressed(tmp_path / "few.npz", **arrays(test_X=np.zeros((40, 3, 96, 96), np.uint8)))
+    assert "cannot be read (it unpacks to more than 1,000,000 bytes)" in refused(tmp_path / "few.npz")
 
 
 def test_pickles_are_never_opened(tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """Checks of everything except the GPU: each problem is found and has a finding, a need and a remedy."""
 
+import os
 import tomllib
 from dataclasses import replace
 from pathlib import Path
@@ -163,6 +164,8 @@ def test_folders_that_may_not_be_written() -> None:
     assert home.needed == "133 MB for the embedded sample, which smoke draws once"
     assert "XDG_CACHE_HOME" in home.remedy
     assert check_cache_folder(machine(cache=closed)).state == "good"  # it was drawn before
+    temporary = check_cache_folder(machine(cache={"path": Path("/tmp", f"pse-repro-{os.getuid()}")}))
+    assert (temporary.state, temporary.remedy) == ("warning", "set HOME, or XDG_CACHE_HOME and XDG_DATA_HOME")
 
 
 def test_a_container_s_folders_that_may_not_be_written_are_to_be_mounted() -> None:

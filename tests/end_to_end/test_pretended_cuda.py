@@ -12,6 +12,7 @@ QUICK = [
     "test_parts.py",
     "test_waits.py",
     "test_study.py",
+    "test_deterministic.py",
     "test_pretraining.py::test_a_run_taken_up_ends_with_the_same_weights_bit_for_bit",
 ]
 

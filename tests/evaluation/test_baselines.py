@@ -61,3 +61,14 @@ def test_on_photographs_it_is_far_above_chance(name: str, real_images: Path) -> 
     data = open_dataset(real_images / "imagenet96").subset(Subset(unlabeled=1, train=500, test=500))
     found = Baseline(name, data, 5, "as-text").fold(1)
     assert scores(found.probabilities_NK, data.test.stored_labels.astype(int) - 1)["top1"] > 22  # chance is 10 %
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("name", BASELINES)
+def test_equal_images_give_the_shares_of_the_classes_without_a_warning(name: str) -> None:
+    data = dataset(train=50, test=3)
+    black = replace(data.train, stored_NCWH=np.zeros_like(data.train.stored_NCWH))
+    probabilities_NK = Baseline(name, replace(data, train=black), 5, "as-stored").fold(1).probabilities_NK
+    train, _ = folds(data.train.stored_labels, 5, "as-stored")[0]
+    shares = np.bincount(data.train.targets[train], minlength=10) / len(train)
+    np.testing.assert_allclose(probabilities_NK, [shares] * 3, atol=1e-3)

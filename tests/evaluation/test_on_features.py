@@ -7,6 +7,7 @@ import pytest
 import torch
 from torch import nn
 
+from pse_repro.errors import CellError
 from pse_repro.evaluation.base import Setup
 from pse_repro.evaluation.on_features import OnFeatures, features
 from pse_repro.machine.device import Machine
@@ -40,6 +41,32 @@ def test_features_are_the_latents_of_single_images_in_evaluation_mode() -> None:
 def test_features_are_float32_under_bf16() -> None:
     found = features(encoder(), dataset(test=3).test, Machine(torch.device("cpu"), "bf16"))
     assert found.dtype == np.float32
+
+
+class Scaled(nn.Module):
+    """The tiny encoder, its latents times a factor."""
+
+    def __init__(self, factor: float) -> None:
+        super().__init__()
+        self.encoder, self.factor = encoder(), factor
+
+    def forward(self, images_NCHW: torch.Tensor) -> torch.Tensor:
+        return self.encoder(images_NCHW) * self.factor
+
+
+@pytest.mark.parametrize("factor", [1e20, 1e38, 1e39, float("inf"), float("nan")])
+def test_features_that_distances_overflow_on_end_the_cell_before_native_code(factor: float) -> None:
+    judged = OnFeatures(setup(), "knn")
+    with pytest.raises(CellError, match=r"features reach .*; expected finite values up to 1e\+15"):
+        list(judged.run([1], lambda: Scaled(factor), nobody))
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("factor", [0, 1e-44, 1e-30, 1e14])
+@pytest.mark.parametrize("classifier", ["linear", "knn"])
+def test_other_features_of_any_size_give_probabilities(classifier: Literal["linear", "knn"], factor: float) -> None:
+    ((_, result),) = OnFeatures(setup(), classifier).run([1], lambda: Scaled(factor), nobody)
+    np.testing.assert_allclose(result.probabilities_NK.sum(axis=1), 1, rtol=1e-5)
 
 
 @pytest.mark.parametrize("classifier", ["linear", "knn"])

@@ -1,5 +1,6 @@
 """The machine: device, precision, peak memory, description."""
 
+import os
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -28,6 +29,20 @@ def test_cuda_where_there_is_none_says_what_to_do(monkeypatch: pytest.MonkeyPatc
 def test_precision_is_that_of_matrix_products(precision: str, dtype: torch.dtype) -> None:
     with Machine(torch.device("cpu"), precision).autocast():
         assert torch.nn.Linear(4, 4)(torch.rand(2, 4)).dtype == dtype
+
+
+@pytest.mark.usefixtures("settings_put_back")
+def test_a_deterministic_machine_sets_all_that_pytorch_needs_for_it() -> None:
+    choose_machine("cpu", "fp32")
+    assert not torch.are_deterministic_algorithms_enabled()  # the default: as in the author's runs
+    torch.backends.cudnn.benchmark = True
+    choose_machine("cpu", "fp32", deterministic=True)
+    assert torch.are_deterministic_algorithms_enabled()
+    assert os.environ["CUBLAS_WORKSPACE_CONFIG"] == ":4096:8"
+    assert torch.backends.cudnn.deterministic
+    assert not torch.backends.cudnn.benchmark
+    assert not torch.backends.cudnn.allow_tf32
+    assert not torch.backends.cuda.matmul.allow_tf32
 
 
 def test_a_cpu_describes_itself() -> None:

@@ -1,6 +1,7 @@
 """Status files: complete, and only of living processes; a stage as the status of a process."""
 
 import os
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -8,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pse_repro.errors import NotFitError
 from pse_repro.progress.facts import Epoch
 from pse_repro.progress.listener import Stage
 from pse_repro.progress.status_file import (
@@ -209,3 +211,24 @@ def test_a_file_is_updated_by_epochs_at_most_once_a_second(folder: Path, monkeyp
     assert read_statuses(folder) == [ProcessStatus("a/b")]
     file.remove()
     assert read_statuses(folder) == []
+
+
+@pytest.mark.parametrize("what", ["removed", "renamed", "another"])
+def test_a_run_that_is_gone_ends_its_processes_and_is_not_begun_anew(tmp_path: Path, what: str) -> None:
+    run = tmp_path / "run"
+    run.mkdir()
+    file = StatusFile(RunFiles(run).statuses, "cell")
+    stage = Stage("pre-train", 9)
+    file.began(stage)
+    run.rename(tmp_path / "moved")
+    if what == "removed":
+        shutil.rmtree(tmp_path / "moved")
+    elif what == "another":
+        run.mkdir()
+    for report in (lambda: file.measured(stage, Epoch(0)), lambda: file.ended(stage, False)):
+        with pytest.raises(
+            NotFitError, match="run was removed or renamed while this command worked in it: move it back"
+        ):
+            report()
+    assert not (run / "now").exists()
+    file.remove()

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from pse_repro.commands.demo import check_sigma, choose_image
 from pse_repro.data.sample.embedded import draw_split
-from pse_repro.errors import NotFitError, UsageError
+from pse_repro.errors import UsageError
 from pse_repro.loss import PSELoss, pse_loss
 from pse_repro.report import demo_figure
 from pse_repro.report.demo import RADIUS, SHIFT, Damage, compare_errors, losses_table
@@ -174,11 +174,11 @@ def test_what_will_not_do_is_refused_by_name(tmp_path: Path) -> None:
         with pytest.raises(UsageError, match=f"sigma is {sigma:g}; expected 0 to 96"):
             check_sigma(sigma)
     with pytest.raises(UsageError, match=r"demo\.jpg; expected a name that ends in \.png, \.svg, \.pdf"):
-        demo_figure.check_kind(Path("demo.jpg"))
+        demo_figure.check_path(Path("demo.jpg"))
     (tmp_path / "file").touch()
     (tmp_path / "folder.png").mkdir()
     for path in (tmp_path / "file" / "demo.png", tmp_path / "folder.png"):
-        with pytest.raises(NotFitError, match="cannot be written"):
+        with pytest.raises(OSError, match=r"exists|directory"):
             demo_figure.write(FIGURE, path)
 
 

@@ -13,7 +13,7 @@ from pse_repro.report.first_screen import FITS_BOTH, MARKS, Entry, SlidesTable, 
 from pse_repro.report.page import write_report
 from pse_repro.study.record import Run
 from tests.support.published import SLIDES
-from tests.support.stored_run import IMAGES, Page, comparison, report, store_run, study
+from tests.support.stored_run import IMAGES, Page, comparison, report, rewrite_results, store_run, study
 
 DASH = "\N{EN DASH}"
 
@@ -56,7 +56,7 @@ def give_published_values(directory: Path) -> None:
     """Replace a run's results by the slides' numbers."""
     results = pd.read_csv(directory / "results.csv", dtype=str, keep_default_na=False)
     published = SLIDES.frame[[*CELL, "value"]].astype(str)
-    results.drop(columns="value").merge(published, on=list(CELL)).to_csv(directory / "results.csv", index=False)
+    rewrite_results(directory, results.drop(columns="value").merge(published, on=list(CELL)))
 
 
 @pytest.mark.parametrize("seeds", [1, 3])
@@ -84,7 +84,7 @@ def test_one_loss_alone_leaves_the_table_undecided(tmp_path: Path) -> None:
 def test_a_table_of_which_no_number_is_within_is_not_reproduced(tmp_path: Path) -> None:
     store_run(tmp_path, study(), seeds=3)
     results = pd.read_csv(tmp_path / "results.csv", dtype=str, keep_default_na=False)
-    results.assign(value="99").to_csv(tmp_path / "results.csv", index=False)
+    rewrite_results(tmp_path, results.assign(value="99"))
     assert sentence(tmp_path).startswith(
         "The published table is not reproduced: 0 of the 147 published numbers are within tolerance (24 outside the "
         "tolerance, 123 not in this run); 24 of 24 numbers outside, up to "
@@ -198,7 +198,7 @@ def test_a_number_that_cannot_be_compared_stands_beside_the_slides_without_a_ver
 def test_what_is_not_measured_yet_has_the_slides_number_alone(tmp_path: Path) -> None:
     store_run(tmp_path, study())
     results = pd.read_csv(tmp_path / "results.csv", dtype=str, keep_default_na=False)
-    results[results["evaluation"] != "frozen"].to_csv(tmp_path / "results.csv", index=False)
+    rewrite_results(tmp_path, results[results["evaluation"] != "frozen"])
     _, frozen = slides_tables(Run.open(tmp_path), comparison(tmp_path)).tables
     assert str(frozen.rows[0][1][0]) == f"{MARKS['missing'].sign} -, slides 28.15"
     assert "9 not measured yet" not in sentence(tmp_path)

@@ -22,7 +22,7 @@ from pse_repro.study import store
 from pse_repro.study.address import CellFiles, RunFiles
 from pse_repro.study.cells import Cell
 from tests.support.finished_run import forget
-from tests.support.tiny import cell, context, protocol
+from tests.support.tiny import CPU, cell, context, protocol
 
 pytestmark = pytest.mark.usefixtures("tiny_models")
 
@@ -107,6 +107,21 @@ def test_provenance_says_what_made_the_numbers(tmp_path: Path) -> None:
     assert {"versions", "git", "device", "precision", "data", "seed", "peak_memory_bytes"} <= set(record)
     assert record["data"]["images"] == {"unlabeled": 60, "train": 50, "test": 40}
     assert record["peak_memory_bytes"] > 1e7
+
+
+@pytest.mark.parametrize(
+    ("sessions", "expected"), [([True], True), ([False], False), ([True, True], True), ([True, False], False)]
+)
+def test_a_cell_is_deterministic_if_all_its_sessions_were(sessions: list[bool], expected: bool, tmp_path: Path) -> None:
+    path = tmp_path / "cells" / "as-released" / "cnn-mse-seed0" / "provenance.json"
+    for deterministic in sessions:
+        here = replace(context(tmp_path, evaluations=()), machine=replace(CPU, deterministic=deterministic))
+        CellRun(cell(), here).run()
+    assert json.loads(path.read_text())["deterministic"] is expected
+    before = {name: value for name, value in json.loads(path.read_text()).items() if name != "deterministic"}
+    path.write_text(json.dumps(before))  # as runs were recorded that did not have the option
+    CellRun(cell(), replace(context(tmp_path, evaluations=()), machine=replace(CPU, deterministic=True))).run()
+    assert json.loads(path.read_text())["deterministic"] is False
 
 
 def test_seeds_and_models_draw_numbers_of_their_own(tmp_path: Path) -> None:

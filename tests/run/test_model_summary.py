@@ -126,3 +126,19 @@ def test_the_studys_encoder_is_a_module_like_any_other(tmp_path: Path) -> None:
     found = summary(tmp_path, cnn_encoder())
     assert found["latents"].shape == (40, 256)
     assert found["filters"].shape == (32, 3, 3, 3)
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("scale", [1e-44, 1e-30, 1e20, 3e37])
+def test_the_embedding_does_not_depend_on_the_latents_unit(scale: float) -> None:
+    latents = np.random.default_rng(0).normal(size=(40, 8)).astype(np.float32)
+    scaled = (latents * scale).astype(np.float32)
+    assert np.isfinite(scaled).all()
+    assert np.isfinite(embed(scaled, 1)).all()  # squares of such values overflow float32, or vanish in it
+
+
+@pytest.mark.filterwarnings("error")
+def test_one_latent_far_from_the_others_is_embedded() -> None:
+    latents = np.random.default_rng(0).normal(size=(40, 8)).astype(np.float32)
+    latents[3], latents[:, 5] = 1e38, 7
+    assert np.isfinite(embed(latents, 1)).all()

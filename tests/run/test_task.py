@@ -1,6 +1,7 @@
 """Cells as tasks for other processes."""
 
 import importlib.util
+import pickle
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -9,10 +10,12 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 
 from pse_repro.config.study import Subset
 from pse_repro.data.stl10 import open_dataset
 from pse_repro.errors import CellError
+from pse_repro.machine.device import Machine
 from pse_repro.progress.facts import Epoch
 from pse_repro.progress.listener import Listener, Stage
 from pse_repro.run.context import RunContext
@@ -21,7 +24,7 @@ from pse_repro.run.task import Task, run_cell, run_task, sharing_a_checkpoint
 from pse_repro.study import store
 from pse_repro.study.address import RunFiles
 from pse_repro.study.cells import Cell
-from pse_repro.training.pretrain import State
+from pse_repro.training.state import State
 from tests.support.tiny import cell, context, protocol, write_images
 
 pytestmark = pytest.mark.usefixtures("tiny_models")
@@ -70,6 +73,21 @@ def test_a_cell_s_epochs_go_to_its_log_with_what_it_is_trained_with(
     assert expected.items() <= parameters.items()
 
 
+@pytest.mark.parametrize("reason", ["the features are too large", f"{cell().pretraining_id}/knn: the loss is nan"])
+def test_the_reason_of_a_failed_cell_names_the_cell(
+    reason: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(_: object) -> None:
+        raise CellError(reason)
+
+    monkeypatch.setattr("pse_repro.run.task.CellRun.run", fail)
+    outcome = run_cell(cell(), context(tmp_path))
+    assert outcome.error.endswith(reason)
+    assert outcome.error.startswith(cell().pretraining_id)
+    assert outcome.error.count(cell().pretraining_id) == 1
+    assert store.read_json(context(tmp_path).files(cell()).failed) == {"error": outcome.error}
+
+
 @pytest.mark.skipif(importlib.util.find_spec("tensorboard") is None, reason="the extra is not installed")
 def test_epochs_of_a_cell_that_is_resumed_are_logged_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The run is killed after the first, saved epoch, and before the second fold is saved, which is then refitted."""
@@ -112,6 +130,15 @@ def test_epochs_of_a_cell_that_is_resumed_are_logged_once(tmp_path: Path, monkey
     assert steps["pre-train/train_loss"] == [0, 1]
 
 
+@pytest.mark.usefixtures("settings_put_back")
+def test_a_process_of_a_deterministic_run_is_deterministic(tmp_path: Path) -> None:
+    here = context(tmp_path, open_dataset(write_images(tmp_path / "photos")))
+    for deterministic in (False, True):
+        machine = Machine(torch.device("cpu"), "fp32", deterministic)
+        pickle.loads(pickle.dumps(replace(here, machine=machine).portable(Subset()))).open()
+        assert torch.are_deterministic_algorithms_enabled() == deterministic
+
+
 def test_a_task_opens_the_same_images_and_gives_the_cells_in_order(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -134,7 +161,7 @@ def test_a_task_opens_the_same_images_and_gives_the_cells_in_order(
     subset = Subset(unlabeled=30)
     outcomes = run_task(Task(cells, context(tmp_path, data).portable(subset)))
     assert [outcome.cell for outcome in outcomes] == list(cells)
-    assert [outcome.error for outcome in outcomes] == ["", "diverged"]
+    assert [outcome.error for outcome in outcomes] == ["", f"{cells[1].pretraining_id}: diverged"]
     assert outcomes[1].rows is None
     assert (tmp_path / "cells" / cells[1].name / "failed.json").is_file()
     images = seen[0][1].data

@@ -72,3 +72,11 @@ def test_a_budget_is_the_same_for_every_model(budget: Budget, length: Length) ->
 def test_a_budget_of_less_than_a_step_an_epoch_is_refused() -> None:
     with pytest.raises(UsageError, match="the budget is 3 steps of 8 images; expected at least one for each of the 4"):
         length_of(Model("cnn", "pse", 3.0), protocol(), 4, Budget(images=31))
+
+
+def test_so_many_cells_are_refused_before_they_are_listed() -> None:
+    study = load_study("full")  # 9 models, with the untrained encoders
+    assert len(expand(study, [protocol()], seeds=1_000)) == 9_000
+    for protocols, seeds in ((2, 1_000), (1, 1_112), (1, 10**9)):
+        with pytest.raises(UsageError, match=rf"has 9 models under {protocols} .* {seeds:,} seeds; expected 10,000 or"):
+            expand(study, [protocol()] * protocols, seeds)

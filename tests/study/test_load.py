@@ -75,6 +75,28 @@ def test_a_study_of_ones_own_loads_with_the_defaults(tmp_path: Path) -> None:
         ("sigma = 3", "sigma = 3\nepochs = 0", "models 1: epochs is 0; expected a finite number above 0"),
         ("sigma = 3", "sigma = 3\nbatch = 4", "unknown key 'batch'; expected encoder, objective, sigma"),
         ("epochs = 2", "epochs = -2", "epochs is -2; expected a finite number above 0"),
+        (
+            "epochs = 2",
+            "epochs = 99999999999999999999999",
+            "epochs is 99999999999999999999999; expected 1,000,000,000,000 ",
+        ),
+        (
+            "epochs = 2",
+            "epochs = 1001",
+            "1001; protocol as-released has pretrain_max_epochs 1000: give fewer",
+        ),
+        ("sigma = 3", "sigma = 3\nepochs = 1001", "epochs is 1001; protocol as-released has pretrain_max_epochs 1000"),
+        (
+            "sigma = 3",
+            "sigma = 3\nbatch_size = 1000000000001",
+            "; expected 1,000,000,000,000 or less",
+        ),
+        (
+            "epochs = 2",
+            "epochs = 2\nfolds = 1000000000\noverrides = {folds = 1000000000}",
+            "folds is 1000000000; expected 1,000",
+        ),
+        ("epochs = 2", f"epochs = 2\nprotocols = {['a'] * 101}", "; expected 100 or fewer"),
         ("epochs = 2", "epochs = 2.0", "epochs is 2.0; expected a whole number"),
         ("epochs = 2", "", "key 'epochs' is missing"),
         ("epochs = 2", "epochs = 2\nfolds = 6", "folds is 6; protocol as-released has 5"),
@@ -167,3 +189,15 @@ def test_evaluations_are_the_studys_and_more_each_once() -> None:
 def test_a_model_twice_is_refused(tmp_path: Path) -> None:
     row = STUDY[STUDY.index("[[models]]") : STUDY.index("[subset]")]
     assert "models are ['cnn-pse-3', 'cnn-pse-3']" in refused(tmp_path / "mine.toml", STUDY + row, "study")
+
+
+def test_a_study_has_so_many_models_at_most(tmp_path: Path) -> None:
+    rows = "".join(f'[[models]]\nencoder="cnn"\nobjective="pse"\nsigma={number}\n' for number in range(4, 1_004))
+    assert "models is [" in (line := refused(tmp_path / "mine.toml", STUDY + rows, "study"))
+    assert line.endswith("expected 1,000 or fewer")
+
+
+def test_an_epoch_of_a_budget_is_a_part_of_it_and_has_no_maximum(tmp_path: Path) -> None:
+    path = tmp_path / "mine.toml"
+    path.write_text(changed(STUDY, "epochs = 2", "epochs = 1001") + "[budget]\nsteps = 2_000\n", encoding="utf-8")
+    assert load_study(str(path)).epochs == 1001

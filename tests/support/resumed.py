@@ -1,4 +1,4 @@
-"""Pre-training by the run store on a machine, interrupted after its first epoch and resumed."""
+"""Pre-training by the run store on a machine, interrupted after its first epoch or within it, and resumed."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,21 +15,20 @@ from pse_repro.run.context import RunContext
 from pse_repro.run.pretrain import PretrainRun
 from pse_repro.study.cells import Cell
 from pse_repro.study.store import read_json
-from pse_repro.training.pretrain import State
+from pse_repro.training.state import State
 from tests.support.tiny import dataset, protocol
 
 EPOCHS = 2
-ONE_STEP_AN_EPOCH = Budget(steps=EPOCHS)
 
 
 class CutShortError(Exception):
     """Raised in place of a kill."""
 
 
-def cell(name: str, encoder: str = "cnn") -> Cell:
+def cell(name: str, encoder: str = "cnn", steps_per_epoch: int = 1) -> Cell:
     """Return the cell of one model pre-trained by this objective."""
     model = Model(encoder, name, 3.0 if "pse" in name else None)
-    return Cell(protocol("as-described"), model, 0, EPOCHS, (), 2, ONE_STEP_AN_EPOCH)
+    return Cell(protocol("as-described"), model, 0, EPOCHS, (), 2, Budget(steps=EPOCHS * steps_per_epoch))
 
 
 def pretrained(folder: Path, which: Cell, machine: Machine) -> PretrainRun:
@@ -42,7 +41,7 @@ def pretrained(folder: Path, which: Cell, machine: Machine) -> PretrainRun:
 
 
 def cut_short(folder: Path, which: Cell, machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Pre-train, and stop as soon as the state after the first epoch is saved."""
+    """Pre-train, and stop as soon as a state is saved: after the first epoch, unless SAVE_SECONDS have passed."""
     save = PretrainRun._save
 
     def save_and_stop(run: PretrainRun, state: State) -> None:

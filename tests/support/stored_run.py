@@ -103,6 +103,11 @@ def store_cell(directory: Path, cell: Cell, number: int, data: dict[str, object]
     return rows
 
 
+def rewrite_results(directory: Path, results: pd.DataFrame) -> None:
+    """Replace a run's results as if the kit had computed them."""
+    store.write_bytes(RunFiles(directory).results, results.to_csv(index=False).encode())
+
+
 def comparison(directory: Path) -> Comparison:
     """Return the comparison of `pse-repro compare` for a run, also if it has no results yet."""
     run = Run.open(directory)

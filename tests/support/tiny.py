@@ -36,17 +36,17 @@ class TinyAutoencoder(models.Autoencoder):
 
 
 def tiny_encoder() -> nn.Module:
-    pooled = (nn.BatchNorm2d(8), nn.LeakyReLU(0.2), nn.AdaptiveAvgPool2d(4))
+    pooled = (nn.BatchNorm2d(8), nn.LeakyReLU(0.2), models.AverageTo(4))
     return nn.Sequential(nn.Conv2d(3, 8, 3, stride=4, padding=1), *pooled, nn.Flatten(), nn.Linear(128, 16))
 
 
 @pytest.fixture
 def tiny_models(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Replace the encoder "cnn" and its autoencoder by the tiny ones."""
     make_tiny(monkeypatch)
 
 
 def make_tiny(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Replace the encoder "cnn" and its autoencoder by the tiny ones."""
     monkeypatch.setattr("pse_repro.objectives.shared.reconstruction.build_autoencoder", lambda _: TinyAutoencoder())
     monkeypatch.setitem(models.ENCODERS, "cnn", models.Encoder(tiny_encoder, 16))
 

@@ -1,33 +1,17 @@
 """Pre-training: the split, the length, the best checkpoint, resuming, and a loss that is not finite."""
 
 import math
-from pathlib import Path
 
 import pytest
 import torch
 
-from pse_repro.config.study import Budget, Model, Recipe
+from pse_repro.config.study import Budget, Model
 from pse_repro.data.batches import Images
 from pse_repro.errors import CellError, NotFitError
-from pse_repro.study import store
-from pse_repro.study.cells import length_of
-from pse_repro.training.pretrain import Pretraining, State, optimizer_tensors, restore_optimizer
-from tests.support.tiny import CPU, dataset, protocol
+from pse_repro.training.state import State
+from tests.support.pretraining import nothing, pretraining
 
 pytestmark = pytest.mark.usefixtures("tiny_models")
-PSE_3 = Model("cnn", "pse", 3.0)
-
-
-def pretraining(
-    model: Model = PSE_3, epochs: int = 4, unlabeled: int = 60, budget: Budget | None = None, **switches: object
-) -> Pretraining:
-    under = protocol(switches=switches)
-    length = length_of(model, under, epochs, budget)
-    return Pretraining(Recipe("cell", model, under, length, 0), dataset(unlabeled, 10, 10), CPU)
-
-
-def nothing(_: object) -> None:
-    pass
 
 
 def weights(state: State) -> list[torch.Tensor]:
@@ -64,9 +48,10 @@ def test_fewer_validation_images_than_a_batch_are_refused() -> None:
 
 def test_under_a_budget_an_epoch_has_its_steps_however_many_passes_that_takes() -> None:
     training, seen = pretraining(epochs=2, budget=Budget(steps=18)), []
+    images = training.images_left
     training.run(nothing, seen.append)
     assert seen == ([8] * 9 + [8]) * 2  # a pass has 6 steps; each epoch ends with the validation batch
-    assert sum(seen) == 2 * training.images_per_epoch
+    assert (sum(seen), training.images_left) == (images, 0)
     assert [row["steps"] for row in training.state.curves] == [9, 18]
 
 
@@ -99,34 +84,6 @@ def test_curves_hold_both_losses_on_the_validation_images() -> None:
     assert row["validation_mse"] == pytest.approx(float(residual.square().mean()), rel=1e-5)
     assert row["validation_loss"] == row["validation_pse"] < row["validation_mse"] / 9  # a third of the mass, squared
     assert row["steps"] == 6
-
-
-@pytest.mark.parametrize("fused", [False, True], ids=["for each weight", "fused"])
-def test_a_run_taken_up_after_any_epoch_ends_with_the_same_weights(
-    fused: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Includes files, which store convolution weights contiguously; in memory they are channels last."""
-    adam = torch.optim.Adam  # fused only on a GPU
-    monkeypatch.setattr("torch.optim.Adam", lambda weights, rate, **_: adam(weights, rate, fused=fused))
-    whole = pretraining(epochs=4, pretrain_augmentation="small")
-    saved: list[list[dict[str, float]]] = []
-
-    def save(state: State) -> None:
-        store.write_tensors(tmp_path / f"{state.epoch}-model", state.network.state_dict())
-        store.write_tensors(tmp_path / f"{state.epoch}-optimizer", optimizer_tensors(state.optimizer))
-        saved.append([dict(row) for row in state.curves])
-
-    whole.run(save, nothing)
-    moments = optimizer_tensors(whole.state.optimizer)["0.exp_avg"]
-    assert moments.dim() == 4
-    assert not moments.is_contiguous()
-    for epoch in (1, 2, 3):
-        again = pretraining(epochs=4, pretrain_augmentation="small")
-        again.state.curves = saved[epoch - 1]
-        again.state.network.load_state_dict(store.read_tensors(tmp_path / f"{epoch}-model")[0])
-        restore_optimizer(again.state.optimizer, store.read_tensors(tmp_path / f"{epoch}-optimizer")[0])
-        again.run(nothing, nothing)
-        assert all(torch.equal(a, b) for a, b in zip(weights(whole.state), weights(again.state), strict=True))
 
 
 def test_clipping_bounds_the_gradient_and_can_be_turned_off(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -16,12 +16,15 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
+from urllib.parse import urlsplit
+from urllib.request import url2pathname
 
 import numpy as np
 
 from pse_repro.data.stl10 import IMAGE_BYTES, OFFICIAL_MD5, SIDE, SPLITS, labelled, open_split
 from pse_repro.errors import NotFitError
 from pse_repro.progress.listener import Stage
+from pse_repro.tar import tar_members
 from pse_repro.text import amount_of
 
 FOLDER = "stl10_binary"
@@ -29,6 +32,7 @@ NAMES = (*OFFICIAL_MD5, "class_names.txt", "fold_indices.txt")
 _MEMBERS = {f"{FOLDER}/{name}": name for name in NAMES}
 _BLOCK = 1 << 18  # bytes
 _MAX_LABELS = 1 << 20  # label files are held in memory
+_MAX_MEMBERS = 1_000  # of which seven are used
 
 
 @dataclass(frozen=True)
@@ -42,12 +46,24 @@ class Archive:
 
     @property
     def is_url(self) -> bool:
-        return "://" in self.where
+        return self._scheme in ("http", "https")
+
+    @property
+    def _scheme(self) -> str:
+        """The scheme of a URL in small letters; empty for a path."""
+        scheme, mark, _ = self.where.partition("://")
+        return scheme.strip().lower() if mark else ""
 
     @property
     def path(self) -> Path:
         """Path of the local archive; NotFitError if there is no such file."""
         path = Path(self.where)
+        if self._scheme == "file":
+            path = Path(url2pathname(urlsplit(self.where).path))
+        elif self._scheme:
+            raise NotFitError(
+                f"{self.where} cannot be opened: give --from an address of http, https or file, or a path"
+            )
         if not path.is_file():
             raise NotFitError(f"{path} is not a file; expected STL-10's archive: give --from its path or its URL")
         return path
@@ -90,8 +106,8 @@ def extract(stream: io.RawIOBase, folder: Path, expected_md5: Mapping[str, str],
         OSError: the disk fails.
     """
     md5: dict[str, str] = {}
-    with _opened(stream, where) as tar:
-        for name, member, content in _known_files(tar, where):
+    with _opened(stream, where) as plain:
+        for name, member, content in _known_files(plain, where):
             free = shutil.disk_usage(folder).free
             if member.size > free:
                 raise NotFitError(
@@ -118,8 +134,8 @@ def first_images(
         NotFitError: the archive has fewer images; also as for `extract`.
     """
     arrays: dict[str, np.ndarray] = {}
-    with _opened(stream, where) as tar:
-        for name, member, content in _known_files(tar, where):
+    with _opened(stream, where) as plain:
+        for name, member, content in _known_files(plain, where):
             if name.endswith("_X.bin"):
                 arrays[name] = _first(content, member.size, count, f"{name} in {where}")
             elif name.endswith("_y.bin"):
@@ -135,12 +151,12 @@ def first_images(
 
 
 @contextmanager
-def _opened(stream: io.RawIOBase, where: str) -> Iterator[tarfile.TarFile]:
-    """Open the tar inside the gzip; damage found while reading raises NotFitError."""
+def _opened(stream: io.RawIOBase, where: str) -> Iterator[IO[bytes]]:
+    """Open the gzip, for the tar in it; damage found while reading raises NotFitError."""
     buffered = io.BufferedReader(stream, _BLOCK)
     try:
-        with gzip.GzipFile(fileobj=buffered) as plain, tarfile.open(fileobj=plain, mode="r|", bufsize=_BLOCK) as tar:
-            yield tar
+        with gzip.GzipFile(fileobj=buffered) as plain:
+            yield plain  # type: ignore[misc] # a binary stream in all but its declaration
     except (tarfile.TarError, gzip.BadGzipFile, zlib.error, EOFError, ValueError) as error:
         page = "it looks like a web page; " if "(b'<" in str(error) else ""  # gzip's error quotes the first bytes
         raise NotFitError(
@@ -151,18 +167,16 @@ def _opened(stream: io.RawIOBase, where: str) -> Iterator[tarfile.TarFile]:
         buffered.detach()  # the caller closes the stream
 
 
-def _known_files(tar: tarfile.TarFile, where: str) -> Iterator[tuple[str, tarfile.TarInfo, IO[bytes]]]:
+def _known_files(plain: IO[bytes], where: str) -> Iterator[tuple[str, tarfile.TarInfo, IO[bytes]]]:
     """Yield name, header and content of the plain files with known names; NotFitError if a name comes twice."""
     seen: set[str] = set()
-    for member in tar:
+    for member, content in tar_members(plain, _MAX_MEMBERS):
         name = _MEMBERS.get(member.name.removeprefix("./"))
-        if name is None or not member.isreg() or member.issparse():  # a sparse file can claim any size without bytes
+        if name is None or content is None:
             continue
         if name in seen:
             raise NotFitError(f"{where} holds {name} twice; expected each file once: give another --from")
         seen.add(name)
-        content = tar.extractfile(member)
-        assert content is not None  # None only for members that are not plain files
         yield name, member, content
 
 

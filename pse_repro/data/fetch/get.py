@@ -25,13 +25,14 @@ from pse_repro.data.fetch.part import WrongArchiveError, check_space, discard, d
 from pse_repro.data.fetch.stream import ResumingStream, public_url
 from pse_repro.data.stl10 import OFFICIAL_MD5, open_dataset
 from pse_repro.data.tiny import write_tiny
-from pse_repro.errors import NotFitError
-from pse_repro.files import write_bytes
+from pse_repro.errors import NotFitError, explain_os_error
+from pse_repro.files import check_target, made_folder, write_bytes
 from pse_repro.progress.stages import Progress
 from pse_repro.text import amount_of
 
 PART = f"{FOLDER}.tar.gz.part"
 KEPT = f"{FOLDER}.tar.gz"
+MAX_TINY = 10_000  # images of each split, held in memory; STL-10 has 5,000 labelled ones
 _RECORD = ".archive.json"
 _TEMPORARY = f".{FOLDER}.part"
 
@@ -56,8 +57,7 @@ def fetch(
     with _disk_errors(directory):
         if _complete(folder, archive, progress):  # without the lock: finished files on a read-only disk are fine
             return folder
-        directory.mkdir(parents=True, exist_ok=True)
-        with _locked(directory):
+        with made_folder(directory), _locked(directory):
             if not _complete(folder, archive, progress):
                 shutil.rmtree(directory / _TEMPORARY, ignore_errors=True)  # left by a killed process
                 _install(directory, archive, progress, keep_archive)
@@ -73,13 +73,14 @@ def fetch_tiny(count: int, target: Path, progress: Progress, *, source: str | No
     Raises:
         NotFitError: the source, the archive, the target or the disk does not allow it.
     """
-    if count < 1:
-        raise NotFitError(f"{count} images of each split requested; expected at least 1")
+    if not 1 <= count <= MAX_TINY:
+        raise NotFitError(f"{count} images of each split requested; expected 1 to {MAX_TINY:,}: it is one small file")
     archive = STL10 if source is None else Archive(source, None, None, {})
     with _disk_errors(target.parent):
         if _holds(target, count):
             progress.say(f"{target} already holds the first {count:,} images of each split")
             return target
+        check_target(target)
         with _opened(archive, progress) as (stream, size):
             with progress.stage("reading STL-10", size or STL10.size or 1, unit="bytes") as stage:
                 counted = Counted(stream, stage)
@@ -94,12 +95,11 @@ def fetch_tiny(count: int, target: Path, progress: Progress, *, source: str | No
 
 def _archive_from(source: str | None, md5: str | None) -> Archive:
     where = source or STL10.where
-    md5 = md5.lower() if md5 else STL10.md5
-    if md5 == STL10.md5:
-        return replace(STL10, where=where)
+    md5 = md5.strip().lower() if md5 else STL10.md5
     if not re.fullmatch("[0-9a-f]{32}", md5 or ""):
         raise NotFitError(f"{md5!r} is not an MD5; expected 32 digits 0..9, a..f")
-    return Archive(where, md5, None, {})
+    archive = replace(STL10, where=where) if md5 == STL10.md5 else Archive(where, md5, None, {})
+    return archive if archive.is_url else replace(archive, where=str(archive.path))  # it is refused before writing
 
 
 def _complete(folder: Path, archive: Archive, progress: Progress) -> bool:
@@ -197,10 +197,16 @@ def _opened(archive: Archive, progress: Progress) -> Iterator[tuple[io.RawIOBase
 
 @contextmanager
 def _locked(directory: Path) -> Iterator[None]:
-    """Lock the folder; NotFitError if another process holds the lock."""
+    """Lock the folder; NotFitError if another process holds the lock. An error leaves no lock without a download."""
+    path = directory / f".{FOLDER}.lock"
     try:
-        with filelock.FileLock(directory / f".{FOLDER}.lock", timeout=0):
-            yield
+        with filelock.FileLock(path, timeout=0):
+            try:
+                yield
+            except BaseException:
+                if not (directory / PART).exists():
+                    path.unlink(missing_ok=True)
+                raise
     except filelock.Timeout:
         raise NotFitError(f"another process is downloading images to {directory}: wait for it to end") from None
 
@@ -211,7 +217,4 @@ def _disk_errors(directory: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise NotFitError(
-            f"{error.filename or directory}: {error.strerror or error}; free some space or check the permissions, then "
-            "run the same command again"
-        ) from error
+        raise NotFitError(explain_os_error(error, directory)) from error

@@ -10,13 +10,14 @@ from typing import Any
 from pse_repro.data.fetch.archive import STL10, Archive
 from pse_repro.data.fetch.stream import ChangedError, Identity, ResumingStream, public_url
 from pse_repro.errors import NotFitError
-from pse_repro.files import write_bytes
+from pse_repro.files import read_regular, write_bytes
 from pse_repro.progress.listener import Stage
 from pse_repro.progress.stages import Progress
 from pse_repro.text import amount_of
 
 UNPACKED = 1.2  # bytes of the unpacked files per byte of the archive: 3.14 GB for 2.64 GB
 _BLOCK = 1 << 18  # bytes
+_MAX_NOTE = 1 << 16  # bytes
 
 
 class WrongArchiveError(NotFitError):
@@ -136,7 +137,7 @@ def file_md5(path: Path, stage: Stage) -> str:
 def read_json(path: Path) -> dict[str, Any]:
     """Read a JSON object; return an empty one if the file is absent or holds anything else."""
     try:
-        content = json.loads(path.read_bytes())
-    except (OSError, ValueError):
+        content = json.loads(read_regular(path, _MAX_NOTE))
+    except (OSError, ValueError, RecursionError):
         return {}
     return content if isinstance(content, dict) else {}

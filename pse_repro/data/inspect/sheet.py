@@ -13,7 +13,8 @@ from matplotlib.figure import Figure
 
 from pse_repro.data.classes import class_names
 from pse_repro.data.stl10 import Split
-from pse_repro.files import write_bytes
+from pse_repro.errors import NotFitError, UsageError
+from pse_repro.files import check_target, write_bytes
 
 GAP, BORDER = 2, 12  # pixels between two images, and around the sheet
 TEXT = 15  # font size in pixels
@@ -21,6 +22,21 @@ BACKGROUND = 240  # light grey, so that the edges of white images are visible
 _DPI = 72  # makes a point a pixel
 
 Row = tuple[str, np.ndarray]  # the name beside it, and the images' indices in the split
+
+
+def check_sheet(path: Path) -> None:
+    """Check that a contact sheet can be written, before any image is read.
+
+    Raises:
+        UsageError: the name is not that of a PNG file.
+        NotFitError: the folder cannot be written.
+    """
+    if path.suffix.lower() != ".png":
+        raise UsageError(f"the contact sheet's file is {path}; expected a name that ends in .png: use --sheet")
+    try:
+        check_target(path)
+    except OSError as error:
+        raise NotFitError(f"{path} cannot be written ({error.strerror}); choose another file with --sheet") from error
 
 
 def contact_sheet(

@@ -15,6 +15,7 @@ import numpy as np
 from pse_repro.data.folds import folds
 from pse_repro.data.stl10 import IMAGE_BYTES, OFFICIAL_IMAGES, OFFICIAL_MD5, open_dataset
 from pse_repro.errors import NotFitError
+from pse_repro.files import open_regular
 from pse_repro.progress.listener import Stage
 from pse_repro.progress.stages import Progress
 
@@ -176,7 +177,7 @@ def _read_all(folder: Path, progress: Progress) -> dict[str, _Found]:
 def _read(path: Path, stage: Stage) -> _Found:
     digest, size = hashlib.md5(usedforsecurity=False), 0
     labels = np.zeros(256, np.int64) if path.name.endswith("_y.bin") else None
-    with path.open("rb") as file:
+    with open_regular(path) as file:
         while block := file.read(_READ):
             digest.update(block)
             size += len(block)

@@ -7,6 +7,7 @@ Image i of a split depends only on (seed, split, i), not on the number drawn. Im
 across CPUs and NumPy versions a value may occasionally be rounded differently (by one grey level).
 """
 
+import os
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -104,24 +105,28 @@ def _expected_sizes() -> dict[str, int]:
 
 def _complete(directory: Path) -> bool:
     files = {directory / "stl10_binary" / name: size for name, size in _expected_sizes().items()}
-    return all(file.is_file() and file.stat().st_size == size for file, size in files.items())
+    return all(os.path.isfile(file) and os.path.getsize(file) == size for file, size in files.items())
+
+
+def sample_home() -> Path:
+    """Return the default sample's folder, complete or not."""
+    name = f"sample-v{SAMPLE_VERSION}"
+    return cache_home(lambda home: _complete(home / name)) / name
 
 
 def embedded_sample(cache: Path | None = None) -> Path:
     """Return the default sample's folder; draw the sample if absent or incomplete (a few seconds, 133 MB).
 
-    It is in `cache`, else $XDG_CACHE_HOME/pse-repro, else ~/.cache/pse-repro. A lock file beside it makes other
-    processes wait.
+    It is in `cache`, else in `cache_home`. A lock file beside it makes other processes wait.
 
     Raises:
         OSError: the cache cannot be written.
     """
-    cache = cache or cache_home()
-    directory = cache / f"sample-v{SAMPLE_VERSION}"
+    directory = sample_home() if cache is None else cache / f"sample-v{SAMPLE_VERSION}"
     if _complete(directory):  # without the lock: a complete sample on a read-only disk is fine
         return directory
-    cache.mkdir(parents=True, exist_ok=True)
-    with FileLock(cache / f"{directory.name}.lock"):
+    directory.parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(directory.parent / f"{directory.name}.lock"):
         if not _complete(directory):
             if (folder := directory / "stl10_binary").is_dir():
                 for leftover in leftovers(folder):

@@ -10,6 +10,7 @@ import pytest
 from pse_repro.data.fetch import get
 from pse_repro.data.fetch.archive import Archive
 from pse_repro.data.stl10 import OFFICIAL_MD5
+from pse_repro.errors import NotFitError
 from pse_repro.progress.stages import Progress
 from tests.support.getting import FILES, GOOD, MD5, OTHER, QUIET, begun, left, refused, written
 from tests.support.server import Answer, Server, binaries, entries, md5, packed
@@ -95,6 +96,8 @@ def test_a_local_archive_is_proven_and_left_alone(official: Archive, server: Ser
     assert written(get.fetch(tmp_path / "x", QUIET, source=str(tmp_path / "mine.tgz"))) == FILES
     assert left(tmp_path / "x") == ["stl10_binary"]
     assert (tmp_path / "mine.tgz").read_bytes() == GOOD
+    address = (tmp_path / "mine.tgz").as_uri()
+    assert written(get.fetch(tmp_path / "from an address", QUIET, source=address)) == FILES
     assert not server.seen
     (tmp_path / "mine.tgz").write_bytes(GOOD[:-1])
     line = refused(tmp_path / "y", str(tmp_path / "mine.tgz"))
@@ -103,10 +106,38 @@ def test_a_local_archive_is_proven_and_left_alone(official: Archive, server: Ser
     )
 
 
-@pytest.mark.parametrize("source", ["nowhere.tgz", ".", "file:///etc/passwd", "ftp://x/y"])
-def test_a_source_that_is_none_is_refused(tmp_path: Path, source: str) -> None:
-    line = refused(tmp_path, source)
-    assert "is not a file; expected STL-10's archive" in line or "cannot be opened" in line
+@pytest.mark.parametrize(
+    ("source", "said"),
+    [
+        ("nowhere.tgz", "is not a file; expected STL-10's archive"),
+        (".", "is not a file; expected STL-10's archive"),
+        ("javascript:alert", "is not a file; expected STL-10's archive"),
+        ("file:///no/where.tgz", "/no/where.tgz is not a file; expected STL-10's archive"),
+        ("ftp://x/y", "ftp://x/y cannot be opened: give --from an address of http, https or file, or a path"),
+        ("s3://bucket/key", "s3://bucket/key cannot be opened: give --from an address of http"),
+    ],
+)
+def test_a_source_that_is_none_is_refused_and_nothing_is_made(tmp_path: Path, source: str, said: str) -> None:
+    assert said in refused(tmp_path / "x", source)
+    assert not (tmp_path / "x").exists()
+
+
+def test_an_md5_may_be_copied_with_blanks_and_in_capitals(tmp_path: Path) -> None:
+    (tmp_path / "mine.tgz").write_bytes(GOOD)
+    folder = get.fetch(tmp_path / "x", QUIET, source=str(tmp_path / "mine.tgz"), md5=f" {MD5.upper()}\n")
+    assert written(folder) == FILES
+
+
+@pytest.mark.parametrize("before", [(), ("notes.txt", ".big.iso.part")])
+def test_a_refused_source_leaves_the_folder_as_it_was(tmp_path: Path, before: tuple[str, ...]) -> None:
+    for name in before:
+        (tmp_path / name).write_text("mine")
+    (tmp_path / "bad.tgz").write_bytes(b"no archive")
+    for source in ("http://127.0.0.1:1/x", "http://%%%/y", "ftp://x/y", str(tmp_path / "bad.tgz")):
+        for folder in (tmp_path, tmp_path / "new" / "folder"):
+            with pytest.raises(NotFitError):
+                get.fetch(folder, QUIET, source=source, md5=md5(b"no archive"))
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted([*before, "bad.tgz"])
 
 
 def test_the_archive_is_kept_where_it_is_wanted_and_used_again(

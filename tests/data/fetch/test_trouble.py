@@ -41,7 +41,7 @@ def test_a_disk_that_fills_up_while_downloading_is_said_and_continued(
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, before[1]))  # writes fail from there on
     try:
-        assert f"{tmp_path}: File too large; free some space" in refused(tmp_path)
+        assert f"{tmp_path}: File too large; this disk, or ulimit -f," in refused(tmp_path)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
     assert (tmp_path / PART).read_bytes() == GOOD[:100_000]
@@ -74,7 +74,7 @@ def test_a_read_only_folder_is_said_in_a_line(
         raise PermissionError(13, "Permission denied", str(tmp_path))
 
     monkeypatch.setattr(Path, "mkdir", forbidden)
-    assert f"{tmp_path}: Permission denied; free some space or check the permissions" in refused(tmp_path / "x")
+    assert f"{tmp_path}: Permission denied; get permission" in refused(tmp_path / "x")
 
 
 FAULTS = st.one_of(

@@ -1,6 +1,7 @@
 """Every statistic against a slow, obvious implementation; the JSON against its schema."""
 
 import json
+import os
 import tracemalloc
 from dataclasses import replace
 from importlib.resources import files
@@ -195,12 +196,20 @@ def test_class_names_are_the_folders_where_there_are_ten(tmp_path: Path) -> None
     own = tuple(f"kind {letter}" for letter in "abcdefghij")
     file.write_text("\n".join(own) + "\n\n")
     assert class_names(train) == class_names(Split(train.stored_NCWH[3:], None)) == own
+    file.write_text("\r\n".join(own), encoding="utf-8-sig")  # as Windows' editor does
+    assert class_names(train) == own
     file.write_text("one\ntwo\n")
     assert class_names(train) == NUMBERED
     file.write_bytes(b"\xff\n" * 10)
     assert len(class_names(train)) == 10
     file.unlink()
     assert class_names(train) == NUMBERED
+    os.mkfifo(file)
+    assert class_names(train) == NUMBERED
+    file.unlink()
+    file.symlink_to("absent")
+    assert class_names(train) == NUMBERED
+    file.unlink()
     file.mkdir()
     assert class_names(train) == NUMBERED
     assert class_names(train.evenly(5)) == NUMBERED  # in memory

@@ -18,6 +18,14 @@ INDEXING = {"index", "index_put", "index_put_", "_index_put_impl_", "_unsafe_ind
 # Operations whose result has a size that depends on the values, or whose values the CPU reads.
 WAITING = {"_local_scalar_dense", "_unique2", "bincount", "equal", "masked_select", "nonzero", "_linalg_eigh"}
 
+# Operations without a deterministic form on a GPU: of the list at torch.use_deterministic_algorithms, those whose
+# gradients or values a network like the kit's could ask for.
+NOT_DETERMINISTIC = {
+    "_adaptive_avg_pool2d_backward", "adaptive_max_pool2d_backward", "grid_sampler_2d_backward", "histc", "median",
+    "nll_loss2d_forward", "put_", "reflection_pad2d_backward", "scatter_reduce", "upsample_bicubic2d_backward",
+    "upsample_bilinear2d_backward", "upsample_linear1d_backward",
+}  # fmt: skip
+
 
 def operate(operation: OpOverload, arguments: Arguments, keywords: Keywords, wrap: Wrap) -> Any:
     """Run an operation, on the GPU if it is its own; `wrap` turns results into tensors of the GPU.
@@ -32,6 +40,8 @@ def operate(operation: OpOverload, arguments: Arguments, keywords: Keywords, wra
     if name in COPIES:
         return COPIES[name](*arguments, wrap=wrap, **keywords)
     refuse(name, arguments, keywords, tensors)
+    if name in NOT_DETERMINISTIC and torch.are_deterministic_algorithms_enabled():
+        raise RuntimeError(f"{name} does not have a deterministic implementation")
     if name in WAITING:
         wait(name)
     arguments_on_cpu = changed(arguments, numbers)

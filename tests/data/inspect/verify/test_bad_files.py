@@ -1,6 +1,7 @@
 """The verdict covers every problem of every file."""
 
 import hashlib
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -43,6 +44,11 @@ def folder_instead(path: Path) -> None:
     path.mkdir()
 
 
+def pipe_instead(path: Path) -> None:
+    path.unlink()
+    os.mkfifo(path)
+
+
 HARMS: list[tuple[Callable[[Path], None], str, str]] = [
     (cut_inside, "truncated", "is truncated: found "),
     (cut_between, "truncated", "is truncated: found "),
@@ -51,7 +57,8 @@ HARMS: list[tuple[Callable[[Path], None], str, str]] = [
     (flip, "other", "is not STL-10's: found "),
     (remove, "missing", "is missing: expected"),
     (dangle, "missing", "is missing: expected"),
-    (folder_instead, "unreadable", "cannot be read: Is a directory"),
+    (pipe_instead, "unreadable", "cannot be read: it is a named pipe"),
+    (folder_instead, "unreadable", "cannot be read: it is a folder"),
 ]
 
 
@@ -76,14 +83,14 @@ def test_one_bad_file_is_named_and_the_others_stay_proved(
 
 
 def test_a_file_without_permission_is_unreadable(official: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    usual = Path.open
+    usual = os.open
 
-    def refuse(path: Path, *args: Any) -> Any:
-        if path.name == "test_X.bin":
+    def refuse(path: Any, *args: Any) -> int:
+        if str(path).endswith("test_X.bin"):
             raise PermissionError(13, "Permission denied", str(path))
         return usual(path, *args)
 
-    monkeypatch.setattr(Path, "open", refuse)
+    monkeypatch.setattr(os, "open", refuse)
     found = checked(official)
     assert states(found) == dict.fromkeys(NAMES, "official") | {"test_X.bin": "unreadable"}
     assert "test_X.bin cannot be read: Permission denied; expected 1,105,920 bytes (40 images); check" in str(
