@@ -128,7 +128,7 @@ def _refuse_useless(comparison: Comparison, table: Path) -> None:
 
 def export(run_directory: Path | None, out: Path | None, weights: bool) -> Path:
     """Write a run's archive to `out` and return its path. If `out` is a folder (None: the run's parent), RUN.tar.gz."""
-    directory = (run_directory or newest_run()).resolve()
+    directory = Path(os.path.realpath(run_directory or newest_run()))  # also of a link to itself
     with _opened(directory) as run:
         target = out or directory.parent
         if target.is_dir():

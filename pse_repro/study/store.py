@@ -24,6 +24,7 @@ from pse_repro import files
 from pse_repro.errors import NotFitError, UsageError
 from pse_repro.files import read_regular
 from pse_repro.study.address import MANIFEST, may_be_left_out
+from pse_repro.study.forms import wrong_arrays, wrong_columns
 from pse_repro.study.manifest import (
     MAX_UNPROVEN,
     REMEDY,
@@ -179,24 +180,44 @@ def write_npz(path: Path, **arrays: np.ndarray) -> None:
 
 
 def read_npz(path: Path) -> dict[str, np.ndarray]:
-    """Return the arrays of an NPZ file by name; NotFitError if it is missing, altered or holds pickled objects."""
+    """Return the arrays of an NPZ file by name.
+
+    Raises:
+        NotFitError: it is missing, altered or holds pickled objects or arrays of another form; also later, for an array
+            that it does not have.
+    """
     content = read_bytes(path)
     try:
         with np.load(io.BytesIO(content), allow_pickle=False) as stored:
-            arrays: dict[str, np.ndarray] = dict(stored)
+            arrays = _Arrays(stored)
     except Exception as error:  # NumPy raises many kinds for a damaged archive
         raise NotFitError(f"{path} is not an NPZ file of this kit; {REMEDY}") from error
     _check_mark(path, str(arrays.pop(BELONGS_TO, "")))
+    if wrong := wrong_arrays(arrays):
+        raise NotFitError(f"{path} is not what this kit writes: {wrong}; {REMEDY}")
+    arrays.path = path
     return arrays
+
+
+class _Arrays(dict[str, np.ndarray]):
+    """The arrays of a file, which names itself if one is missing."""
+
+    path: Path
+
+    def __missing__(self, name: str) -> np.ndarray:
+        raise NotFitError(f"{self.path} is not what this kit writes: it has no {name}; {REMEDY}")
 
 
 def read_csv(path: Path) -> pd.DataFrame:
     """Return a table of numbers, such as the curves of a pre-training; NotFitError if it is missing or altered."""
     content = read_bytes(path)
     try:
-        return pd.read_csv(io.BytesIO(content))
+        table = pd.read_csv(io.BytesIO(content))
     except ValueError as error:
         raise NotFitError(f"{path} is not a table of this kit ({error}); {REMEDY}") from error
+    if wrong := wrong_columns(path.name, table):
+        raise NotFitError(f"{path} is not a table of this kit ({wrong}); {REMEDY}")
+    return table
 
 
 def write_tensors(path: Path, tensors: dict[str, Tensor], note: dict[str, Any] | None = None) -> str:
