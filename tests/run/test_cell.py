@@ -114,14 +114,17 @@ def test_provenance_says_what_made_the_numbers(tmp_path: Path) -> None:
 )
 def test_a_cell_is_deterministic_if_all_its_sessions_were(sessions: list[bool], expected: bool, tmp_path: Path) -> None:
     path = tmp_path / "cells" / "as-released" / "cnn-mse-seed0" / "provenance.json"
-    for deterministic in sessions:
-        here = replace(context(tmp_path, evaluations=()), machine=replace(CPU, deterministic=deterministic))
+
+    def session(deterministic: bool, *evaluations: str) -> bool:
+        here = replace(context(tmp_path, evaluations=evaluations), machine=replace(CPU, deterministic=deterministic))
         CellRun(cell(), here).run()
-    assert json.loads(path.read_text())["deterministic"] is expected
+        return bool(json.loads(path.read_text())["deterministic"])
+
+    found = [session(each, *evaluations) for each, evaluations in zip(sessions, ((), ("frozen",)), strict=False)]
+    assert found[-1] is expected
     before = {name: value for name, value in json.loads(path.read_text()).items() if name != "deterministic"}
     path.write_text(json.dumps(before))  # as runs were recorded that did not have the option
-    CellRun(cell(), replace(context(tmp_path, evaluations=()), machine=replace(CPU, deterministic=True))).run()
-    assert json.loads(path.read_text())["deterministic"] is False
+    assert session(True, "finetune") is False
 
 
 def test_seeds_and_models_draw_numbers_of_their_own(tmp_path: Path) -> None:
