@@ -16,7 +16,7 @@ from pse_repro.run.pretrain import PretrainRun
 from pse_repro.study import store
 from pse_repro.study.cells import Cell
 from pse_repro.study.records import Provenance, Trained
-from pse_repro.study.rows import cell_rows, read_fold
+from pse_repro.study.rows import cell_rows
 
 
 class CellRun:
@@ -87,7 +87,7 @@ class CellRun:
         for evaluation in self.cell.evaluations:
             folders[evaluation] = self.files.evaluation(evaluation)
             for path in self.files.stored_folds(evaluation):
-                seconds[f"{evaluation}/{path.stem}"] = read_fold(path).seconds
+                seconds[f"{evaluation}/{path.stem}"] = float(store.read_npz(path)["seconds"])
         if clustering := self.clustering.seconds():
             seconds["cluster"] = clustering
         before, machine = store.find_record(self.files.provenance, Provenance), self.context.machine

@@ -1,8 +1,5 @@
 """Rows of the results table, computed from a run's stored files alone: those of a cell, a baseline, and a whole run."""
 
-import math
-from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -10,43 +7,16 @@ import pandas as pd
 
 from pse_repro.config.protocol import Protocol
 from pse_repro.data.folds import as_text
-from pse_repro.data.stl10 import CLASSES
-from pse_repro.errors import NotFitError
 from pse_repro.evaluation.registry import EVALUATIONS, PRETRAIN
 from pse_repro.evaluation.scores import ensemble, scores
 from pse_repro.study import store
 from pse_repro.study.address import CellFiles, RunFiles
 from pse_repro.study.cells import Cell
-from pse_repro.study.manifest import REMEDY
 from pse_repro.study.record import Run
 from pse_repro.study.records import Measured, Trained
 from pse_repro.tables import KEY
 
 Row = dict[str, Any]
-
-
-@dataclass(frozen=True)
-class Fold:
-    """A stored fold: probabilities (N, 10), labels (N,) 1..10, and the epoch and the seconds of its classifier."""
-
-    probabilities_NK: np.ndarray
-    labels_N: np.ndarray
-    best_epoch: float
-    seconds: float
-
-
-def read_fold(path: Path) -> Fold:
-    """Return a stored fold; NotFitError if the file is missing, altered or of another form."""
-    arrays = store.read_npz(path)
-    try:
-        numbers = [float(arrays[name]) if name in arrays else math.nan for name in ("best_epoch", "seconds")]
-        probabilities, labels = arrays["probabilities"].astype(float, casting="safe"), arrays["labels"]
-        fold = Fold(probabilities, labels.astype(np.int64, casting="safe"), *numbers)
-    except (KeyError, TypeError, ValueError) as error:
-        raise NotFitError(f"{path} is not a fold of this kit ({error}); {REMEDY}") from error
-    if fold.probabilities_NK.shape != (len(fold.labels_N), CLASSES) or not np.isin(fold.labels_N, range(1, 11)).all():
-        raise NotFitError(f"{path} has no probabilities of ten classes, or other labels than 1 to 10; {REMEDY}")
-    return fold
 
 
 def cell_rows(cell: Cell, files: CellFiles) -> list[Row]:
@@ -67,11 +37,11 @@ def is_complete(files: CellFiles, evaluation: str) -> bool:
 
 def baseline_rows(name: str, protocol: Protocol, folds: int, files: RunFiles) -> list[Row]:
     """Return the rows of a complete baseline on pixels, as evaluation "linear"."""
-    stored = [read_fold(path) for path in files.baseline_folds(name, protocol, folds)]
-    labels = stored[0].labels_N - 1
+    stored = [store.read_npz(path) for path in files.baseline_folds(name, protocol, folds)]
+    labels = stored[0]["labels"].astype(np.int64) - 1
     key = {"protocol": protocol.name, "encoder": name, "objective": "none", "sigma": "", "seed": 0}
-    by_fold = {str(number): scores(fold.probabilities_NK, labels) for number, fold in enumerate(stored, 1)}
-    by_fold["ensemble"] = scores(ensemble([fold.probabilities_NK for fold in stored]), labels)
+    by_fold = {str(number): scores(fold["probabilities"], labels) for number, fold in enumerate(stored, 1)}
+    by_fold["ensemble"] = scores(ensemble([fold["probabilities"] for fold in stored]), labels)
     return [key | {"evaluation": "linear"} | row for row in _fold_rows(by_fold)]
 
 
@@ -94,15 +64,15 @@ def _evaluation_rows(cell: Cell, files: CellFiles, evaluation: str) -> list[Row]
     """Return rows of top1, top2, top4, loss and best_epoch per fold, and of the ensemble; or of the metrics."""
     if not EVALUATIONS[evaluation].has_folds:
         return _metric_rows(evaluation, store.read_record(files.measures(evaluation), Measured).metrics)
-    stored = [read_fold(path) for path in files.folds(evaluation)]
-    labels = stored[0].labels_N - 1
+    stored = [store.read_npz(path) for path in files.folds(evaluation)]
+    labels = stored[0]["labels"].astype(np.int64) - 1
     by_batches = cell.protocol.switches.test_score == "batch-means"
-    order, size = as_text(stored[0].labels_N) if by_batches else None, cell.protocol.settings.batch_size
+    order, size = as_text(stored[0]["labels"]) if by_batches else None, cell.protocol.settings.batch_size
     by_fold = {
-        str(number): scores(fold.probabilities_NK, labels, order, size) | {"best_epoch": fold.best_epoch}
+        str(number): scores(fold["probabilities"], labels, order, size) | {"best_epoch": float(fold["best_epoch"])}
         for number, fold in enumerate(stored, 1)
     }
-    by_fold["ensemble"] = scores(ensemble([fold.probabilities_NK for fold in stored]), labels)
+    by_fold["ensemble"] = scores(ensemble([fold["probabilities"] for fold in stored]), labels)
     return [{"evaluation": evaluation} | row for row in _fold_rows(by_fold)]
 
 

@@ -22,7 +22,6 @@ from pse_repro.study import store
 from pse_repro.study.address import CellFiles
 from pse_repro.study.cells import Cell, key, label
 from pse_repro.study.record import Run
-from pse_repro.study.rows import read_fold
 
 _KERNEL = ("kernel_mass", "kernel_support", "borders")  # the switches that affect the value of PSE
 _AS_RELEASED = ("third", "one-sigma", "zeros")
@@ -233,7 +232,7 @@ def _classifiers(run: Run, group: Group) -> Picture:
             for path in run.files(cell).stored_folds(evaluation):
                 fold = store.read_npz(path)
                 if "validation_losses" in fold:
-                    curve = Curve(fold["validation_losses"].astype(float), int(read_fold(path).best_epoch))
+                    curve = Curve(fold["validation_losses"].astype(float), int(fold["best_epoch"]))
                     name = title_of(evaluation)
                     panels.setdefault(name, {}).setdefault(label(cell.model), []).append(curve)
     words = "; ".join(
