@@ -80,7 +80,9 @@ def test_classifiers_have_a_line_a_fold_and_a_mark_at_the_kept_epoch() -> None:
 def test_a_runs_curves_stand_beside_the_slides_where_the_kernel_is_theirs(tmp_path: Path) -> None:
     cells = store_run(tmp_path, replace(study(), protocols=("as-released", "as-described")), seeds=2)
     losses = np.linspace(0.03, 0.01, EPOCHS)
-    frame = pd.DataFrame({"train_loss": losses, "validation_loss": losses / 9, "validation_mse": losses})
+    frame = pd.DataFrame(
+        {"epoch": range(EPOCHS), "train_loss": losses, "validation_loss": losses / 9, "validation_mse": losses}
+    )
     store.write_bytes(CellFiles(tmp_path, cells[1]).curves, frame.to_csv(index=False).encode())
     [made] = section(Run.open(tmp_path))
     names = [picture.name for picture in made.pictures]
