@@ -23,16 +23,5 @@ def test_the_kills_are_the_stored_ones() -> None:
     assert within["every_seconds"] < within["shortest_epoch_seconds"]
 
 
-def test_the_damage_is_the_stored_one() -> None:
-    facts = stored("damage")
-    damage, hostile = facts["damage"], facts["hostile"]
-    assert f"{damage['cases']} cases and {damage['readings']} readings: {damage['outcomes']['refused']} refused" in PAGE
-    assert f"{damage['bits_noticed']} of {damage['bits_flipped']} flipped bits noticed" in PAGE
-    assert f"{damage['repaired']} of {damage['repairs']} repaired to the same results" in PAGE
-    assert f"{hostile['cases']} cases, {hostile['refused']} refused in one line" in PAGE
-    assert damage["bits_noticed"] == damage["bits_flipped"]
-    assert damage["bad"] == hostile["bad"] == []
-
-
 def test_no_figure_is_missing() -> None:
     assert not re.search(r"\b(KILLS|DAMAGE|HOSTILE|INPUTS|STEADY)\b", PAGE)
