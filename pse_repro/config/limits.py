@@ -14,6 +14,7 @@ MAX_CELLS = 10_000  # of a run: `plan` and `status` list them all
 MAX_NAME = 100  # bytes of a name: file systems allow 255, and the names of archives and earlier runs are longer
 
 Count = Annotated[int, Field(gt=0, le=MAX_COUNT)]
+Seeds = Annotated[int, Field(gt=0, le=MAX_SEEDS)]
 Folds = Annotated[int, Field(ge=2, le=MAX_FOLDS)]
 Positive = Annotated[float, Field(gt=0)]
 Share = Annotated[float, Field(gt=0, lt=1)]

@@ -23,9 +23,9 @@ from pse_repro.run.model_summary import write_summary
 from pse_repro.study import store
 from pse_repro.study.address import EPOCHS, SHOWN_IMAGES
 from pse_repro.study.cells import Cell
+from pse_repro.study.faults import Fault, set_aside
 from pse_repro.study.manifest import recorded_file
 from pse_repro.study.records import Trained
-from pse_repro.study.verify import Fault, set_aside
 from pse_repro.training.pretrain import Pretraining, build_objective
 from pse_repro.training.state import State
 

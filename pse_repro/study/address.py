@@ -113,8 +113,7 @@ class RunFiles:
         found: dict[Path, re.Pattern[str]] = {}
         for pattern, names in LAYOUT.items():
             for folder in [self.run] if pattern == "." else sorted(self.run.glob(pattern)):
-                inside = [folder, *folder.parents][: len(folder.relative_to(self.run).parts)]
-                if folder.is_dir() and not any(path.is_symlink() for path in inside):
+                if folder.is_dir() and not link_on_way(self.run, folder / MANIFEST):
                     found.setdefault(folder, re.compile(names))
         return found
 
@@ -248,6 +247,12 @@ class CellFiles:
 
     def _switches(self, names: tuple[str, ...]) -> dict[str, Any]:
         return {name: getattr(self.cell.protocol.switches, name) for name in names}
+
+
+def link_on_way(run: Path, path: Path) -> Path | None:
+    """Return the first folder between the run and a path in it that is a link; None if there is none."""
+    folders = (run / folder for folder in reversed(path.relative_to(run).parents) if folder.name)
+    return next((folder for folder in folders if folder.is_symlink()), None)
 
 
 def may_be_left_out(run: Path, name: str) -> bool:

@@ -23,7 +23,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
-from stat import S_ISLNK
 from typing import Any
 
 from pydantic import ConfigDict, TypeAdapter, ValidationError
@@ -110,17 +109,22 @@ def read_manifest(run: Path, folder: Path) -> Manifest:
     Raises:
         NotFitError: it cannot be read, or belongs to another folder or run.
     """
-    path = folder / MANIFEST
-    try:
-        stat = path.stat(follow_symlinks=False)
-    except FileNotFoundError:
-        return Manifest()
-    if S_ISLNK(stat.st_mode):
-        raise NotFitError(f"{path} is a link; expected a regular file; {REMEDY}")
-    manifest = _read(path, folder.relative_to(run).as_posix(), (stat.st_mtime_ns, stat.st_size, stat.st_ino))
+    path, manifest = folder / MANIFEST, _current(run, folder)
     if folder != run and manifest.run not in ("", read_manifest(run, run).run):
         raise NotFitError(f"{path} belongs to another run or folder, from which it was moved or copied; {REMEDY}")
     return manifest
+
+
+def _current(run: Path, folder: Path) -> Manifest:
+    """Read a folder's manifest, whatever run it belongs to."""
+    path = folder / MANIFEST
+    try:
+        stat = path.lstat()
+    except FileNotFoundError:
+        return Manifest()
+    if path.is_symlink():
+        raise NotFitError(f"{path} is a link; expected a regular file; {REMEDY}")
+    return _read(path, folder.relative_to(run).as_posix(), (stat.st_mtime_ns, stat.st_size, stat.st_ino))
 
 
 @lru_cache(maxsize=4096)
@@ -212,8 +216,7 @@ def has_lost_manifest(run: Path, folders: Iterable[Path]) -> bool:
     """Return True if the run has no manifest, but one of its folders has, and not only of adopted files."""
     if is_recorded(run):
         return False
-    found = [folder / MANIFEST for folder in folders if (folder / MANIFEST).is_file()]
-    manifests = [_read(path, path.parent.relative_to(run).as_posix(), (path.stat().st_mtime_ns,)) for path in found]
+    manifests = (_current(run, folder) for folder in folders)
     return any(not file.adopted for manifest in manifests for file in manifest.files.values())
 
 

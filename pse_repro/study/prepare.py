@@ -15,6 +15,7 @@ import filelock
 from pse_repro.errors import NotFitError, UsageError
 from pse_repro.files import leftovers, read_regular
 from pse_repro.study.address import MANIFEST, RECORD, RunFiles
+from pse_repro.study.faults import find_faults, is_fault, move_aside, require_intact, set_aside
 from pse_repro.study.manifest import (
     REMEDY,
     Content,
@@ -24,7 +25,6 @@ from pse_repro.study.manifest import (
     remove_partial_line,
 )
 from pse_repro.study.store import as_json, read_json, write_json
-from pse_repro.study.verify import find_faults, is_fault, move_aside, require_intact, set_aside
 
 RUNS = Path("runs")  # where runs go without --out
 _MAX_RECORD = 100_000_000  # bytes of a run.json

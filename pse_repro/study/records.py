@@ -5,7 +5,7 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
-from pse_repro.config.limits import Count
+from pse_repro.config.limits import Seeds
 
 Seconds = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 
@@ -21,9 +21,9 @@ class Record:
 class Requested(Record):
     """asked.json: what was requested when the run was last started or resumed; `images` is their path."""
 
-    seeds: Count = 1
+    seeds: Seeds = 1
     images: str = ""
-    looks: tuple[Count, ...] = ()  # numbers of seeds after which the claims are judged
+    looks: tuple[Seeds, ...] = ()  # numbers of seeds after which the claims are judged
 
 
 @dataclass(frozen=True, kw_only=True)

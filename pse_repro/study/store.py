@@ -1,7 +1,7 @@
 """Files of a run: written by atomic rename and recorded in a manifest (manifest.py), proven when they are read.
 
-No pickles. JSON, NPZ and safetensors files inside a cell or a pre-training
-also carry `belongs_to`, their path in the run, which names model, seed, settings by their hash, evaluation and fold.
+No pickles. JSON, NPZ and safetensors files inside a cell or a pre-training also carry `belongs_to`, their path in the
+run, which names model, seed, settings by their hash, evaluation and fold.
 """
 
 import codecs
@@ -23,7 +23,7 @@ from torch import Tensor
 from pse_repro import files
 from pse_repro.errors import NotFitError, UsageError
 from pse_repro.files import read_regular
-from pse_repro.study.address import MANIFEST, may_be_left_out
+from pse_repro.study.address import MANIFEST, link_on_way, may_be_left_out
 from pse_repro.study.forms import wrong_arrays, wrong_columns
 from pse_repro.study.manifest import (
     MAX_UNPROVEN,
@@ -45,8 +45,7 @@ Kind = TypeVar("Kind", bound=Record)
 def write_bytes(path: Path, content: bytes) -> None:
     """Write a file of a run atomically, and record it; UsageError if a folder on its way is a link."""
     run = run_of(path)
-    inside = path.relative_to(run).parents if run else []
-    if link := next((run / folder for folder in inside if run and (run / folder).is_symlink() and folder.name), None):
+    if run and (link := link_on_way(run, path)):
         raise UsageError(f"{link} is a link; nothing of a run is written through one: replace it by a folder")
     with recording(path, content):
         files.write_bytes(path, content)
@@ -110,18 +109,9 @@ def as_json(content: dict[str, Any]) -> bytes:
 
 
 def read_json(path: Path) -> dict[str, Any]:
-    """Return the contents of a JSON file.
-
-    Raises:
-        FileNotFoundError: it is missing and need not exist.
-        NotFitError: it was deleted or altered, or is not a JSON object.
-    """
+    """Return the contents of a JSON file; NotFitError if it is missing, altered, or not a JSON object."""
     try:
-        found = json.loads(read_proven(path).decode("utf-8-sig"))
-    except FileNotFoundError:
-        raise
-    except OSError as error:
-        raise NotFitError(f"{path} cannot be read: {error.strerror}") from error
+        found = json.loads(read_bytes(path).decode("utf-8-sig"))
     except (ValueError, RecursionError) as error:
         raise NotFitError(f"{path} is not JSON ({error}); {REMEDY}") from error
     if not isinstance(found, dict):

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from pse_repro.errors import NotFitError, UsageError
 from pse_repro.study import manifest, store
+from pse_repro.study.faults import find_faults, set_aside
 from pse_repro.study.manifest import (
     Content,
     adopt,
@@ -22,7 +23,6 @@ from pse_repro.study.manifest import (
 )
 from pse_repro.study.prepare import is_run, restore_record
 from pse_repro.study.store import read_proven
-from pse_repro.study.verify import find_faults, set_aside
 
 FOLD = "models/cnn-mse-seed0-12345678/frozen-87654321/fold-1.npz"
 

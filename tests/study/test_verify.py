@@ -12,8 +12,9 @@ from pse_repro.errors import NotFitError
 from pse_repro.run.runner import run_study
 from pse_repro.study import store
 from pse_repro.study.address import RunFiles
+from pse_repro.study.faults import find_faults, set_aside
 from pse_repro.study.record import Run
-from pse_repro.study.verify import digest, find_faults, open_intact, set_aside, verify
+from pse_repro.study.verify import digest, open_intact, verify
 from pse_repro.tables import read_table, write_table
 from tests.support.tiny import context, make_tiny, protocol
 
