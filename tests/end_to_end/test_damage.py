@@ -4,8 +4,10 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.support.damaged import Case, Damaged, quick
+from tests.support.damage_cases import Case
+from tests.support.damaged import Damaged
 from tests.support.hostile import Attacked
+from tests.support.limited import quick
 
 FOLD = "models/*/frozen-*/fold-2.npz"
 REFUSED = [

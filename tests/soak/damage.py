@@ -23,8 +23,10 @@ from typing import Any
 
 import torch
 
-from tests.support.damaged import Case, Damaged, Outcome, quick
+from tests.support.damage_cases import Case, cases_of
+from tests.support.damaged import Damaged, Outcome
 from tests.support.hostile import Attacked
+from tests.support.limited import quick
 from tests.support.mutations import NotApplicableError
 
 BASES = ("finished", "interrupted", "old", "archive.tar.gz", "archive.zip")
@@ -50,7 +52,7 @@ def damage(bases: Path, folder: Path, cases: list[Case]) -> list[Found]:
 
 def chosen(damaged: Damaged, limit: int | None) -> list[Case]:
     """Return all cases in a random order, or so many of them."""
-    cases = [case for base in BASES for case in damaged.cases(base)]
+    cases = [case for base in BASES for case in cases_of(base, damaged.place(base))]
     random.Random(0).shuffle(cases)
     return cases[:limit]
 

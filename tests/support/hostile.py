@@ -5,29 +5,33 @@ next to it. A command must end with status 2 or 3 and one line, or with status 0
 whatever the kit did not write, must stay as it was, and its words must be in no file that the command makes.
 """
 
-import gzip
 import hashlib
-import io
 import os
 import shutil
 import stat
 import sys
 import tarfile
-import zipfile
-from collections.abc import Callable
-from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
 from typing import Any
 
 from pse_repro.errors import KitError
-from pse_repro.study import manifest, survey
-from pse_repro.study.archive import SUMS
-from tests.support.damaged import Damaged, Hang, command_line, within
+from tests.support.archives import packed
+from tests.support.damaged import Damaged
+from tests.support.hostile_archives import hostile_members, raw_archives
+from tests.support.hostile_places import (
+    ARGUMENT_COMMANDS,
+    ARGUMENTS,
+    INSIDE,
+    INSIDE_COMMANDS,
+    INSTEAD,
+    OUT_COMMANDS,
+    OUTS,
+    SECRET,
+)
+from tests.support.limited import SECONDS, Hang, command_line, forget_files, within
 from tests.support.tiny import write_images
 
-SECRET = b"this belongs to somebody else"
-SECONDS = 30
 STUDY = """
 name = "hostile"
 scale = "reduced"
@@ -41,259 +45,6 @@ batch_size = 8
 encoder = "cnn"
 objective = "mse"
 """
-Make = Callable[[Path], Any]
-
-
-def _folder(files: dict[str, bytes]) -> Make:
-    def make(path: Path) -> None:
-        path.mkdir()
-        for name, content in files.items():
-            (path / name).parent.mkdir(parents=True, exist_ok=True)
-            (path / name).write_bytes(content)
-
-    return make
-
-
-def _with(make: Callable[[Path], object]) -> Make:
-    """Return a folder of others that `make` adds something to."""
-
-    def both(path: Path) -> None:
-        path.mkdir()
-        make(path)
-
-    return both
-
-
-def _elsewhere(path: Path) -> Path:
-    return next(parent for parent in path.parents if parent.name == "world") / "elsewhere"
-
-
-# Folders of other things, given as --out.
-OUTS: dict[str, Make] = {
-    "a text": _folder({"notes.txt": SECRET}),
-    "a hidden file": _folder({".hidden": SECRET}),
-    "a partial file": _folder({".thesis.tex.7.part": SECRET}),
-    "partial files of a run's names": _folder({".results.csv.7.part": SECRET, ".report.html.7.part": SECRET}),
-    "a lock with contents": _folder({".lock": SECRET}),
-    "a folder": _folder({"thesis/chapter.tex": SECRET}),
-    "a run's folders without its record": _folder({"models/a-seed0-12345678/curves.csv": SECRET}),
-    "figures": _folder({"figures/a.svg": SECRET}),
-    "a manifest": _folder({"manifest.jsonl": SECRET}),
-    "status files": _folder({"now/7.json": SECRET}),
-    "a record of another program": _folder({"run.json": b'{"name": "lint", "version": 1}', "a": SECRET}),
-    "a record that is a list": _folder({"run.json": b"[]", "a": SECRET}),
-    "a record of a study alone": _folder({"run.json": b'{"study": {}}', "a": SECRET}),
-    "a record with a text for a study": _folder({"run.json": b'{"study": "a"}', "a": SECRET}),
-    "a record with deep lists": _folder({"run.json": b'{"study": {"a":' + b"[" * 100_000}),
-    "a record that is no JSON": _folder({"run.json": b"\xff\xfe", "a": SECRET}),
-    "an empty record": _folder({"run.json": b"", "a": SECRET}),
-    "a record that is a named pipe": _with(lambda path: os.mkfifo(path / "run.json")),
-    "a record that is a folder": _with(lambda path: (path / "run.json").mkdir()),
-    "a record that is a link": _with(lambda path: (path / "run.json").symlink_to(_elsewhere(path) / "file.txt")),
-    "a dangling record": _with(lambda path: (path / "run.json").symlink_to("nowhere")),
-    "a record of zeros": _with(lambda path: (path / "run.json").symlink_to("/dev/zero")),
-    "a large record": _with(lambda path: _sparse(path / "run.json")),
-    "a lock that is a link": _with(lambda path: (path / ".lock").symlink_to(_elsewhere(path) / "file.txt")),
-    "a lock that is a named pipe": _with(lambda path: (os.mkfifo(path / ".lock"), (path / "a").touch())),
-    "a lock that is a folder": _with(lambda path: (path / ".lock").mkdir()),
-    "a manifest that is a link": _with(
-        lambda path: (path / "manifest.jsonl").symlink_to(_elsewhere(path) / "file.txt")
-    ),
-    "a manifest that is a named pipe": _with(lambda path: os.mkfifo(path / "manifest.jsonl")),
-    "a manifest that is a folder": _with(lambda path: (path / "manifest.jsonl").mkdir()),
-    "a link to others' folder": lambda path: path.symlink_to(_elsewhere(path)),
-    "a file": lambda path: path.write_bytes(SECRET),
-    "a path below a file": lambda path: path.parent.joinpath("target").write_bytes(SECRET),
-    "a named pipe": os.mkfifo,
-    "a dangling link": lambda path: path.symlink_to("nowhere"),
-    "a link to itself": lambda path: path.symlink_to(path.name),
-    "a device": lambda path: path.symlink_to("/dev/zero"),
-}
-OUT_COMMANDS = {
-    "run": ("run", "STUDY", "--data", "DATA", "--device", "cpu", "--out", "TARGET"),
-    "fresh": ("run", "STUDY", "--data", "DATA", "--device", "cpu", "--out", "TARGET", "--fresh"),
-    "repair": ("run", "STUDY", "--data", "DATA", "--device", "cpu", "--out", "TARGET", "--repair"),
-}
-
-# Given where a run is expected.
-ARGUMENTS: dict[str, Make] = {
-    **{name: make for name, make in OUTS.items() if not name.startswith("a lock")},
-    "nothing": lambda _: None,
-    "an empty folder": Path.mkdir,
-    "an empty file": Path.touch,
-    "a large file": lambda path: _sparse(path),
-    "a large archive by name": lambda path: _sparse(path),
-    "a link to a file of others": lambda path: path.symlink_to(_elsewhere(path) / "file.txt"),
-}
-ARGUMENT_COMMANDS = {
-    "compare": ("compare", "TARGET"),
-    "against": ("compare", "RUN", "--against", "TARGET"),
-    "status": ("status", "TARGET"),
-    "explain": ("explain", "TARGET"),
-    "report": ("report", "TARGET"),
-    "export": ("export", "TARGET", "--out", "OUT"),
-    "verify": ("verify", "TARGET"),
-    "evaluate": ("evaluate", "TARGET", "--evaluation", "knn", "--data", "DATA", "--device", "cpu"),
-}
-
-
-def _sparse(path: Path) -> None:
-    with path.open("wb") as file:
-        file.truncate(2**40)
-
-
-# Places in a run that are replaced.
-INSIDE = (
-    "figures",
-    "models",
-    "cells",
-    "baselines",
-    "models/*",
-    "cells/*",
-    "cells/*/*",
-    "models/*/epochs",
-    "models/*/frozen-*",
-    "now",
-    "set-aside",
-    "tensorboard",
-    ".lock",
-)
-INSTEAD: dict[str, Make] = {
-    "a link to others' folder": lambda path: path.symlink_to(_elsewhere(path)),
-    "a link to others' file": lambda path: path.symlink_to(_elsewhere(path) / "file.txt"),
-    "a dangling link": lambda path: path.symlink_to("nowhere"),
-    "a file": lambda path: path.write_bytes(SECRET),
-    "a named pipe": os.mkfifo,
-    "others' files in it": lambda path: _foreign(path),
-}
-INSIDE_COMMANDS = {
-    "report": ("report", "TARGET"),
-    "export": ("export", "TARGET", "--out", "OUT", "--weights"),
-    "status": ("status", "TARGET"),
-    "verify": ("verify", "TARGET"),
-    "resume": (),
-    "repair": ("repair",),
-}
-
-
-def _foreign(path: Path) -> None:
-    """Put files of others, in subfolders and links, into a folder of the run."""
-    if path.name == ".lock":
-        path.write_bytes(SECRET)
-        return
-    (path / "thesis").mkdir(parents=True)
-    for name in ("thesis/chapter.tex", "mine.txt", ".mine.7.part", "1.json.bak", "a.json"):
-        (path / name).write_bytes(SECRET)
-    (path / "link").symlink_to(_elsewhere(path))
-    (path / "7.json").mkdir()
-    os.mkfifo(path / "8.json")
-
-
-@dataclass(frozen=True)
-class Member:
-    """A member of an archive; `kind` is a tar type, or a mode of a ZIP by the same name."""
-
-    name: str
-    content: bytes = b""
-    kind: bytes = tarfile.REGTYPE
-    link: str = ""
-
-
-def _summed(files: dict[str, bytes], top: str = "run") -> list[Member]:
-    sums = "".join(f"{hashlib.sha256(content).hexdigest()}  {name}\n" for name, content in files.items())
-    return [Member(f"{top}/{name}", content) for name, content in (files | {SUMS: sums.encode()}).items()]
-
-
-def hostile_members(good: dict[str, bytes]) -> dict[str, list[Member]]:
-    """Return the members of hostile archives, made of the files of a good one."""
-    whole = _summed(good)
-    found = {
-        f"a member {name[:40]!r}": [*whole, Member(name, SECRET)]
-        for name in (
-            "/etc/evil", "../evil", "run/../../evil", "run/./evil", "run//evil", "run/a\nb", "run\\evil", "C:/evil",
-            "run/" + "a" * 300, "/".join(["run", *"a" * 3000]), "run/\x1b[31m", "run/\u202egpj.exe",
-            "run/a\0b", "..", ".",
-        )
-    }  # fmt: skip
-    kinds = {
-        "a symbolic link": tarfile.SYMTYPE, "a hard link": tarfile.LNKTYPE, "a device": tarfile.CHRTYPE,
-        "a block device": tarfile.BLKTYPE, "a named pipe": tarfile.FIFOTYPE,
-    }  # fmt: skip
-    for name, kind in kinds.items():
-        found[name] = [Member("run/figures/a.svg", b"/etc/passwd", kind, "/etc/passwd"), *whole]
-    found["a link to a folder, and a file in it"] = [Member("run/x", b"/tmp", tarfile.SYMTYPE, "/tmp"),
-                                                     Member("run/x/evil", SECRET), *whole]  # fmt: skip
-    found["a member twice"] = [*whole, whole[0]]
-    found["a file for a folder"] = [*whole, Member("run/run.json/a", SECRET)]
-    found["a folder for a file"] = [Member("run/run.json/a", SECRET), *whole]
-    found["200,000 members"] = [*whole, *(Member(f"run/a{number}") for number in range(200_000))]
-    found["no sums"] = whole[:-1]
-    found["sums of another run"] = [*whole[:-1], Member(f"run/{SUMS}", b"0" * 64 + b"  run.json\n")]
-    found["sums that are binary"] = [*whole[:-1], Member(f"run/{SUMS}", bytes(range(256)) * 9)]
-    found["empty sums"] = [*whole[:-1], Member(f"run/{SUMS}")]
-    found["a file without its sum"] = [*whole, Member("run/more.csv", SECRET)]
-    found["an altered file"] = [Member(whole[0].name, whole[0].content + b" "), *whole[1:]]
-    found["a missing file"] = whole[1:]
-    found["two folders"] = [*whole, Member("other/run.json", b"{}")]
-    found["no folder"] = [Member(name, content) for name, content in good.items()]
-    found["nothing"] = []
-    found["a large file"] = [*whole, Member("run/large", bytes(200_000_000))]
-    found["a record of others"] = _summed(good | {"run.json": b'{"study": {}}'})
-    found["a record that is a list"] = _summed(good | {"run.json": b"[]"})
-    found["a manifest of others"] = _summed(good | {"manifest.jsonl": b"{}\n"})
-    found["a manifest of deep lists"] = _summed(good | {"manifest.jsonl": b"[" * 100_000})
-    found["altered results with a fitting sum"] = _summed(
-        good | {"results.csv": good["results.csv"].replace(b"1", b"2")}
-    )
-    outside = b'{"name": "../../elsewhere/file.txt", "length": 1, "sha256": "0", "adopted": true}\n'
-    found["a manifest that names a path outside"] = _summed(good | {"manifest.jsonl": good["manifest.jsonl"] + outside})
-    return found
-
-
-def packed(suffix: str, members: list[Member]) -> bytes:
-    """Return an archive with these members, which the kit would never make."""
-    buffer = io.BytesIO()
-    if suffix == ".zip":
-        with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
-            for member in members:
-                info = zipfile.ZipInfo(member.name)
-                kind = stat.S_IFREG if member.kind == tarfile.REGTYPE else stat.S_IFLNK
-                info.external_attr = (kind | 0o644) << 16
-                archive.writestr(info, member.content, zipfile.ZIP_DEFLATED)
-        return buffer.getvalue()
-    with tarfile.open(fileobj=buffer, mode="w:gz", compresslevel=1, format=tarfile.PAX_FORMAT) as tar:
-        for member in members:
-            header = tarfile.TarInfo(member.name)
-            header.type, header.linkname = member.kind, member.link
-            header.size = len(member.content) if header.isreg() else 0
-            tar.addfile(header, io.BytesIO(member.content))
-    return buffer.getvalue()
-
-
-def raw_archives() -> dict[str, bytes]:
-    """Return the contents of files that only look like archives, and of headers that claim too much."""
-    long = tarfile.TarInfo("././@LongLink")
-    long.type, long.size = tarfile.GNUTYPE_LONGNAME, 8 << 30
-    pax = tarfile.TarInfo("run/run.json")
-    pax.pax_headers = {"comment": "a" * 50_000_000}
-    sparse = tarfile.TarInfo("run/run.json")
-    sparse.pax_headers = {"GNU.sparse.major": "1", "GNU.sparse.minor": "0", "GNU.sparse.realsize": str(2**50)}
-    size = tarfile.TarInfo("run/run.json")
-    size.pax_headers = {"size": "-1"}
-    headers = {"a long name": long.tobuf(tarfile.GNU_FORMAT) + bytes(40_000_000)}
-    headers |= {
-        name: info.tobuf(tarfile.PAX_FORMAT) + bytes(1024)
-        for name, info in {"a pax bomb": pax, "a sparse pax header": sparse, "a negative pax size": size}.items()
-    }
-    return {name: gzip.compress(content, 1) for name, content in headers.items()} | {
-        "empty": b"",
-        "a gzip of nothing": gzip.compress(b""),
-        "a gzip bomb": gzip.compress(gzip.compress(bytes(300_000_000), 1), 1),
-        "the first bytes of a ZIP": b"PK\x03\x04",
-        "the first bytes of a gzip": b"\x1f\x8b",
-        "a ZIP without members": b"PK\x05\x06" + bytes(18),
-        "a page": b"<html>",
-    }
 
 
 class Attacked:
@@ -335,8 +86,7 @@ class Attacked:
         (self.world / "elsewhere" / "folder").mkdir(parents=True)
         for name in ("file.txt", "folder/file.txt", "curves.csv", "7.json", "a.svg", "fold-1.npz", ".a.svg.7.part"):
             (self.world / "elsewhere" / name).write_bytes(SECRET)
-        manifest._read.cache_clear()
-        survey._fold_seconds.cache_clear()
+        forget_files()
         return self.world / "target"
 
     def out(self, name: str, command: str) -> None:
