@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.killed import differences
 from tests.support.tiny import write_images
 
 STUDY = """
@@ -82,8 +83,7 @@ def test_a_run_cut_short_continues_with_the_same_numbers(folder: Path, how: sign
     again = subprocess.run(command(folder, name, jobs), cwd=folder, env=environment(), capture_output=True, text=True)
     assert again.returncode == 0, again.stderr
     assert "resumed after epoch" in again.stderr
-    assert (cut / "results.csv").read_bytes() == (folder / "whole/results.csv").read_bytes()
-    assert [path for path in cut.rglob("*") if path.suffix == ".part"] == []
+    assert differences(folder / "whole", cut) == []
 
 
 def _saved(run: Path) -> bool:
