@@ -14,6 +14,7 @@ import stat
 import tarfile
 import tempfile
 import zipfile
+import zlib
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -173,27 +174,37 @@ def _unpack(archive: Path, folder: Path) -> Path:
 
 
 def _tar_members(file: IO[bytes], archive: Path, limit: int) -> Iterator[Member]:
-    with gzip.GzipFile(fileobj=file) as plain:
-        bounded: Any = _Bounded(plain, limit, archive)
-        for member, content in tar_members(bounded, _MAX_MEMBERS):
-            if member.isdir():
-                continue
-            if content is None:
-                raise _refused(archive, f"{member.name[:80]!r} is a link, a device or the like")
-            yield member.name, content
+    bounded: Any = _Gunzipped(file, limit, archive)
+    for member, content in tar_members(bounded, _MAX_MEMBERS):
+        if member.isdir():
+            continue
+        if content is None:
+            raise _refused(archive, f"{member.name[:80]!r} is a link, a device or the like")
+        yield member.name, content
 
 
-class _Bounded:
-    """A stream that refuses to return more than `limit` bytes, headers and padding included."""
+class _Gunzipped:
+    """The plain content of a gzip file; it refuses to return more than `limit` bytes, headers and padding included.
 
-    def __init__(self, stream: gzip.GzipFile, limit: int, archive: Path) -> None:
-        self._stream, self._left, self._archive = stream, limit, archive
+    `gzip` reads what follows the end byte by byte if it is zeros: for days in a file with a hole of a terabyte.
+    """
+
+    def __init__(self, file: IO[bytes], limit: int, archive: Path) -> None:
+        self._file, self._left, self._archive = file, limit, archive
+        self._plain = zlib.decompressobj(wbits=16 + zlib.MAX_WBITS)
 
     def read(self, size: int) -> bytes:
-        content = self._stream.read(min(size, self._left + 1))
+        content = b""
+        while not content and not self._plain.eof:
+            block = self._plain.unconsumed_tail or self._file.read(_BLOCK)
+            content = self._plain.decompress(block, min(size, self._left + 1))
+            if not (block or content):
+                raise EOFError("it ends too early")
         self._left -= len(content)
         if self._left < 0:
             raise _too_large(self._archive)
+        if self._plain.eof and (self._plain.unused_data or self._file.read(1)):
+            raise _refused(self._archive, "something follows its end")
         return content
 
 

@@ -4,6 +4,7 @@ import gzip
 import hashlib
 import io
 import json
+import os
 import stat
 import tarfile
 import tempfile
@@ -116,6 +117,14 @@ def test_a_header_that_claims_much_is_not_believed(tmp_path: Path) -> None:
     path = tmp_path / "long.tar.gz"
     path.write_bytes(gzip.compress(info.tobuf(tarfile.GNU_FORMAT) + bytes(40_000_000)))
     refusal(path)
+
+
+@pytest.mark.parametrize("more", [b"\0", b"more"])
+def test_what_follows_the_end_of_a_gzip_file_is_not_read(tmp_path: Path, more: bytes) -> None:
+    path = tmp_path / "x.tar.gz"
+    path.write_bytes(packed(".tar.gz", members_of(summed(GOOD))) + more)
+    os.truncate(path, 2**40)  # a hole, which takes no place on the disk
+    assert "something follows its end" in refusal(path)
 
 
 @pytest.mark.parametrize(
