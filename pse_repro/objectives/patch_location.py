@@ -13,6 +13,7 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
+from pse_repro.data.batches import to_device
 from pse_repro.models import ENCODERS, EncoderWithHead, build_encoder
 from pse_repro.objectives.base import Setup
 from pse_repro.objectives.shared.pretext import Pretext, pretext_head
@@ -94,8 +95,7 @@ def drop_colours(patches_NTCHW: Tensor) -> Tensor:
     count, number, channels = patches_NTCHW.shape[:3]
     device = patches_NTCHW.device
     kept = torch.randint(channels, (count, number, 1, 1, 1)).to(device, non_blocking=True)
-    # pinned, because the copy of that much other memory waits for the GPU
-    noise = torch.randn(patches_NTCHW.shape, pin_memory=device.type == "cuda").to(device, non_blocking=True)
+    noise = to_device(torch.randn(patches_NTCHW.shape), device)  # too large a copy for memory that is not pinned
     channel = patches_NTCHW.take_along_dim(kept, 2)
     deviation, mean = torch.std_mean(channel, (3, 4), keepdim=True)
     is_kept = torch.arange(channels, device=device)[:, None, None] == kept

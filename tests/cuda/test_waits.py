@@ -65,11 +65,6 @@ def watched(name: str, under: str) -> Counts:
     return counts
 
 
-@pytest.mark.xfail(
-    strict=True,
-    raises=RuntimeError,
-    reason="every batch uploads its positions by a copy that waits for the GPU (Images in data/batches.py)",
-)
 @pytest.mark.usefixtures("tiny_models")
 @pytest.mark.parametrize("under", ["as-released", "as-described"])
 @pytest.mark.parametrize("name", [name for name in OBJECTIVES if OBJECTIVES[name].trains])

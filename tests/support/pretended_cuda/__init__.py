@@ -15,8 +15,9 @@ driver.cpp      functions of the CUDA driver that PyTorch needs at start; compil
 launch.py       pytest in a separate process on the pretended GPU
 tensors.py      the wrapper
 operations.py   execution and refusal of operations
+graphs.py       captures and replays
 work.py         cost of an operation: kernels, bytes, matrix work
-state.py        random numbers, sync debug mode, counts
+state.py        random numbers, sync debug mode, captures, counts
 functions.py    replacements of torch.cuda's functions, as far as needed
 plugin.py       pytest plugin that installs all of it
 """

@@ -1,15 +1,17 @@
-"""State of the pretended GPU: its random number generator, its sync debug mode, and counts of what it was asked for."""
+"""State of the pretended GPU: random numbers, sync debug mode, captures, and counts of what it was asked for."""
 
 import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from typing import Any
 
 import torch
 from torch import Tensor
 
 GENERATOR = torch.Generator()  # separate from the CPU's, like a GPU's
 SYNC_DEBUG_MODES = ("default", "warn", "error")  # modes of torch.cuda.set_sync_debug_mode; the index is their number
+CAPTURES: list[Any] = []  # the CUDA graph that is being captured, if one is
 _sync_debug_mode = "default"
 
 
@@ -84,9 +86,11 @@ def set_sync_debug_mode(mode: str | int) -> None:
 
 
 def wait(cause: str) -> None:
-    """Mark a point where a program would wait for a GPU; raise RuntimeError in the mode "error"."""
+    """Mark a point where a program would wait for a GPU; raise RuntimeError in the mode "error" or during a capture."""
     if _counts is not None:
         _counts.waits.append(f"{cause} {_place()}")
+    if CAPTURES:
+        raise RuntimeError(f"operation not permitted when stream is capturing: {cause}")
     if _sync_debug_mode == "error":
         raise RuntimeError(f"called a synchronizing CUDA operation: {cause}")
 
