@@ -33,12 +33,17 @@ def why_not() -> str:
 
 def run_pytest(arguments: Sequence[str], capture: bool = False) -> subprocess.CompletedProcess[str]:
     """Run pytest on the pretended GPU from the checkout's root; `capture` keeps its output, errors included."""
+    return run_module("pytest", ["-p", "tests.support.pretended_cuda.plugin", *arguments], capture)
+
+
+def run_module(name: str, arguments: Sequence[str], capture: bool = False) -> subprocess.CompletedProcess[str]:
+    """Run a module in a process with the pretended driver, as `run_pytest` does; it enters the GPU by itself."""
     with tempfile.TemporaryDirectory() as folder:
         driver = build_driver(Path(folder))
         # One thread keeps the order of sums.
         environment = os.environ | {"LD_PRELOAD": str(driver), "OMP_NUM_THREADS": "1"}
         return subprocess.run(
-            [sys.executable, "-m", "pytest", "-p", "tests.support.pretended_cuda.plugin", *arguments],
+            [sys.executable, "-m", name, *arguments],
             cwd=ROOT,
             env=environment,
             stdout=subprocess.PIPE if capture else None,

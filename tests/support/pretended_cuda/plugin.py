@@ -1,4 +1,4 @@
-"""pytest plugin (-p) that installs the pretended GPU, in a process started with its driver."""
+"""Installation of the pretended GPU in a process started with its driver; a pytest plugin (-p), too."""
 
 import ctypes
 
@@ -13,6 +13,11 @@ GPU = PretendedGPU()
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    enter()
+
+
+def enter() -> None:
+    """Install the pretended GPU for the rest of the process."""
     torch._C._ensureCUDADeviceGuardSet()  # as PyTorch does for its fake tensors without a GPU
     ctypes.c_int.in_dll(ctypes.CDLL(None), "pretended_devices").value = MAX_DEVICES
     install()
