@@ -11,6 +11,7 @@ import pandas as pd
 from pse_repro import __version__
 from pse_repro.config.protocol import Protocol
 from pse_repro.config.study import Study
+from pse_repro.data.batches import MODEL_BYTES
 from pse_repro.progress.facts import StudyStatus
 from pse_repro.progress.stages import Progress
 from pse_repro.progress.status_file import kept_while_running
@@ -19,7 +20,7 @@ from pse_repro.run.context import RunContext
 from pse_repro.run.model_summary import write_test_sample
 from pse_repro.run.requirements import check_images
 from pse_repro.run.task import Outcome, Task, run_cell, run_task, sharing_a_checkpoint
-from pse_repro.run.workers import completed, worker_processes
+from pse_repro.run.workers import completed, processes_that_fit, worker_processes
 from pse_repro.stats import MIN_SEEDS
 from pse_repro.study import prepare, store
 from pse_repro.study.address import RunFiles
@@ -62,6 +63,7 @@ def run_study(
             return survey_cells(context.directory, cells, began, context.evaluations).status
 
         with kept_while_running(statuses), context.progress.study(statuses, estimate):
+            jobs = _jobs_that_fit(jobs, context)
             outcomes = _one_by_one(cells, context) if jobs == 1 else _in_parallel(cells, study, whole, jobs)
             return _collect(outcomes, cells, study, protocols, context)
 
@@ -121,6 +123,21 @@ def _baselines(study: Study, protocols: list[Protocol], context: RunContext, beg
     return [baseline.rows() for baseline in runs if begin or baseline.complete]
 
 
+def _jobs_that_fit(jobs: int, context: RunContext) -> int:
+    """Return `jobs`, or as many as the GPUs have memory for, and say so."""
+    if jobs == 1 or context.machine.device.type != "cuda":
+        return jobs
+    data = context.data
+    each = MODEL_BYTES + sum(split.stored_NCWH.nbytes for split in (data.unlabeled, data.train, data.test))
+    fitting = processes_that_fit(jobs, each)
+    if fitting < jobs:
+        context.progress.warn(
+            f"--jobs {jobs}, but a model and its images take {each / 1e9:.1f} GB of GPU memory, and there is room for "
+            f"{fitting} at a time: --jobs {fitting} is used"
+        )
+    return fitting
+
+
 def _one_by_one(cells: list[Cell], context: RunContext) -> Iterator[Outcome]:
     """Run the cells one after another in this process."""
     for number, cell in enumerate(cells, 1):
@@ -133,7 +150,7 @@ def _in_parallel(cells: list[Cell], study: Study, context: RunContext, jobs: int
     progress, portable = context.progress, context.portable(study.subset)
     tasks = [Task(group, portable) for group in sharing_a_checkpoint(cells, context.directory)]
     done = 0
-    with worker_processes(min(jobs, len(tasks))) as executor:
+    with worker_processes(min(jobs, len(tasks)), context.machine.device.type == "cuda") as executor:
         for outcomes in completed(executor, run_task, tasks):
             done += len(outcomes)
             if progress.on_terminal:  # then the processes themselves print nothing

@@ -5,14 +5,17 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import torch
 
 from pse_repro.config.protocol import Protocol
 from pse_repro.config.study import Budget, Model, Study
 from pse_repro.errors import NotFitError, UsageError
+from pse_repro.machine.device import Machine
 from pse_repro.objectives.pse import PSE
 from pse_repro.progress.listener import Listener, Stage
 from pse_repro.progress.stages import Progress
 from pse_repro.progress.status_file import read_statuses
+from pse_repro.run import runner
 from pse_repro.run.runner import run_study
 from pse_repro.study.address import RunFiles
 from pse_repro.study.record import Run
@@ -158,3 +161,22 @@ def test_looks_are_recorded_planned_or_as_seeds_are_added(tmp_path: Path) -> Non
     assert Run.open(tmp_path).looks == [3, 5, 8]  # seeds beyond a look that was taken are another look
     run_study(ONE, chosen, 2, replace(planned, looks=()), fresh=True)
     assert Run.open(tmp_path).looks == [2]
+
+
+@pytest.mark.parametrize(
+    ("kind", "free", "jobs"), [("cuda", 16e9, 3), ("cuda", 11e9, 2), ("cuda", 4e9, 1), ("cpu", 0, 3)]
+)
+def test_no_more_models_than_the_gpu_has_memory_for(
+    kind: str,
+    free: float,
+    jobs: int,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setattr("torch.cuda.device_count", lambda: 1)
+    monkeypatch.setattr("pse_repro.run.workers.free_gpu_bytes", lambda _: int(free))
+    on = replace(context(tmp_path), machine=Machine(torch.device(kind), "fp32"))
+    assert runner._jobs_that_fit(3, on) == jobs
+    said = f"take 5.0 GB of GPU memory, and there is room for {jobs} at a time: --jobs {jobs} is used"
+    assert (said in " ".join(capfd.readouterr().err.split())) == (jobs < 3)

@@ -2,6 +2,7 @@
 
 import multiprocessing
 import os
+import signal
 import time
 from pathlib import Path
 
@@ -9,7 +10,8 @@ import pytest
 import torch
 
 from pse_repro.errors import NotFitError, UsageError
-from pse_repro.run.workers import completed, worker_processes
+from pse_repro.run import workers
+from pse_repro.run.workers import completed, processes_that_fit, worker_processes
 
 
 def _double(number: int) -> int:
@@ -41,6 +43,44 @@ def test_every_task_is_done_whatever_the_order() -> None:
     assert pid != os.getpid()
     assert threads == max(1, here // 2)  # its share of the cores
     assert multiprocessing.active_children() == []
+
+
+@pytest.mark.parametrize("on_gpus", [False, True])
+def test_only_processes_for_gpus_use_cuda(on_gpus: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    chosen: list[int] = []
+    monkeypatch.setattr("torch.cuda.is_available", lambda: True)
+    monkeypatch.setattr("torch.cuda.device_count", lambda: 2)
+    monkeypatch.setattr("torch.cuda.set_device", chosen.append)
+    monkeypatch.setattr("pse_repro.run.workers._end_with_parent", lambda: None)
+    started = multiprocessing.get_context("spawn").Value("i", 0)
+    interrupt = signal.getsignal(signal.SIGINT)
+    try:
+        for _ in range(3):
+            workers._begin(started, torch.get_num_threads(), on_gpus)
+    finally:
+        signal.signal(signal.SIGINT, interrupt)
+    assert chosen == ([0, 1, 0] if on_gpus else [])
+
+
+@pytest.mark.parametrize(
+    ("free", "requested", "expected"),
+    [
+        ([80], 4, 4),
+        ([17], 4, 2),  # 8 each
+        ([7], 4, 1),  # then images are copied batch by batch
+        ([80, 17], 8, 5),  # in turn: three here, two there
+        ([17, 80], 8, 4),
+        ([80], 1, 1),
+    ],
+)
+def test_no_more_processes_than_the_gpus_have_memory_for(
+    free: list[int], requested: int, expected: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("torch.cuda.device_count", lambda: len(free))
+    monkeypatch.setattr("torch.cuda.mem_get_info", lambda device: (free[device.index] - 2, 96))
+    monkeypatch.setattr("torch.cuda.memory_reserved", lambda _: 3)  # of which 2 are free
+    monkeypatch.setattr("torch.cuda.memory_allocated", lambda _: 1)
+    assert processes_that_fit(requested, 8) == expected
 
 
 def test_a_task_s_error_comes_through_as_it_is() -> None:
