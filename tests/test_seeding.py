@@ -57,3 +57,28 @@ def test_a_block_is_resumed_where_its_states_were_taken() -> None:
     with seeded("epoch", 3, states={}):  # none were saved
         torch.rand(2)
         assert torch.equal(torch.rand(5), expected)
+
+
+@pytest.mark.parametrize("in_use", [False, True])
+def test_only_the_gpu_that_is_used_is_asked_for_its_state(in_use: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A process that works on a CPU initialises no CUDA, and one that works on a GPU asks no other."""
+    asked, kept = [], []
+    monkeypatch.setattr("torch.cuda.is_available", lambda: True)
+    monkeypatch.setattr("torch.cuda.is_initialized", lambda: in_use)
+    monkeypatch.setattr("torch.cuda.device_count", lambda: 4)
+    monkeypatch.setattr("torch.cuda.current_device", lambda: 2)
+    monkeypatch.setattr("torch.cuda.manual_seed_all", lambda seed: None)
+    monkeypatch.setattr("torch.cuda._lazy_init", lambda: asked.append("initialised"))
+
+    def state(device: int = 2) -> torch.Tensor:
+        asked.append(device)
+        return torch.zeros(1)
+
+    monkeypatch.setattr("torch.cuda.get_rng_state", state)
+    monkeypatch.setattr("torch.cuda.set_rng_state", lambda state, device=2: kept.append(device))
+    with seeded("a"):
+        states = generator_states()
+    with seeded("a", states=states):
+        pass
+    assert set(states) == ({"cpu", "cuda"} if in_use else {"cpu"})
+    assert set(asked) == set(kept) == ({2} if in_use else set())

@@ -21,7 +21,7 @@ from torch.optim.lr_scheduler import ReduceLROnPlateau
 
 from pse_repro.config.protocol import Protocol
 from pse_repro.machine.device import Machine
-from pse_repro.seeding import generator_states, seeded, set_generator_states
+from pse_repro.seeding import generator_states, generators_restored, seeded, set_generator_states
 from pse_repro.training.classifier import FitResult, FoldData, TrainingHistory, reduced_on_plateau
 from pse_repro.training.heads import Adam, Heads, Mask, clipped
 
@@ -75,7 +75,7 @@ class Stream:
 
     @contextmanager
     def drawing(self) -> Iterator[None]:
-        with torch.random.fork_rng(range(torch.cuda.device_count())):
+        with generators_restored():
             set_generator_states(self._states)
             yield
             self._states = generator_states()
