@@ -12,6 +12,7 @@ from pse_repro.config.protocol import Protocol
 from pse_repro.config.study import Study
 from pse_repro.expected import load_expected
 from pse_repro.machine.device import Machine, choose_machine
+from pse_repro.progress.stages import Progress
 from pse_repro.study.cells import Cell, expand, scope
 from pse_repro.study.estimate import estimate_seconds
 from pse_repro.study.load import load_study, study_protocols
@@ -46,7 +47,10 @@ def plan(study_name: str, protocol_names: list[str], device: str, precision: str
     study = load_study(study_name)
     if protocol_names:
         study = replace(study, protocols=tuple(dict.fromkeys(protocol_names)))
-    return _render(_plan(study, study_protocols(study), seeds, choose_machine(device, precision)), format)
+    machine = choose_machine(device, precision)
+    if slow := machine.warning():
+        Progress().warn(slow)
+    return _render(_plan(study, study_protocols(study), seeds, machine), format)
 
 
 def _plan(study: Study, protocols: list[Protocol], seeds: int, machine: Machine) -> Plan:

@@ -43,6 +43,8 @@ def run(study_name: str, options: RunOptions) -> tuple[str, int]:
     protocols = study_protocols(study)
     machine = choose_machine(options.device, options.precision, options.deterministic)
     with Progress(options.quiet) as progress:
+        if slow := machine.warning():
+            progress.warn(slow)
         _refuse_slow(study, protocols, options, machine)
         data = find_data(options.data, study.embedded, progress)
         directory = options.out or RUNS / study.name
@@ -97,6 +99,8 @@ def pretrain(
     machine = choose_machine(options.device, options.precision, options.deterministic)
     directory = options.out or RUNS / study.name
     with Progress(options.quiet) as progress:
+        if slow := machine.warning():
+            progress.warn(slow)
         data = find_data(options.data, study.embedded, progress)
         context = RunContext(directory, data, machine, progress, (), options.log_to, repair=options.repair)
         failed = run_study(study, protocols, 1, context, options.fresh)
@@ -114,6 +118,8 @@ def evaluate(directory: Path | None, evaluations: list[str], options: RunOptions
         run.device if options.device == "auto" else options.device, run.precision, options.deterministic
     )
     with Progress(options.quiet) as progress:
+        if slow := machine.warning():
+            progress.warn(slow)
         images = _images_of(run, options.data, progress)
         context = RunContext(
             run.directory, images, machine, progress, tuple(evaluations), options.log_to, repair=options.repair

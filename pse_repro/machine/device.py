@@ -10,6 +10,7 @@ import torch
 
 from pse_repro.errors import NotFitError
 from pse_repro.machine.nvidia import nvidia_smi
+from pse_repro.machine.system import lacks_bf16
 
 
 @dataclass(frozen=True)
@@ -17,23 +18,26 @@ class Machine:
     """A device and the precision of the networks on it (losses and BatchNorm statistics are always float32)."""
 
     device: torch.device
-    precision: str  # "fp32" (PyTorch's default, with TF32 in cuDNN's convolutions, as in the author's runs) or "bf16"
+    precision: str  # "fp32" (with TF32 in convolutions, see `prepare`) or "bf16"
     deterministic: bool = False
 
     def prepare(self) -> None:
-        """Make this process compute the same bits in every run on this machine, if the machine is deterministic.
+        """Set all that PyTorch may choose in this process, and initialise CUDA if the machine is a GPU.
 
-        Every process that computes calls it before its first operation on a GPU. On a CPU the number of threads must be
-        the same, too (OMP_NUM_THREADS).
+        Float32 is as on the author's card: TF32 in cuDNN's convolutions, not in matrix products, and kernels that are
+        not chosen by measuring (PyTorch's defaults since version 1.12). A deterministic machine computes the same bits
+        in every run, without TF32; on a CPU the number of threads must be the same, too (OMP_NUM_THREADS).
+        Every process that computes calls it before its first operation on a GPU.
         """
-        if not self.deterministic:
-            return
-        os.environ["CUBLAS_WORKSPACE_CONFIG"] = ":4096:8"  # read by cuBLAS when it starts
-        torch.use_deterministic_algorithms(True)
-        torch.backends.cudnn.deterministic = True
+        if self.deterministic:
+            os.environ["CUBLAS_WORKSPACE_CONFIG"] = ":4096:8"  # read by cuBLAS when it starts
+        torch.use_deterministic_algorithms(self.deterministic)
+        torch.backends.cudnn.deterministic = self.deterministic
         torch.backends.cudnn.benchmark = False
-        torch.backends.cudnn.allow_tf32 = False
+        torch.backends.cudnn.allow_tf32 = not self.deterministic
         torch.backends.cuda.matmul.allow_tf32 = False
+        if self.device.type == "cuda":
+            torch.cuda.init()
 
     def autocast(self) -> AbstractContextManager[None]:
         return torch.autocast(self.device.type, torch.bfloat16, enabled=self.precision == "bf16")
@@ -61,6 +65,21 @@ class Machine:
             torch.cuda.init()  # the reset fails in a process that has not used CUDA yet
             torch.cuda.reset_peak_memory_stats(self.device)
 
+    def gpu_uuid(self) -> str:
+        """Return the GPU's number in NVIDIA's management library; empty on a CPU."""
+        if self.device.type != "cuda":
+            return ""
+        return str(getattr(torch.cuda.get_device_properties(self.device), "uuid", ""))
+
+    def warning(self) -> str:
+        """Return a warning about a precision that is slow on this machine; empty if there is none."""
+        if self.precision == "bf16" and self.device.type == "cpu" and lacks_bf16():
+            return (
+                "this CPU has no instructions for bf16, with which a step takes up to eight times as long as with "
+                "fp32, the default"
+            )
+        return ""
+
     def describe(self) -> dict[str, str | int]:
         """Return the device's name with its memory and driver, or its cores and threads, for provenance."""
         if self.device.type == "cuda":
@@ -72,6 +91,17 @@ class Machine:
             "cores": os.cpu_count() or 1,
             "threads": torch.get_num_threads(),
         }
+
+
+def settings() -> dict[str, bool]:
+    """Return PyTorch's settings in this process that can change numbers, by name, for provenance."""
+    return {
+        "tf32_convolutions": torch.backends.cudnn.allow_tf32,
+        "tf32_products": torch.backends.cuda.matmul.allow_tf32,
+        "cudnn_benchmark": torch.backends.cudnn.benchmark,
+        "cudnn_deterministic": torch.backends.cudnn.deterministic,
+        "deterministic_algorithms": torch.are_deterministic_algorithms_enabled(),
+    }
 
 
 def _driver() -> str:

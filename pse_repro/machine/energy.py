@@ -1,6 +1,8 @@
-"""Energy used by a run, from the kernel's powercap counters."""
+"""Energy used by a run: the processor's from the kernel's powercap counters, the GPU's from its driver."""
 
 from pathlib import Path
+
+from pse_repro.machine.nvidia import gpu_energy_joules
 
 POWERCAP = Path("/sys/class/powercap")
 _JOULE = 1_000_000  # microjoules
@@ -38,6 +40,22 @@ class EnergyMeter:
         step, self._last = now - self._last, now
         self._total += step % self._range if step < 0 and self._range else max(step, 0.0)
         return self._total
+
+
+class GpuEnergyMeter:
+    """Energy of a GPU since the meter was created, in joules, all programs on it included; its counter never wraps."""
+
+    def __init__(self, uuid: str) -> None:
+        self._uuid = uuid
+        self._first = self._read()
+
+    def joules(self) -> float | None:
+        """Return the energy used so far, or None if the GPU does not tell or there is none."""
+        now = self._read()
+        return None if now is None or self._first is None else now - self._first
+
+    def _read(self) -> float | None:
+        return gpu_energy_joules(self._uuid) if self._uuid else None
 
 
 def _packages(folder: Path) -> list[Path]:

@@ -1,7 +1,7 @@
 """NVIDIA hardware and driver, read without PyTorch, which may be built without CUDA or see no GPU.
 
-The sources are nvidia-smi, a few files and one call of the driver's library. NVIDIA's nvidia-ml-py would be one more
-dependency and needs the same driver.
+The sources are nvidia-smi, a few files and a few calls of the driver's libraries. NVIDIA's nvidia-ml-py would be one
+more dependency and needs the same driver.
 """
 
 import ctypes
@@ -61,6 +61,24 @@ def _newest_cuda() -> str:
     except (OSError, AttributeError):
         return ""
     return f"{number.value // 1000}.{number.value % 1000 // 10}" if number.value else ""
+
+
+def gpu_energy_joules(uuid: str) -> float | None:
+    """Return the energy that a GPU (Volta or newer) has used since its driver was loaded; None if unavailable.
+
+    It includes all programs on the GPU. nvidia-smi has no field for it, NVIDIA's management library has.
+    """
+    handle, millijoules = ctypes.c_void_p(), ctypes.c_ulonglong()
+    try:
+        library = ctypes.CDLL("libnvidia-ml.so.1")
+        failed = (
+            library.nvmlInit_v2()
+            or library.nvmlDeviceGetHandleByUUID(f"GPU-{uuid}".encode(), ctypes.byref(handle))
+            or library.nvmlDeviceGetTotalEnergyConsumption(handle, ctypes.byref(millijoules))
+        )
+    except (OSError, AttributeError):
+        return None
+    return None if failed else millijoules.value / 1000
 
 
 def nvidia_smi(*fields: str) -> tuple[list[list[str]], str]:

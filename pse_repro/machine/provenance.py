@@ -7,7 +7,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from pse_repro.machine.device import Machine
+from pse_repro.machine.device import Machine, settings
 
 PACKAGES = ("pse-repro", "torch", "torchvision", "kornia", "numpy", "scikit-learn", "pandas")
 
@@ -21,6 +21,7 @@ def provenance(data: Mapping[str, Any], machine: Machine) -> dict[str, Any]:
         "device": machine.describe(),
         "precision": machine.precision,
         "deterministic": machine.deterministic,
+        "settings": settings(),
         "data": data,
     }
 

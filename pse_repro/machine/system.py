@@ -54,10 +54,7 @@ class Folder:
 def read_cpu(root: Path = Path("/")) -> Cpu:
     """Return the processor and its load; takes SAMPLE_SECONDS."""
     cpus = os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else set(range(os.cpu_count() or 1))
-    info = text_of(root / "proc/cpuinfo")
-    name = re.search(r"^model name\s*:\s*(.+)$", info, re.MULTILINE)
-    flags = re.search(r"^(?:flags|Features)\s*:(.*)$", info, re.MULTILINE)
-    known = (flags[1] if flags else "").split()
+    name = re.search(r"^model name\s*:\s*(.+)$", text_of(root / "proc/cpuinfo"), re.MULTILINE)
     before = _ticks(root, cpus)
     time.sleep(SAMPLE_SECONDS)
     after = _ticks(root, cpus)
@@ -66,8 +63,23 @@ def read_cpu(root: Path = Path("/")) -> Cpu:
         cores=min([float(len(cpus)), *_quotas(root)]),
         busy=_busy(before, after) if before else os.getloadavg()[0],
         threads=torch.get_num_threads(),
-        bf16=next((words for flag, words in _BF16.items() if flag in known), ""),
+        bf16=_bf16(_cpu_flags(root)),
     )
+
+
+def lacks_bf16(root: Path = Path("/")) -> bool:
+    """Return True if the processor is known to have no bfloat16 instructions; False, too, where it does not tell."""
+    flags = _cpu_flags(root)
+    return bool(flags) and not _bf16(flags)
+
+
+def _bf16(flags: list[str]) -> str:
+    return next((words for flag, words in _BF16.items() if flag in flags), "")
+
+
+def _cpu_flags(root: Path) -> list[str]:
+    found = re.search(r"^(?:flags|Features)\s*:(.*)$", text_of(root / "proc/cpuinfo"), re.MULTILINE)
+    return found[1].split() if found else []
 
 
 def read_memory(root: Path = Path("/")) -> Memory:

@@ -1,6 +1,6 @@
 """Provenance of a run's numbers: machine, versions, data, time, energy, commands, and links to every cell's files."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote
@@ -52,12 +52,14 @@ def facts(run: Run) -> list[tuple[str, str]]:
         ("Device", f"{run.device}: {_distinct(machines)}" if machines else run.device),
         ("Platform", _distinct(note.platform for note in notes if note.platform)),
         ("Precision", run.precision),
+        ("Settings of PyTorch", _distinct(_settings(note.settings) for note in notes if note.settings)),
         ("Seeds", ", ".join(map(str, range(run.seeds)))),
         ("Versions", _distinct(versions)),
         ("Git commit", _distinct(_commit(note.git) for note in notes)),
         ("Cells finished", " to ".join(dict.fromkeys((finished[0], finished[-1]))) if finished else NONE),
         ("Computing time", duration(_seconds(notes)) if notes else NONE),
-        ("Energy", _energy(notes)),
+        ("Energy", _energy([note.energy_joules for note in notes], "the processor packages")),
+        ("Energy of GPUs", _energy([note.gpu_energy_joules for note in notes], "the GPUs")),
         ("Digest of the evidence", digest(run.directory) if is_recorded(run.directory) else "none: files not recorded"),
     ]
 
@@ -101,14 +103,14 @@ def _seconds(notes: Iterable[Provenance]) -> float:
     return float(sum(spent.values()))
 
 
-def _energy(notes: Sequence[Provenance]) -> str:
-    joules = [note.energy_joules for note in notes if note.energy_joules is not None]
+def _energy(joules_by_cell: Sequence[float | None], users: str) -> str:
+    joules = [each for each in joules_by_cell if each is not None]
     if not joules:
         return "not reported by the driver"
     total = sum(joules)
     return (
-        f"{total / JOULES_PER_KWH:.3g} kWh ({total:.3g} J) used by the processor packages while {len(joules)} of "
-        f"{len(notes)} cells ran, other programs included; GPUs are not included"
+        f"{total / JOULES_PER_KWH:.3g} kWh ({total:.3g} J) used by {users} while {len(joules)} of "
+        f"{len(joules_by_cell)} cells ran, other programs included"
     )
 
 
@@ -117,6 +119,10 @@ def _part(name: str, value: object) -> str:
     if name == "memory_bytes" and isinstance(value, int):
         return f"{value / 2**30:.0f} GiB"
     return str(value) if name == "name" else f"{value} {name}"
+
+
+def _settings(settings: Mapping[str, bool]) -> str:
+    return ", ".join(f"{name.replace('_', ' ')} {'on' if value else 'off'}" for name, value in settings.items())
 
 
 def _commit(git: Commit | None) -> str:

@@ -8,6 +8,7 @@ import pandas as pd
 from pse_repro.data.stl10 import Dataset
 from pse_repro.evaluation.base import FoldEvaluation, FoldResult, Setup
 from pse_repro.evaluation.registry import EVALUATIONS
+from pse_repro.machine.energy import GpuEnergyMeter
 from pse_repro.machine.provenance import provenance
 from pse_repro.progress.facts import Epoch
 from pse_repro.run.cluster import ClusterRun
@@ -26,6 +27,7 @@ class CellRun:
         self.cell, self.context, self.files = cell, context, context.files(cell)
         self.pretraining = PretrainRun(cell, context)
         self.clustering = ClusterRun(self.pretraining)
+        self.gpu_energy = GpuEnergyMeter(context.machine.gpu_uuid())
 
     def run(self) -> pd.DataFrame:
         """Return the cell's rows (key columns and value).
@@ -99,7 +101,8 @@ class CellRun:
             "finished": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
             "seconds": seconds,
             "folders": {name: str(folder.relative_to(self.context.directory)) for name, folder in folders.items()},
-            "energy_joules": self._energy(before),
+            "energy_joules": _added(self.pretraining.energy.joules(), before.energy_joules if before else 0.0),
+            "gpu_energy_joules": _added(self.gpu_energy.joules(), before.gpu_energy_joules if before else 0.0),
             # Not part of the run's identity: other settings are refused on resuming because they give other models, and
             # this one does not. A cell is deterministic if all its sessions were.
             "deterministic": machine.deterministic and (before is None or before.deterministic),
@@ -107,13 +110,10 @@ class CellRun:
         }
         store.write_json(self.files.provenance, record)
 
-    def _energy(self, record: Provenance | None) -> float | None:
-        """Return the machine's energy in joules during work on this cell, over all sessions; None if not measurable.
 
-        `record` is the provenance of earlier sessions.
-        """
-        now, before = self.pretraining.energy.joules(), record.energy_joules if record else 0.0
-        return None if now is None or before is None else before + now
+def _added(now: float | None, before: float | None) -> float | None:
+    """Return the energy over all sessions; None if it could not be measured in one of them."""
+    return None if now is None or before is None else before + now
 
 
 def _arrays(result: FoldResult, data: Dataset) -> dict[str, np.ndarray]:

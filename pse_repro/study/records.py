@@ -103,8 +103,10 @@ class Provenance(Record):
     git: Commit | None = None
     platform: str = ""
     folders: dict[str, str] = field(default_factory=dict)  # by part, relative to the run
-    energy_joules: float | None = None
+    energy_joules: float | None = None  # of the processor packages
+    gpu_energy_joules: float | None = None
     deterministic: bool = False
+    settings: dict[str, bool] = field(default_factory=dict)  # of PyTorch, by name; empty in older runs
     peak_memory_bytes: int = 0
 
 

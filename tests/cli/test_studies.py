@@ -62,6 +62,24 @@ def test_full_without_a_gpu_estimates_what_a_cpu_would_take(run: Run, monkeypatc
     assert "--device cpu" in err
 
 
+@pytest.mark.usefixtures("tiny_models")
+@pytest.mark.parametrize(
+    "command", [("plan", "smoke"), ("full", "--quiet"), ("pretrain", "--encoder", "cnn", "--objective", "mse")]
+)
+@pytest.mark.parametrize("lacks", [True, False])
+def test_bf16_is_no_silent_choice_where_it_is_slow(
+    run: Run, command: tuple[str, ...], lacks: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    monkeypatch.setattr("pse_repro.machine.device.lacks_bf16", lambda: lacks)
+    monkeypatch.setattr("pse_repro.study.estimate.MEASURED_BATCH", 2)
+    if command[0] == "pretrain":
+        command = (*command, "--epochs", "1", "--batch-size", "8", "--data", str(write_images(tmp_path / "photos")))
+    said = run(*command, "--precision", "bf16")[2]
+    assert said.count("warning: this CPU has no instructions for bf16") == lacks
+    assert "bf16" not in run("plan", "smoke", "--precision", "fp32")[2]
+
+
 def test_cuda_without_a_gpu_says_so(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("torch.cuda.is_available", lambda: False)
     status, _, err = run("smoke", "--device", "cuda")

@@ -15,6 +15,7 @@ from pse_repro.machine.device import Machine, choose_machine
 def test_auto_takes_the_gpu_where_there_is_one(monkeypatch: pytest.MonkeyPatch) -> None:
     for available, kind in ((True, "cuda"), (False, "cpu")):
         monkeypatch.setattr("torch.cuda.is_available", lambda available=available: available)
+        monkeypatch.setattr("torch.cuda.init", lambda: None)
         assert choose_machine("auto", "fp32").device.type == kind
         assert choose_machine("cpu", "fp32").device.type == "cpu"
 
@@ -32,17 +33,26 @@ def test_precision_is_that_of_matrix_products(precision: str, dtype: torch.dtype
 
 
 @pytest.mark.usefixtures("settings_put_back")
-def test_a_deterministic_machine_sets_all_that_pytorch_needs_for_it() -> None:
-    choose_machine("cpu", "fp32")
-    assert not torch.are_deterministic_algorithms_enabled()  # the default: as in the author's runs
-    torch.backends.cudnn.benchmark = True
-    choose_machine("cpu", "fp32", deterministic=True)
-    assert torch.are_deterministic_algorithms_enabled()
-    assert os.environ["CUBLAS_WORKSPACE_CONFIG"] == ":4096:8"
-    assert torch.backends.cudnn.deterministic
-    assert not torch.backends.cudnn.benchmark
-    assert not torch.backends.cudnn.allow_tf32
-    assert not torch.backends.cuda.matmul.allow_tf32
+@pytest.mark.parametrize("kind", ["cpu", "cuda"])
+@pytest.mark.parametrize("deterministic", [False, True])
+def test_a_machine_sets_all_that_pytorch_may_choose(
+    kind: str, deterministic: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    initialised: list[bool] = []
+    monkeypatch.setattr("torch.cuda.init", lambda: initialised.append(True))
+    torch.use_deterministic_algorithms(not deterministic)
+    torch.backends.cudnn.deterministic, torch.backends.cudnn.benchmark = not deterministic, True
+    torch.backends.cudnn.allow_tf32, torch.backends.cuda.matmul.allow_tf32 = deterministic, True
+    Machine(torch.device(kind), "fp32", deterministic).prepare()
+    assert device.settings() == {
+        "tf32_convolutions": not deterministic,  # as on the author's card
+        "tf32_products": False,
+        "cudnn_benchmark": False,
+        "cudnn_deterministic": deterministic,
+        "deterministic_algorithms": deterministic,
+    }
+    assert os.environ["CUBLAS_WORKSPACE_CONFIG"] == (":4096:8" if deterministic else "")
+    assert bool(initialised) == (kind == "cuda")  # --device cpu takes no memory of a GPU
 
 
 def test_a_cpu_describes_itself() -> None:

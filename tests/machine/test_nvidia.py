@@ -1,6 +1,7 @@
 """NVIDIA hardware and driver are read if present, and nothing fails if they are absent."""
 
 import ctypes
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -103,3 +104,44 @@ def test_the_newest_cuda_is_the_driver_librarys(
 
     monkeypatch.setattr(ctypes, "CDLL", lambda name: Library())
     assert read_nvidia(tmp_path).cuda == cuda
+
+
+class Library:
+    """NVIDIA's management library with one GPU, which has used 2.5 kJ; the function `failing` returns an error."""
+
+    def __init__(self, failing: str = "") -> None:
+        self.failing = failing
+
+    def __getattr__(self, name: str) -> Callable[..., int]:
+        return getattr(self, f"_{name}") if name != self.failing else lambda *_: 9
+
+    def _nvmlInit_v2(self) -> int:
+        return 0
+
+    def _nvmlDeviceGetHandleByUUID(self, uuid: bytes, handle: Any) -> int:
+        return 0 if uuid == b"GPU-12-ab" else 6  # NVML_ERROR_NOT_FOUND
+
+    def _nvmlDeviceGetTotalEnergyConsumption(self, handle: Any, millijoules: Any) -> int:
+        millijoules._obj.value = 2_500_000
+        return 0
+
+
+@pytest.mark.parametrize(
+    ("uuid", "failing", "expected"),
+    [
+        ("12-ab", "", 2500.0),
+        ("34-cd", "", None),
+        ("12-ab", "nvmlInit_v2", None),
+        ("12-ab", "nvmlDeviceGetTotalEnergyConsumption", None),  # older than Volta
+    ],
+)
+def test_a_gpu_tells_its_energy_if_it_can(
+    uuid: str, failing: str, expected: float | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ctypes, "CDLL", lambda _: Library(failing))
+    assert nvidia.gpu_energy_joules(uuid) == expected
+
+
+def test_without_a_driver_there_is_no_energy(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ctypes, "CDLL", _no_library)
+    assert nvidia.gpu_energy_joules("12-ab") is None

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pse_repro.machine.energy import EnergyMeter, energy_joules
+from pse_repro.machine.energy import EnergyMeter, GpuEnergyMeter, energy_joules
 
 RANGE = 262_143_328_850  # microjoules, as of a desktop's processor
 
@@ -59,3 +59,13 @@ def test_the_meter_is_a_counter_that_never_begins_anew(
         true += step
         package(folder, "intel-rapl:0", true % RANGE)
         assert meter.joules() == pytest.approx((true - start) / 1e6, abs=1e-3)
+
+
+@pytest.mark.parametrize(("told", "expected"), [([100.0, 130.0], 30.0), ([100.0, None], None), ([None, 130.0], None)])
+def test_a_gpus_meter_counts_from_its_creation(
+    told: list[float | None], expected: float | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    readings = iter(told)
+    monkeypatch.setattr("pse_repro.machine.energy.gpu_energy_joules", lambda _: next(readings))
+    assert GpuEnergyMeter("12-ab").joules() == expected
+    assert GpuEnergyMeter("").joules() is None  # a CPU: nothing is read

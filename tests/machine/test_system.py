@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from pse_repro.machine import system
-from pse_repro.machine.system import read_container, read_cpu, read_folder, read_memory
+from pse_repro.machine.system import lacks_bf16, read_container, read_cpu, read_folder, read_memory
 
 UNLIMITED = "9223372036854771712"  # cgroup 1's
 MEMINFO = (
@@ -173,3 +173,17 @@ def test_a_read_only_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
 )
 def test_a_container_is_recognised(tmp_path: Path, files: dict[str, str], kind: str) -> None:
     assert read_container(tree(tmp_path, files)) == kind
+
+
+@pytest.mark.parametrize(
+    ("cpuinfo", "lacks"),
+    [
+        ("flags\t\t: fpu avx2 avx512f\n", True),
+        ("flags\t\t: fpu avx512_bf16\n", False),
+        ("Features\t: fp asimd\n", True),
+        ("Features\t: fp asimd bf16\n", False),
+        ("", False),  # another system: unknown
+    ],
+)
+def test_bf16_is_missing_only_where_the_processor_says_so(tmp_path: Path, cpuinfo: str, lacks: bool) -> None:
+    assert lacks_bf16(tree(tmp_path, {"proc/cpuinfo": cpuinfo})) == lacks

@@ -35,9 +35,20 @@ def test_time_that_cells_share_is_counted_once(tmp_path: Path) -> None:
 def test_energy_is_the_sum_of_what_was_told(tmp_path: Path) -> None:
     for cell, joules in zip(store_run(tmp_path, study()), (1.8e6, None), strict=True):
         path = CellFiles(tmp_path, cell).provenance
-        store.write_json(path, store.read_json(path) | {"energy_joules": joules})
-    text = dict(facts(Run.open(tmp_path)))["Energy"]
-    assert text.startswith("0.5 kWh (1.8e+06 J) used by the processor packages while 1 of 2 cells ran")
+        store.write_json(path, store.read_json(path) | {"energy_joules": joules, "gpu_energy_joules": 3.6e6})
+    shown = dict(facts(Run.open(tmp_path)))
+    assert shown["Energy"].startswith("0.5 kWh (1.8e+06 J) used by the processor packages while 1 of 2 cells ran")
+    assert shown["Energy of GPUs"].startswith("2 kWh (7.2e+06 J) used by the GPUs while 2 of 2 cells ran")
+
+
+def test_settings_are_told_where_they_were_recorded(tmp_path: Path) -> None:
+    first, second = store_run(tmp_path, study())
+    path = CellFiles(tmp_path, first).provenance
+    store.write_json(path, store.read_json(path) | {"settings": {"tf32_convolutions": True, "cudnn_benchmark": False}})
+    path = CellFiles(tmp_path, second).provenance
+    store.write_json(path, {key: value for key, value in store.read_json(path).items() if key != "settings"})
+    told = dict(facts(Run.open(tmp_path)))["Settings of PyTorch"]
+    assert told == "tf32 convolutions on, cudnn benchmark off"
 
 
 def test_a_run_of_nothing_has_facts_and_no_files(tmp_path: Path) -> None:

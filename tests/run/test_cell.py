@@ -104,7 +104,7 @@ def test_provenance_says_what_made_the_numbers(tmp_path: Path) -> None:
     run(tmp_path, evaluations=("frozen",))
     folder = tmp_path / "cells" / "as-released" / "cnn-mse-seed0"
     record = json.loads((folder / "provenance.json").read_text())
-    assert {"versions", "git", "device", "precision", "data", "seed", "peak_memory_bytes"} <= set(record)
+    assert {"versions", "git", "device", "precision", "settings", "data", "seed", "peak_memory_bytes"} <= set(record)
     assert record["data"]["images"] == {"unlabeled": 60, "train": 50, "test": 40}
     assert record["peak_memory_bytes"] > 1e7
 
