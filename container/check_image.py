@@ -103,7 +103,7 @@ def check_warning(image: Image) -> str:
     """Run a study that needs STL-10 with nothing mounted: it warns, then tries to download (there is no network)."""
     errors = image.run("full", "--device", "cpu", status=3).stderr
     expect("files written to /data are lost with this container" in errors, errors)
-    expect("fetching STL-10" in errors, errors)
+    expect("downloading STL-10" in errors, errors)
     return "full with nothing mounted warns, then tries to download"
 
 

@@ -8,7 +8,7 @@ Shapes: N images, stored_NCWH as in the file (columns before rows), images_NCHW 
 import hashlib
 import os
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -42,6 +42,7 @@ class Split:
 
     stored_NCWH: np.ndarray
     labels: np.ndarray | None
+    on_devices: dict[Any, Any] = field(default_factory=dict, repr=False, compare=False)  # copies by device
 
     def __len__(self) -> int:
         return len(self.stored_NCWH)

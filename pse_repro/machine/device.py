@@ -84,6 +84,12 @@ def _driver() -> str:
     return rows[0][0] if rows else ""
 
 
+def free_gpu_bytes(device: torch.device) -> int:
+    """Return the GPU memory that this process can still use, including what PyTorch keeps without using it."""
+    kept = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
+    return torch.cuda.mem_get_info(device)[0] + kept
+
+
 def choose_machine(device: str, precision: str, deterministic: bool = False) -> Machine:
     """Return the machine for a device (auto, cpu or cuda) and a precision (fp32 or bf16), and prepare this process.
 

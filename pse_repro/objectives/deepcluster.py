@@ -69,6 +69,7 @@ class DeepCluster(Objective[EncoderWithHead]):
     """
 
     keeps = "last"
+    captures = False
 
     def __init__(self, setup: Setup, clusters: int = 100) -> None:
         super().__init__(setup)

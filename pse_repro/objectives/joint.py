@@ -50,6 +50,7 @@ class Joint(Objective[JointNetwork]):
 
     keeps = "last"
     reconstructs = True
+    captures = False
 
     def __init__(self, setup: Setup, criterion: Criterion, fraction: float, weight: float) -> None:
         super().__init__(setup)

@@ -14,12 +14,13 @@ from torch import Tensor, nn
 
 from pse_repro.config.study import Recipe
 from pse_repro.data.augment.steps import pretrain_augmentation
-from pse_repro.data.batches import Images, batches
+from pse_repro.data.batches import Images, as_floats, batches, to_device
 from pse_repro.data.stl10 import Dataset
 from pse_repro.errors import CellError, NotFitError
 from pse_repro.machine.device import Machine
 from pse_repro.objectives import OBJECTIVES, Batch, Objective, Setup
 from pse_repro.seeding import generator, seeded
+from pse_repro.training.capture import Captured
 from pse_repro.training.state import PartialEpoch, State
 
 
@@ -36,6 +37,8 @@ class Pretraining:
         self.objective = build_objective(recipe, data, machine.device)
         self.augment = pretrain_augmentation(self.switches.pretrain_augmentation, self.objective.crops)
         self.state = self._fresh_state()
+        captures = machine.device.type == "cuda" and self.objective.captures
+        self.captured = Captured(self._step) if captures else None
 
     def _split(self, count: int, seed: int) -> tuple[Tensor, Tensor]:
         """Split into 85 % and 15 % at random; all models of a seed share the split, for paired comparisons."""
@@ -48,8 +51,8 @@ class Pretraining:
         with seeded(self.name, "initialisation"):
             network = self.objective.network()
         network.to(self.machine.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-        fused = self.machine.device.type == "cuda"
-        optimizer = torch.optim.Adam(network.parameters(), self.learning_rate, fused=fused)
+        on_gpu = self.machine.device.type == "cuda"
+        optimizer = torch.optim.Adam(network.parameters(), self.learning_rate, fused=on_gpu, capturable=on_gpu)
         return State(network, optimizer)
 
     @property
@@ -103,28 +106,34 @@ class Pretraining:
     def train_epoch(self, epoch: int, after_batch: Callable[[int], None]) -> dict[str, float]:
         """Train an epoch, or the rest of it, from the current weights; return its mean "loss" and number of "steps"."""
         partial = self._begun(epoch)
-        network, optimizer = self.state.network.train(), self.state.optimizer
+        self.state.network.train()
         if partial.measured_M:  # validation has begun
             return partial.mean_loss()
         with seeded(self.name, "augmentation", epoch, states=partial.generators):
             self._prepare(partial, after_batch)
             for positions in self._positions(partial):
-                images = self.train[positions]
-                if self.augment is not None:
-                    images = self.augment(images)
-                batch = Batch(images, positions, True, self._progress(epoch, partial.steps))
-                with self.machine.autocast():
-                    loss = self.objective.loss(network, batch)
-                optimizer.zero_grad()
-                loss.backward()
-                if self.switches.gradient_clipping:
-                    nn.utils.clip_grad_norm_(network.parameters(), self.settings.pretrain_clip_norm)
-                optimizer.step()
-                partial.loss_sum += loss.detach()  # no .item() here: it would wait for the device
+                batch = self.train.rows(positions), to_device(positions, self.machine.device)
+                progress = self._progress(epoch, partial.steps)
+                loss = self.captured(*batch) if self.captured else self._step(*batch, progress)
+                partial.loss_sum += loss  # no .item() here: it would wait for the device
                 partial.steps += 1
                 with partial.watch.paused():
                     after_batch(len(positions))
         return partial.mean_loss()
+
+    def _step(self, rows_NHWC: Tensor, positions: Tensor, progress: float = 0.0) -> Tensor:
+        """Train on the images of these rows; return the loss, on the device."""
+        network, optimizer, images = self.state.network, self.state.optimizer, as_floats(rows_NHWC)
+        if self.augment is not None:
+            images = self.augment(images)
+        with self.machine.autocast():
+            loss = self.objective.loss(network, Batch(images, positions, True, progress))
+        optimizer.zero_grad()
+        loss.backward()
+        if self.switches.gradient_clipping:
+            nn.utils.clip_grad_norm_(network.parameters(), self.settings.pretrain_clip_norm)
+        optimizer.step()
+        return loss.detach()
 
     def _prepare(self, partial: PartialEpoch, after_batch: Callable[[int], None]) -> None:
         """Let the objective begin the epoch, or resume within it what it computed at the beginning."""
@@ -140,7 +149,7 @@ class Pretraining:
     def _positions(self, partial: PartialEpoch) -> Iterator[Tensor]:
         """Yield the epoch's remaining batches: of one pass over the images, or passes until the budget is spent."""
         shuffle, size = generator(self.name, "shuffle", partial.epoch), self.length.batch_size
-        passes = (batches(len(self.train), size, shuffle, drop_last=True) for _ in itertools.count())
+        passes = (batches(len(self.train), size, shuffle, True, self.train.place) for _ in itertools.count())
         drawn = itertools.chain.from_iterable(passes)
         if self.length.seconds is None:
             return itertools.islice(drawn, partial.steps, self.steps_per_epoch)
@@ -155,12 +164,14 @@ class Pretraining:
     def _validate(self, partial: PartialEpoch, after_batch: Callable[[int], None]) -> dict[str, float]:
         """Return means over the validation batches; the objective's random numbers are the same in every epoch."""
         network, done = self.state.network.eval(), len(partial.measured_M)
-        remaining = itertools.islice(batches(len(self.validation), self.length.batch_size, drop_last=True), done, None)
+        size, place = self.length.batch_size, self.validation.place
+        remaining = itertools.islice(batches(len(self.validation), size, drop_last=True, device=place), done, None)
         with seeded(self.name, "validation", states=partial.generators if done else {}):
             if done:
                 self.objective.resume_epoch(partial.objective, self.train)
             for positions in remaining:
-                batch = Batch(self.validation[positions], positions, False, self._progress(partial.epoch, 0))
+                images, there = self.validation[positions], to_device(positions, self.machine.device)
+                batch = Batch(images, there, False, self._progress(partial.epoch, 0))
                 with self.machine.autocast():
                     found = self.objective.measures(network, batch)
                 partial.metrics = list(found)

@@ -31,7 +31,7 @@ def test_images_are_those_of_a_cpu(
         monkeypatch.setattr("pse_repro.data.batches.MODEL_BYTES", 10**18)
     split, positions = dataset().unlabeled, torch.tensor([2, 0, 1])
     found, expected = (Images(split, machine.device, indices) for machine in (gpu, CPU))
-    assert (found.stored_NCWH.device.type == "cuda") == fits
+    assert (found.place.type == "cuda") == fits
     assert len(found) == len(expected)
     batch = found[positions]
     assert batch.device.type == "cuda"

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from pse_repro.data.batches import MODEL_BYTES, Images, batches
+from pse_repro.data.batches import Images, batches
 from pse_repro.data.stl10 import Split
 
 CPU = torch.device("cpu")
@@ -80,23 +80,3 @@ def test_indices_choose_images_and_their_order(split: Split) -> None:
         assert torch.equal(one, Images(split, CPU)[torch.tensor([index])])
     with pytest.raises(IndexError):
         images[torch.tensor([3])]
-
-
-@pytest.mark.parametrize("indices", [None, np.array([7, 2, 9])], ids=["all", "some"])
-@pytest.mark.parametrize(("spare", "fits"), [(1, True), (0, False)])
-def test_images_lie_on_a_gpu_where_they_and_a_model_fit(
-    split: Split, indices: np.ndarray | None, spare: int, fits: bool, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    count = 11 if indices is None else 3
-    needed = count * 3 * 96 * 96 + MODEL_BYTES
-    monkeypatch.setattr("torch.cuda.mem_get_info", lambda _: (needed + spare, 10**12))
-    copied: list[int] = []
-
-    def to_gpu(tensor: torch.Tensor, device: torch.device) -> torch.Tensor:
-        assert device == torch.device("cuda")
-        copied.append(len(tensor))
-        return tensor
-
-    monkeypatch.setattr(torch.Tensor, "to", to_gpu)
-    assert len(Images(split, torch.device("cuda"), indices)) == count
-    assert copied == ([count] if fits else [])

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 from torch.utils import _foreach_utils
 
+from tests.support.pretended_cuda import graphs
 from tests.support.pretended_cuda.operations import is_gpu
 from tests.support.pretended_cuda.state import GENERATOR, set_sync_debug_mode, wait
 from tests.support.pretended_cuda.tensors import GPUTensor
@@ -46,10 +47,6 @@ def is_initialized() -> bool:
     return True
 
 
-def is_current_stream_capturing() -> bool:
-    return False
-
-
 def device_count() -> int:
     return 1
 
@@ -73,6 +70,14 @@ def get_device_properties(device: Any = None) -> SimpleNamespace:
 def mem_get_info(device: Any = None) -> tuple[int, int]:
     """Return free and total memory; all of it is free."""
     return MEMORY_BYTES, MEMORY_BYTES
+
+
+def memory_reserved(device: Any = None) -> int:
+    return 0
+
+
+def memory_allocated(device: Any = None) -> int:
+    return 0
 
 
 def max_memory_allocated(device: Any = None) -> int:
@@ -110,7 +115,12 @@ REPLACEMENTS = (
     _is_in_bad_fork,
     is_available,
     is_initialized,
-    is_current_stream_capturing,
+    graphs.CUDAGraph,
+    graphs.Stream,
+    graphs.current_stream,
+    graphs.graph,
+    graphs.is_current_stream_capturing,
+    graphs.stream,
     device_count,
     current_device,
     set_device,
@@ -118,6 +128,8 @@ REPLACEMENTS = (
     set_sync_debug_mode,
     get_device_properties,
     mem_get_info,
+    memory_reserved,
+    memory_allocated,
     max_memory_allocated,
     reset_peak_memory_stats,
     manual_seed_all,

@@ -8,7 +8,8 @@ import torch
 from torch import Tensor
 from torch._ops import OpOverload
 
-from tests.support.pretended_cuda.state import GENERATOR, wait
+from tests.support.pretended_cuda.graphs import run
+from tests.support.pretended_cuda.state import CAPTURES, GENERATOR, wait
 
 Wrap = Callable[[Tensor], Tensor]
 Arguments = tuple[Any, ...]
@@ -17,6 +18,8 @@ Keywords = dict[str, Any]
 INDEXING = {"index", "index_put", "index_put_", "_index_put_impl_", "_unsafe_index", "_unsafe_index_put"}
 # Operations whose result has a size that depends on the values, or whose values the CPU reads.
 WAITING = {"_local_scalar_dense", "_unique2", "bincount", "equal", "masked_select", "nonzero", "_linalg_eigh"}
+
+ALLOCATIONS = {"empty", "empty_like", "empty_strided", "new_empty"}
 
 # Operations without a deterministic form on a GPU: of the list at torch.use_deterministic_algorithms, those whose
 # gradients or values a network like the kit's could ask for.
@@ -48,11 +51,19 @@ def operate(operation: OpOverload, arguments: Arguments, keywords: Keywords, wra
     keywords_on_cpu = {name: changed(value, numbers) for name, value in keywords.items()}
     if target is not None:
         keywords_on_cpu["device"] = torch.device("cpu")
-    with _own_random_numbers(operation):
-        found = STAND_INS.get(name, operation)(*arguments_on_cpu, **keywords_on_cpu)
+
+    def compute() -> Any:
+        with _own_random_numbers(operation):
+            return STAND_INS.get(name, operation)(*arguments_on_cpu, **keywords_on_cpu)
+
+    written = _written(operation, arguments, keywords)
+    unsaid = [arguments[position] for position in WRITTEN_UNSAID.get(name, ())]
+    if name in ALLOCATIONS and CAPTURES:  # a graph does not allocate; zeros are valid where they are used as indices
+        return wrap(compute().zero_())
+    found = run(compute, [numbers(tensor) for tensor in tensors_of([*written, *unsaid])])
     if target is not None and not is_gpu(target):
         return found
-    return _results(operation, found, _written(operation, arguments, keywords), wrap)
+    return _results(operation, found, written, wrap)
 
 
 def on_gpu(value: object) -> bool:
@@ -122,18 +133,22 @@ def _to_copy(source: Tensor, *, wrap: Wrap, **keywords: Any) -> Tensor:
     """Copy to another device, type or layout."""
     to_gpu = is_gpu(keywords.pop("device", None) or source.device)
     keywords.pop("pin_memory", None)
-    if to_gpu != on_gpu(source) and not keywords.get("non_blocking"):
-        wait("a copy between the CPU and the GPU")
-    copied = torch.ops.aten._to_copy(numbers(source), **keywords)
+    _check_copy(to_gpu, on_gpu(source), bool(keywords.get("non_blocking")))
+    copied: Tensor = run(lambda: torch.ops.aten._to_copy(numbers(source), **keywords), [])
     return wrap(copied) if to_gpu else copied
 
 
 def _copy_into(target: Tensor, source: Tensor, non_blocking: bool = False, *, wrap: Wrap) -> Tensor:
     """Copy into an existing tensor; `wrap` is not used."""
-    if on_gpu(target) != on_gpu(source) and not non_blocking:
-        wait("a copy between the CPU and the GPU")
-    torch.ops.aten.copy_(numbers(target), numbers(source))
+    _check_copy(on_gpu(target), on_gpu(source), non_blocking)
+    run(lambda: torch.ops.aten.copy_(numbers(target), numbers(source)), [numbers(target)])
     return target
+
+
+def _check_copy(to_gpu: bool, from_gpu: bool, non_blocking: bool) -> None:
+    """Raise RuntimeError for a copy that a capture cannot hold, and wait for one that is not asynchronous."""
+    if to_gpu != from_gpu and (CAPTURES or not non_blocking):
+        wait("a copy between the CPU and the GPU")
 
 
 def _batch_norm(
@@ -169,6 +184,7 @@ def _batch_norm_backward(
     return torch.ops.aten.native_batch_norm_backward(gradient, inputs, weight, *statistics, True, epsilon, wanted)
 
 
+WRITTEN_UNSAID = {"cudnn_batch_norm": (3, 4), "native_batch_norm": (3, 4)}  # arguments; schemas do not tell of them
 COPIES = {"_to_copy": _to_copy, "copy_": _copy_into}
 STAND_INS = {"cudnn_batch_norm": _batch_norm, "cudnn_batch_norm_backward": _batch_norm_backward}
 

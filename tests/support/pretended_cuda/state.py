@@ -1,9 +1,12 @@
-"""State of the pretended GPU: its random number generator, and its sync debug mode."""
+"""State of the pretended GPU: its random number generator, its sync debug mode, and captures."""
+
+from typing import Any
 
 import torch
 
 GENERATOR = torch.Generator()  # separate from the CPU's, like a GPU's
 SYNC_DEBUG_MODES = ("default", "warn", "error")  # modes of torch.cuda.set_sync_debug_mode; the index is their number
+CAPTURES: list[Any] = []  # the CUDA graph that is being captured, if one is
 _sync_debug_mode = "default"
 
 
@@ -14,6 +17,8 @@ def set_sync_debug_mode(mode: str | int) -> None:
 
 
 def wait(cause: str) -> None:
-    """Mark a point where a program would wait for a GPU; raise RuntimeError in the mode "error"."""
+    """Mark a point where a program would wait for a GPU; raise RuntimeError in the mode "error" or during a capture."""
+    if CAPTURES:
+        raise RuntimeError(f"operation not permitted when stream is capturing: {cause}")
     if _sync_debug_mode == "error":
         raise RuntimeError(f"called a synchronizing CUDA operation: {cause}")

@@ -1,0 +1,99 @@
+"""A captured step trains as the plain one does, number for number: every objective, over epochs, with its own draws."""
+
+import pytest
+import torch
+
+from pse_repro.config.study import Model, Recipe
+from pse_repro.machine.device import Machine, choose_machine
+from pse_repro.objectives import OBJECTIVES
+from pse_repro.study.cells import length_of
+from pse_repro.training.capture import WARM_UP, Captured
+from pse_repro.training.pretrain import Pretraining
+from tests.support.tiny import dataset, protocol
+
+# Objectives whose steps cannot be captured, and why.
+PLAIN = {
+    "deepcluster": "every epoch has other clusters",
+    "joint-mse": "the weight of its second term grows from step to step",
+    "joint-pse": "the weight of its second term grows from step to step",
+    "pirl-jigsaw": "its augmentation changes a random number of images",
+    "simclr": "its augmentation changes a random number of images",
+}
+ONE_OF_A_KIND = {variant.kind: name for name, variant in reversed(OBJECTIVES.items()) if variant.trains}
+CASES = [(name, "as-described") for name in ONE_OF_A_KIND.values()] + [("mse", "as-released"), ("pse", "as-released")]
+
+
+def trained(name: str, protocol_name: str, machine: Machine, captured: bool) -> tuple[Pretraining, list[torch.Tensor]]:
+    """Train two epochs; return the training and the loss sums after each step."""
+    sigma = 3.0 if "pse" in name else None
+    under, model = protocol(protocol_name), Model("cnn", name, sigma)
+    training = Pretraining(Recipe("cell", model, under, length_of(model, under, 2), 0), dataset(), machine)
+    if not captured:
+        training.captured = None
+    sums: list[torch.Tensor] = []
+
+    def after_batch(_: int) -> None:
+        assert training.state.partial is not None
+        sums.append(training.state.partial.loss_sum.clone())
+
+    for epoch in range(2):
+        training.train_epoch(epoch, after_batch)
+        training.state.partial = None
+    return training, sums
+
+
+@pytest.mark.usefixtures("tiny_models")
+@pytest.mark.parametrize(("name", "protocol_name"), CASES)
+def test_every_objective_trains_as_without_a_graph(name: str, protocol_name: str) -> None:
+    machine = choose_machine("cuda", "fp32")
+    (plain, expected), (ours, found) = (trained(name, protocol_name, machine, captured) for captured in (False, True))
+    if name in PLAIN:
+        assert ours.captured is None or ours.captured.why_not
+    else:
+        assert ours.captured is not None
+        assert ours.captured.why_not == ""
+        assert len(ours.captured._graphs) == 1
+    assert len(found) == len(expected) > 2 * WARM_UP
+    for ours_sum, theirs in zip(found, expected, strict=True):
+        assert torch.equal(ours_sum.cpu(), theirs.cpu())
+    for key, value in plain.state.network.state_dict().items():
+        assert torch.equal(ours.state.network.state_dict()[key].cpu(), value.cpu()), key
+
+
+def test_what_cannot_be_captured_runs_as_it_is() -> None:
+    def doubled(inputs: torch.Tensor) -> torch.Tensor:
+        chosen = torch.rand(len(inputs)) < 0.5
+        return inputs[chosen.nonzero()[:, 0].to(inputs.device)] * 2
+
+    step = Captured(doubled)
+    found = [len(step(torch.ones(8, device="cuda"))) for _ in range(2 * WARM_UP)]
+    assert "nonzero depends on the numbers drawn" in step.why_not
+    assert len(set(found)) > 1
+
+
+def test_what_is_drawn_on_the_cpu_is_drawn_again_for_every_replay() -> None:
+    """Draws that change tensors in place, or are combined before they are uploaded, included."""
+
+    def drawn(inputs: torch.Tensor) -> torch.Tensor:
+        first = torch.empty(4, 2).uniform_(-1, 1)
+        first[:, 1] = torch.randint(9, (4,)).double()
+        order = torch.randperm(4).to(inputs.device, non_blocking=True)
+        noise = first.square().to(inputs.device, torch.float64, non_blocking=True)
+        return (inputs[order] * noise[:, 0] + noise[:, 1]).detach()
+
+    inputs, step = torch.arange(4, device="cuda"), Captured(drawn)
+    torch.manual_seed(0)
+    expected = [drawn(inputs + call) for call in range(9)]
+    torch.manual_seed(0)
+    found = [step(inputs + call) for call in range(9)]
+    assert step.why_not == ""
+    assert all(torch.equal(one.cpu(), other.cpu()) for one, other in zip(found, expected, strict=True))
+
+
+def test_other_shapes_have_graphs_of_their_own() -> None:
+    step = Captured(lambda inputs: inputs.sum(0, keepdim=True))
+    for _ in range(WARM_UP + 2):
+        for count in (8, 3):
+            assert step(torch.ones(count, device="cuda")).item() == count
+    assert step.why_not == ""
+    assert len(step._graphs) == 2
