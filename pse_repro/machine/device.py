@@ -14,11 +14,15 @@ from pse_repro.machine.nvidia import nvidia_smi
 
 @dataclass(frozen=True)
 class Machine:
-    """A device and the precision of the networks on it (losses and BatchNorm statistics are always float32)."""
+    """A device and the precision of the networks on it (losses and BatchNorm statistics are always float32).
+
+    With `joint_folds`, the classifiers of folds that share an encoder are trained jointly, not one after another.
+    """
 
     device: torch.device
     precision: str  # "fp32" (PyTorch's default, with TF32 in cuDNN's convolutions, as in the author's runs) or "bf16"
     deterministic: bool = False
+    joint_folds: bool = False
 
     def prepare(self) -> None:
         """Make this process compute the same bits in every run on this machine, if the machine is deterministic.

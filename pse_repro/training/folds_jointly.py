@@ -1,19 +1,20 @@
 """Joint training of the classifiers of several folds, with their weights stacked in one matrix (`heads`).
 
-Each fold has its own random numbers, steps and early stopping, as in `pse_repro.training.classifier.fit`, whose results
+The other form of training one fold after another by `pse_repro.training.classifier.fit`, which is the default
+(`Machine.joint_folds`). Each fold has its own random numbers, steps and early stopping, as in `fit`, whose results
 are reproduced up to rounding. On a CPU, a fold's results do not depend on the other folds in the group, to the last
 bit, if the folds' batches have the same sizes and at least two images.
 Shapes: F folds that still train (rows), T steps, B images of the longest batch, H activations of a layer, K = 10
 classes, P weights of a classifier, S statistics of an encoder.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import Protocol as Interface
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional as F
 from torch.nn.utils import vector_to_parameters
 from torch.nn.utils.rnn import pad_sequence
@@ -22,21 +23,11 @@ from torch.optim.lr_scheduler import ReduceLROnPlateau
 from pse_repro.config.protocol import Protocol
 from pse_repro.machine.device import Machine
 from pse_repro.seeding import generator_states, seeded, set_generator_states
-from pse_repro.training.classifier import FitResult, FoldData, TrainingHistory, reduced_on_plateau
+from pse_repro.training.classifier import FitResult, Task, TrainingHistory, reduced_on_plateau
 from pse_repro.training.heads import Adam, Heads, Mask, clipped
 
 NO_LABEL = -100  # of padding in shorter batches: cross_entropy's ignore_index
 Batch = tuple[Tensor, Tensor]  # inputs and labels
-
-
-@dataclass(frozen=True)
-class Task:
-    """Inputs of training on one fold: its name (for its random numbers), a fresh classifier, its batches."""
-
-    name: str
-    classifier: nn.Module
-    data: FoldData
-    after_epoch: Callable[[int, float], None]  # receives the epoch and its validation loss
 
 
 @dataclass(frozen=True)

@@ -29,8 +29,8 @@ class Points:
 
 def scripted(monkeypatch: pytest.MonkeyPatch, losses: list[float]) -> None:
     """Replace the validation losses by the given ones; the last is repeated."""
-    script = iter(losses)
-    monkeypatch.setattr(classifier, "mean_batch_loss", lambda *_: next(script, losses[-1]))
+    script = iter(torch.tensor(losses, dtype=torch.float64))
+    monkeypatch.setattr(classifier, "mean_batch_loss", lambda *_: next(script, torch.tensor(losses[-1])))
 
 
 def nothing(epoch: int, loss: float) -> None:
@@ -93,7 +93,7 @@ def test_validation_loss_is_the_mean_of_batch_means() -> None:
     model, data = nn.Linear(10, 10), Points()
     batch_means = [nn.functional.cross_entropy(model(x), y) for x, y in data.validation()]  # of 8 and of 5
     over_all = nn.functional.cross_entropy(model(data.inputs[40:]), data.labels[40:])
-    found = mean_batch_loss(model, data.validation(), CPU)
+    found = mean_batch_loss(model, data.validation(), CPU).item()
     assert found == pytest.approx(sum(mean.item() for mean in batch_means) / 2, rel=1e-6)
     assert found != pytest.approx(over_all.item(), rel=1e-6)
 
