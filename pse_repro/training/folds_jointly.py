@@ -21,6 +21,7 @@ from torch.nn.utils.rnn import pad_sequence
 from torch.optim.lr_scheduler import ReduceLROnPlateau
 
 from pse_repro.config.protocol import Protocol
+from pse_repro.data.batches import to_device
 from pse_repro.machine.device import Machine
 from pse_repro.seeding import generator_states, seeded, set_generator_states
 from pse_repro.training.classifier import FitResult, Task, TrainingHistory, reduced_on_plateau
@@ -122,7 +123,7 @@ class _Group:
     def train(self, epoch: int) -> Tensor:
         """Train one epoch; return the folds' means of batch means (F,), on the device."""
         rates = [fold.plateau.optimizer.param_groups[0]["lr"] for fold in self.folds]
-        rates_F1 = torch.tensor(rates, dtype=torch.float64, device=self.machine.device)[:, None]
+        rates_F1 = to_device(torch.tensor(rates, dtype=torch.float64), self.machine.device)[:, None]
         streams = [Stream(fold.task.name, "epoch", epoch) for fold in self.folds]
         losses = []
         for batches in _side_by_side([fold.task.data.train(epoch) for fold in self.folds], streams):

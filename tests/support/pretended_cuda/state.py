@@ -1,5 +1,6 @@
 """State of the pretended GPU: its random number generator, its sync debug mode, and captures."""
 
+import warnings
 from typing import Any
 
 import torch
@@ -17,8 +18,13 @@ def set_sync_debug_mode(mode: str | int) -> None:
 
 
 def wait(cause: str) -> None:
-    """Mark a point where a program would wait for a GPU; raise RuntimeError in the mode "error" or during a capture."""
+    """Mark a point where a program would wait for a GPU.
+
+    Warn in the mode "warn"; raise RuntimeError in the mode "error" or during a capture.
+    """
     if CAPTURES:
         raise RuntimeError(f"operation not permitted when stream is capturing: {cause}")
     if _sync_debug_mode == "error":
         raise RuntimeError(f"called a synchronizing CUDA operation: {cause}")
+    if _sync_debug_mode == "warn":
+        warnings.warn(f"called a synchronizing CUDA operation: {cause}", stacklevel=2)
