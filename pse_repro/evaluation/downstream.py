@@ -10,11 +10,12 @@ from contextlib import nullcontext
 from functools import partial
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
 from pse_repro.data.augment.steps import Augmentation, downstream_augmentation
-from pse_repro.data.batches import Images, batches
+from pse_repro.data.batches import Images, batches, to_device
 from pse_repro.data.folds import folds
 from pse_repro.evaluation.base import AfterEpoch, FoldEvaluation, FoldResult, Setup
 from pse_repro.evaluation.cost import WHOLE_PASS, Work
@@ -54,13 +55,9 @@ class Batches:
         self, examples: tuple[Images | Tensor, Tensor], generator: torch.Generator | None = None
     ) -> Iterator[tuple[Tensor, Tensor]]:
         inputs, labels = examples
-        positions = list(batches(len(labels), self.size, generator))
-        order = torch.cat(positions).to(labels.device)  # one copy, as the GPU waits for each
-        if isinstance(inputs, Images):
-            chosen = (inputs[some] for some in positions)
-        else:
-            chosen = iter(inputs[order].split(self.size))
-        return zip(chosen, labels[order].split(self.size), strict=True)
+        place = inputs.place if isinstance(inputs, Images) else inputs.device
+        for positions in batches(len(labels), self.size, generator, device=place):
+            yield inputs[positions], labels[to_device(positions, labels.device)]
 
 
 class Downstream(FoldEvaluation):
@@ -72,7 +69,6 @@ class Downstream(FoldEvaluation):
         settings, switches = self.protocol.settings, self.protocol.switches
         self.max_epochs = settings.downstream_max_epochs  # early stopping may end training before
         self.folds = folds(self.data.train.stored_labels, settings.folds, switches.fold_order)
-        self.train_labels = torch.from_numpy(self.data.train.targets).to(self.machine.device)
         self.test_images = Images(self.data.test, self.machine.device)
 
     @classmethod
@@ -188,8 +184,9 @@ class Downstream(FoldEvaluation):
         return f"{self.name}/fold {number}"
 
     def _predict(self, model: nn.Module) -> Tensor:
-        images = (self.test_images[positions] for positions in batches(len(self.test_images), self.size))
-        return predict(model, images, self.machine)
+        images = self.test_images
+        inputs = (images[positions] for positions in batches(len(images), self.size, device=images.place))
+        return predict(model, inputs, self.machine)
 
     @torch.no_grad()
     def features(self, encoder: nn.Module, images: Images, augment: Augmentation | None = None) -> Tensor:
@@ -198,18 +195,18 @@ class Downstream(FoldEvaluation):
         per_image = self.protocol.switches.frozen_normalisation == "per-image"
         latents = []
         with per_image_normalisation(encoder) if per_image else nullcontext(), self.machine.autocast():
-            for positions in batches(len(images), self.size):
+            for positions in batches(len(images), self.size, device=images.place):
                 batch = images[positions]
                 latents.append(encoder(batch if augment is None else augment(batch)).float())
         return torch.cat(latents)
 
     def _fold_images(self, number: int) -> tuple[tuple[Images, Tensor], tuple[Images, Tensor]]:
-        train, validation = self.folds[number - 1]
-        device = self.machine.device
-        return (
-            (Images(self.data.train, device, train), self.train_labels[torch.from_numpy(train).to(device)]),
-            (Images(self.data.train, device, validation), self.train_labels[torch.from_numpy(validation).to(device)]),
-        )
+        train, validation = (self._labelled(indices) for indices in self.folds[number - 1])
+        return train, validation
+
+    def _labelled(self, indices: np.ndarray) -> tuple[Images, Tensor]:
+        split, device = self.data.train, self.machine.device
+        return Images(split, device, indices), torch.from_numpy(split.targets[indices]).to(device)
 
 
 def _sharing_seconds(tested: Iterator[Tested], count: int) -> Iterator[tuple[int, FoldResult]]:

@@ -23,7 +23,7 @@ from torch import Tensor, nn
 from torch.optim.lr_scheduler import CosineAnnealingLR
 
 from pse_repro.data.augment.steps import downstream_augmentation
-from pse_repro.data.batches import Images, batches
+from pse_repro.data.batches import Images, batches, to_device
 from pse_repro.data.stl10 import CLASSES
 from pse_repro.data.subsets import balanced_subset, images_per_class
 from pse_repro.errors import CellError
@@ -102,16 +102,17 @@ class LowLabel(FoldEvaluation):
         augment = downstream_augmentation(self.protocol.switches.downstream_augmentation)
         size, shuffle = min(self.size, len(subset)), generator(self._names(number), "shuffle")
         while True:
-            for positions in batches(len(subset), size, shuffle, drop_last=True):
+            for positions in batches(len(subset), size, shuffle, drop_last=True, device=images.place):
                 chosen = images[positions]
-                yield (chosen if augment is None else augment(chosen)), labels[positions.to(device)]
+                yield (chosen if augment is None else augment(chosen)), labels[to_device(positions, device)]
 
     def _names(self, number: int) -> str:
         return f"{self.name}/subset {number}"
 
     def _predict(self, model: nn.Module) -> Tensor:
         images = Images(self.data.test, self.machine.device)
-        return predict(model, (images[positions] for positions in batches(len(images), self.size)), self.machine)
+        inputs = (images[positions] for positions in batches(len(images), self.size, device=images.place))
+        return predict(model, inputs, self.machine)
 
 
 def _too_few(count: int, fraction: float) -> str:

@@ -90,7 +90,7 @@ def free_gpu_bytes(device: torch.device) -> int:
     return torch.cuda.mem_get_info(device)[0] + kept
 
 
-def choose_machine(device: str, precision: str, deterministic: bool = False) -> Machine:
+def choose_machine(device: str, precision: str, deterministic: bool = False, joint_folds: bool = False) -> Machine:
     """Return the machine for a device (auto, cpu or cuda) and a precision (fp32 or bf16), and prepare this process.
 
     Raises:
@@ -102,6 +102,6 @@ def choose_machine(device: str, precision: str, deterministic: bool = False) -> 
             "check the driver with nvidia-smi, or give --device cpu"
         )
     kind = device if device != "auto" else "cuda" if torch.cuda.is_available() else "cpu"
-    machine = Machine(torch.device(kind), precision, deterministic)
+    machine = Machine(torch.device(kind), precision, deterministic, joint_folds)
     machine.prepare()
     return machine

@@ -106,6 +106,7 @@ class Provenance(Record):
     folders: dict[str, str] = field(default_factory=dict)  # by part, relative to the run
     energy_joules: float | None = None
     deterministic: bool = False
+    joint_folds: bool = True  # the only form when records did not name it
     peak_memory_bytes: int = 0
 
 

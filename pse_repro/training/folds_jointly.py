@@ -20,6 +20,7 @@ from torch.nn.utils import vector_to_parameters
 from torch.nn.utils.rnn import pad_sequence
 
 from pse_repro.config.protocol import Protocol
+from pse_repro.data.batches import to_device
 from pse_repro.machine.device import Machine
 from pse_repro.seeding import generator_states, seeded, set_generator_states
 from pse_repro.training.classifier import FitResult, PlateauRate, Task, TrainingHistory
@@ -119,7 +120,7 @@ class _Group:
     def train(self, epoch: int) -> Tensor:
         """Train one epoch; return the folds' means of batch means (F,), on the device."""
         rates = [fold.rate.value for fold in self.folds]
-        rates_F1 = torch.tensor(rates, dtype=torch.float64, device=self.machine.device)[:, None]
+        rates_F1 = to_device(torch.tensor(rates, dtype=torch.float64), self.machine.device)[:, None]
         streams = [Stream(fold.task.name, "epoch", epoch) for fold in self.folds]
         losses = []
         for batches in _side_by_side([fold.task.data.train(epoch) for fold in self.folds], streams):
