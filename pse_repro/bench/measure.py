@@ -95,8 +95,9 @@ def ratios(name: str, group: Group, taken: list[Taken]) -> list[Ratio]:
     ours = {(one.row.name, one.form.precision): one for one in taken if one.form.name == OURS}
     found = []
     for quotient in group.quotients:
-        for (row, precision), other in ours.items():
-            if row == quotient.other:
+        for other in taken:
+            if (other.row.name, other.form.name) == (quotient.other, quotient.other_form):
+                precision = other.form.precision
                 one = ours.get((quotient.row, precision)) or ours[quotient.row, "fp32"]
                 found.append(Ratio(name, quotient.name, precision, _quotients(one.per_unit, other.per_unit)))
     return found

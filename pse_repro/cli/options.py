@@ -70,6 +70,15 @@ DeterministicOption = Annotated[
         help="Make two runs on this machine equal bit for bit, on a GPU too (slower there); see docs/determinism.md.",
     ),
 ]
+JointFoldsOption = Annotated[
+    bool,
+    typer.Option(
+        "--joint-folds/--no-joint-folds",
+        envvar="PSE_REPRO_JOINT_FOLDS",
+        help="Train the classifiers of folds that share an encoder jointly, or one after another (the default); the "
+        "numbers are the same, up to rounding.",
+    ),
+]
 SeedsOption = Annotated[
     int,
     typer.Option(

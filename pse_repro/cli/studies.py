@@ -88,7 +88,7 @@ def plan(
     typer.echo(plan_study(study, protocol or [], device, precision, seeds, format))
 
 
-@run_command(without=("seeds", "until_decided", "jobs", "strict", "format"))
+@run_command(without=("joint_folds", "seeds", "until_decided", "jobs", "strict", "format"))
 def pretrain(
     encoder: Annotated[str, typer.Option("--encoder", envvar="PSE_REPRO_ENCODER", help="cnn or resnet.")],
     objective: Annotated[

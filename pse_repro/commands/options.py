@@ -14,6 +14,7 @@ class RunOptions:
     device: str = "auto"
     precision: str = "fp32"
     deterministic: bool = False
+    joint_folds: bool = False
     seeds: int = 1
     until_decided: bool = False
     jobs: int = 1

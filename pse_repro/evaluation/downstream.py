@@ -10,20 +10,21 @@ from contextlib import nullcontext
 from functools import partial
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
 from pse_repro.data.augment.steps import Augmentation, downstream_augmentation
-from pse_repro.data.batches import Images, batches
+from pse_repro.data.batches import Images, batches, to_device
 from pse_repro.data.folds import folds
 from pse_repro.evaluation.base import AfterEpoch, FoldEvaluation, FoldResult, Setup
 from pse_repro.evaluation.cost import WHOLE_PASS, Work
-from pse_repro.evaluation.encoders import assert_unchanged, per_image_normalisation
+from pse_repro.evaluation.encoders import StatisticsOnly, assert_unchanged, per_image_normalisation
 from pse_repro.evaluation.fold_statistics import FoldStatistics
 from pse_repro.models import ENCODERS, build_classifier
 from pse_repro.seeding import generator, seeded
-from pse_repro.training.classifier import FitResult, fit, predict
-from pse_repro.training.folds_jointly import NoEncoder, Task, fit_together
+from pse_repro.training.classifier import FitResult, Task, fit, predict
+from pse_repro.training.folds_jointly import NoEncoder, fit_together
 
 TYPICAL_EPOCHS = 160  # of a fold's classifier: the released logs' best epochs are near 110, and 50 more follow
 Tested = tuple[int, Tensor, FitResult]  # a fold's number, its probabilities on the test set, its training history
@@ -54,13 +55,9 @@ class Batches:
         self, examples: tuple[Images | Tensor, Tensor], generator: torch.Generator | None = None
     ) -> Iterator[tuple[Tensor, Tensor]]:
         inputs, labels = examples
-        positions = list(batches(len(labels), self.size, generator))
-        order = torch.cat(positions).to(labels.device)  # one copy, as the GPU waits for each
-        if isinstance(inputs, Images):
-            chosen = (inputs[some] for some in positions)
-        else:
-            chosen = iter(inputs[order].split(self.size))
-        return zip(chosen, labels[order].split(self.size), strict=True)
+        place = inputs.place if isinstance(inputs, Images) else inputs.device
+        for positions in batches(len(labels), self.size, generator, device=place):
+            yield inputs[positions], labels[to_device(positions, labels.device)]
 
 
 class Downstream(FoldEvaluation):
@@ -72,7 +69,6 @@ class Downstream(FoldEvaluation):
         settings, switches = self.protocol.settings, self.protocol.switches
         self.max_epochs = settings.downstream_max_epochs  # early stopping may end training before
         self.folds = folds(self.data.train.stored_labels, settings.folds, switches.fold_order)
-        self.train_labels = torch.from_numpy(self.data.train.targets).to(self.machine.device)
         self.test_images = Images(self.data.test, self.machine.device)
 
     @classmethod
@@ -93,40 +89,66 @@ class Downstream(FoldEvaluation):
     def run(
         self, numbers: Sequence[int], new_encoder: Callable[[], nn.Module], after_epoch: AfterEpoch
     ) -> Iterator[tuple[int, FoldResult]]:
-        """Yield the folds `numbers`; folds that share an encoder are trained jointly, whole encoders one by one."""
-        train = self._frozen if self.frozen else self._statistics_only
-        groups = [list(numbers)]
-        if not self.frozen and self.protocol.switches.finetuning == "whole-encoder":
-            train, groups = self._whole_encoder, [[number] for number in numbers]
-        for group in groups:
-            seconds, since = 0.0, time.monotonic()
-            tested = train(group, new_encoder(), after_epoch)
-            for done, (number, probabilities_NK, fitted) in enumerate(tested):
-                seconds += (time.monotonic() - since) / (len(group) - done)
-                yield number, FoldResult(probabilities_NK.numpy(), fitted, seconds)
-                since = time.monotonic()
+        """Yield the folds `numbers`, trained one after another.
 
-    def _frozen(self, numbers: Sequence[int], encoder: nn.Module, after_epoch: AfterEpoch) -> Iterator[Tested]:
-        encoder.eval()
-        # Training images of a fold are augmented once, without the crop, validation images not at all (switch 8).
-        augment = downstream_augmentation(self.protocol.switches.downstream_augmentation, crop=False)
-        tasks = []
+        With `Machine.joint_folds`, those whose encoder's weights stay as they are share it and are trained jointly; the
+        results are the same, up to rounding.
+        """
+        if self.machine.joint_folds and not self._trains_encoder:
+            train = self._frozen_jointly if self.frozen else self._fine_tuned_jointly
+            yield from _sharing_seconds(train(numbers, new_encoder(), after_epoch), len(numbers))
+        elif self.frozen:
+            yield from self._frozen(numbers, new_encoder(), after_epoch)
+        else:
+            for number in numbers:
+                yield number, self._fine_tuned(number, new_encoder(), after_epoch)
+
+    @property
+    def _trains_encoder(self) -> bool:
+        return not self.frozen and self.protocol.switches.finetuning == "whole-encoder"
+
+    def _fine_tuned(self, number: int, encoder: nn.Module, after_epoch: AfterEpoch) -> FoldResult:
+        since = time.monotonic()
+        task = self._image_task(number, after_epoch)
+        if self._trains_encoder:
+            model: nn.Module = nn.Sequential(encoder, task.classifier)
+            fitted = self._fit(model, task)
+        else:
+            model = StatisticsOnly(encoder, task.classifier)
+            with assert_unchanged(self.name, encoder, buffers=False):
+                fitted = self._fit(model, task)
+        return FoldResult(self._predict(model).numpy(), fitted, time.monotonic() - since)
+
+    def _frozen(
+        self, numbers: Sequence[int], encoder: nn.Module, after_epoch: AfterEpoch
+    ) -> Iterator[tuple[int, FoldResult]]:
+        since = time.monotonic()
+        with assert_unchanged(self.name, encoder) as check:
+            test_ND = self.features(encoder, self.test_images)
+            shared = (time.monotonic() - since) / len(numbers)
+            for number in numbers:
+                since = time.monotonic()
+                task = self._feature_task(number, encoder, after_epoch)
+                check()
+                fitted = self._fit(task.classifier, task)
+                probabilities_NK = predict(task.classifier, test_ND.split(self.size), self.machine)
+                yield number, FoldResult(probabilities_NK.numpy(), fitted, shared + time.monotonic() - since)
+
+    def _fit(self, model: nn.Module, task: Task) -> FitResult:
+        return fit(task.name, model, task.data, self.protocol, self.machine, task.after_epoch)
+
+    def _frozen_jointly(self, numbers: Sequence[int], encoder: nn.Module, after_epoch: AfterEpoch) -> Iterator[Tested]:
         with assert_unchanged(self.name, encoder):
             test_ND = self.features(encoder, self.test_images)
-            for number in numbers:
-                name = self._fold_name(number)
-                (train, train_labels), (validation, validation_labels) = self._fold_images(number)
-                with seeded(name, "features"):
-                    train_ND = self.features(encoder, train, augment)
-                validation_ND = self.features(encoder, validation)
-                data = Batches(name, (train_ND, train_labels), (validation_ND, validation_labels), self.size)
-                tasks.append(self._task(number, data, after_epoch))
+            tasks = [self._feature_task(number, encoder, after_epoch) for number in numbers]
         for trained in fit_together(tasks, NoEncoder(len(tasks)), self.protocol, self.machine):
             classifier = tasks[trained.position].classifier
             probabilities_NK = predict(classifier, test_ND.split(self.size), self.machine)
             yield numbers[trained.position], probabilities_NK, trained.fitted
 
-    def _statistics_only(self, numbers: Sequence[int], encoder: nn.Module, after_epoch: AfterEpoch) -> Iterator[Tested]:
+    def _fine_tuned_jointly(
+        self, numbers: Sequence[int], encoder: nn.Module, after_epoch: AfterEpoch
+    ) -> Iterator[Tested]:
         tasks = [self._image_task(number, after_epoch) for number in numbers]
         statistics = FoldStatistics(encoder, len(tasks))
         with assert_unchanged(self.name, encoder) as check:
@@ -136,16 +158,20 @@ class Downstream(FoldEvaluation):
                 model = nn.Sequential(drifted, tasks[trained.position].classifier)
                 yield numbers[trained.position], self._predict(model), trained.fitted
 
-    def _whole_encoder(self, numbers: Sequence[int], encoder: nn.Module, after_epoch: AfterEpoch) -> Iterator[Tested]:
-        (number,) = numbers
-        task = self._image_task(number, after_epoch)
-        model = nn.Sequential(encoder, task.classifier)
-        fitted = fit(task.name, model, task.data, self.protocol, self.machine, task.after_epoch)
-        yield number, self._predict(model), fitted
-
     def _image_task(self, number: int, after_epoch: AfterEpoch) -> Task:
         augment = downstream_augmentation(self.protocol.switches.downstream_augmentation)
         data = Batches(self._fold_name(number), *self._fold_images(number), self.size, augment)
+        return self._task(number, data, after_epoch)
+
+    def _feature_task(self, number: int, encoder: nn.Module, after_epoch: AfterEpoch) -> Task:
+        # Training images of a fold are augmented once, without the crop, validation images not at all (switch 8).
+        augment = downstream_augmentation(self.protocol.switches.downstream_augmentation, crop=False)
+        name = self._fold_name(number)
+        (train, train_labels), (validation, validation_labels) = self._fold_images(number)
+        with seeded(name, "features"):
+            train_ND = self.features(encoder, train, augment)
+        validation_ND = self.features(encoder, validation)
+        data = Batches(name, (train_ND, train_labels), (validation_ND, validation_labels), self.size)
         return self._task(number, data, after_epoch)
 
     def _task(self, number: int, data: Batches, after_epoch: AfterEpoch) -> Task:
@@ -158,24 +184,35 @@ class Downstream(FoldEvaluation):
         return f"{self.name}/fold {number}"
 
     def _predict(self, model: nn.Module) -> Tensor:
-        images = (self.test_images[positions] for positions in batches(len(self.test_images), self.size))
-        return predict(model, images, self.machine)
+        images = self.test_images
+        inputs = (images[positions] for positions in batches(len(images), self.size, device=images.place))
+        return predict(model, inputs, self.machine)
 
     @torch.no_grad()
     def features(self, encoder: nn.Module, images: Images, augment: Augmentation | None = None) -> Tensor:
         """Return latents (N, D) in float32 on the device, in the images' order, normalised by switch 8."""
+        encoder.eval()
         per_image = self.protocol.switches.frozen_normalisation == "per-image"
         latents = []
         with per_image_normalisation(encoder) if per_image else nullcontext(), self.machine.autocast():
-            for positions in batches(len(images), self.size):
+            for positions in batches(len(images), self.size, device=images.place):
                 batch = images[positions]
                 latents.append(encoder(batch if augment is None else augment(batch)).float())
         return torch.cat(latents)
 
     def _fold_images(self, number: int) -> tuple[tuple[Images, Tensor], tuple[Images, Tensor]]:
-        train, validation = self.folds[number - 1]
-        device = self.machine.device
-        return (
-            (Images(self.data.train, device, train), self.train_labels[torch.from_numpy(train).to(device)]),
-            (Images(self.data.train, device, validation), self.train_labels[torch.from_numpy(validation).to(device)]),
-        )
+        train, validation = (self._labelled(indices) for indices in self.folds[number - 1])
+        return train, validation
+
+    def _labelled(self, indices: np.ndarray) -> tuple[Images, Tensor]:
+        split, device = self.data.train, self.machine.device
+        return Images(split, device, indices), torch.from_numpy(split.targets[indices]).to(device)
+
+
+def _sharing_seconds(tested: Iterator[Tested], count: int) -> Iterator[tuple[int, FoldResult]]:
+    """Yield the results of `count` folds that are trained jointly, each with its share of the seconds."""
+    seconds, since = 0.0, time.monotonic()
+    for done, (number, probabilities_NK, fitted) in enumerate(tested):
+        seconds += (time.monotonic() - since) / (count - done)
+        yield number, FoldResult(probabilities_NK.numpy(), fitted, seconds)
+        since = time.monotonic()

@@ -1,4 +1,4 @@
-"""Frozen encoders: a check that they do not change, and per-image normalisation (switch 8)."""
+"""Encoders that are not trained: a check that they do not change, per-image normalisation and drifting statistics."""
 
 import hashlib
 from collections.abc import Callable, Iterator
@@ -72,3 +72,17 @@ def _instance_norm(layer: nn.BatchNorm2d) -> Callable[[Tensor], Tensor]:
         return torch.nn.functional.instance_norm(features_NCHW, weight=layer.weight, bias=layer.bias, eps=layer.eps)
 
     return forward
+
+
+class StatisticsOnly(nn.Module):
+    """A classifier on an encoder without gradients, whose running statistics alone drift in training (switch 7)."""
+
+    def __init__(self, encoder: nn.Module, classifier: nn.Module) -> None:
+        super().__init__()
+        self.encoder, self.classifier = encoder.requires_grad_(False), classifier
+
+    def forward(self, images_NCHW: Tensor) -> Tensor:
+        with torch.no_grad():
+            latents_ND = self.encoder(images_NCHW)
+        logits_NK: Tensor = self.classifier(latents_ND)
+        return logits_NK

@@ -23,7 +23,7 @@ from torch import Tensor, nn
 from torch.optim.lr_scheduler import CosineAnnealingLR
 
 from pse_repro.data.augment.steps import downstream_augmentation
-from pse_repro.data.batches import Images, batches
+from pse_repro.data.batches import Images, batches, to_device
 from pse_repro.data.stl10 import CLASSES
 from pse_repro.data.subsets import balanced_subset, images_per_class
 from pse_repro.errors import CellError
@@ -31,7 +31,7 @@ from pse_repro.evaluation.base import AfterEpoch, FoldEvaluation, FoldResult, Se
 from pse_repro.evaluation.cost import WHOLE_PASS, Work
 from pse_repro.models import ENCODERS
 from pse_repro.seeding import generator, seeded
-from pse_repro.training.classifier import FitResult, predict, train_epoch
+from pse_repro.training.classifier import FitResult, new_adam, predict, train_epoch, training_step
 
 EPOCHS = 100
 EPOCH_STEPS = 10  # per epoch, regardless of the number of labels
@@ -79,17 +79,15 @@ class LowLabel(FoldEvaluation):
 
     def _train(self, number: int, model: nn.Module, after_epoch: AfterEpoch) -> list[float]:
         """Train the model; return its mean training loss in each epoch."""
-        settings = self.protocol.settings
-        fused = self.machine.device.type == "cuda"
-        optimizer = torch.optim.Adam(model.parameters(), settings.learning_rate, fused=fused)
+        optimizer = new_adam(model, self.protocol.settings, self.machine)
+        step = training_step(model, optimizer, self.protocol, self.machine)
         schedule = CosineAnnealingLR(optimizer, self.max_epochs)
-        clip_norm = settings.downstream_clip_norm if self.protocol.switches.gradient_clipping else None
         endless = self._batches(number)
         losses: list[float] = []
         for epoch in range(self.max_epochs):
             with seeded(self._names(number), "epoch", epoch):
                 some = itertools.islice(endless, EPOCH_STEPS)
-                losses.append(train_epoch(model, some, optimizer, clip_norm, self.machine))
+                losses.append(float(train_epoch(model, some, step)))
             if not math.isfinite(losses[-1]):
                 raise CellError(f"{self._names(number)}: loss is {losses[-1]} in epoch {epoch}; this cell stops")
             schedule.step()
@@ -104,16 +102,17 @@ class LowLabel(FoldEvaluation):
         augment = downstream_augmentation(self.protocol.switches.downstream_augmentation)
         size, shuffle = min(self.size, len(subset)), generator(self._names(number), "shuffle")
         while True:
-            for positions in batches(len(subset), size, shuffle, drop_last=True):
+            for positions in batches(len(subset), size, shuffle, drop_last=True, device=images.place):
                 chosen = images[positions]
-                yield (chosen if augment is None else augment(chosen)), labels[positions.to(device)]
+                yield (chosen if augment is None else augment(chosen)), labels[to_device(positions, device)]
 
     def _names(self, number: int) -> str:
         return f"{self.name}/subset {number}"
 
     def _predict(self, model: nn.Module) -> Tensor:
         images = Images(self.data.test, self.machine.device)
-        return predict(model, (images[positions] for positions in batches(len(images), self.size)), self.machine)
+        inputs = (images[positions] for positions in batches(len(images), self.size, device=images.place))
+        return predict(model, inputs, self.machine)
 
 
 def _too_few(count: int, fraction: float) -> str:

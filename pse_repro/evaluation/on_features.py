@@ -70,8 +70,9 @@ def features(encoder: nn.Module, split: Split, machine: Machine) -> np.ndarray:
     encoder.eval()
     images = Images(split, machine.device)
     with machine.autocast():
-        latents = [encoder(images[positions]).float().cpu() for positions in batches(len(images), FEATURE_BATCH)]
-    features_ND = torch.cat(latents).numpy()
+        parts = batches(len(images), FEATURE_BATCH, device=images.place)
+        latents = [encoder(images[positions]).float() for positions in parts]
+    features_ND = torch.cat(latents).cpu().numpy()  # the only transfer to the CPU
     largest = float(np.abs(features_ND).max(initial=0.0))  # NaN if a value is
     if not largest <= MAX_FEATURE:
         raise CellError(

@@ -106,6 +106,8 @@ class CellRun:
             # Not part of the run's identity: other settings are refused on resuming because they give other models, and
             # this one does not. A cell is deterministic if all its sessions were.
             "deterministic": machine.deterministic and (before is None or before.deterministic),
+            # Nor is this one, as the numbers are the same up to rounding: were folds trained jointly in any session?
+            "joint_folds": machine.joint_folds or (before is not None and before.joint_folds),
             "peak_memory_bytes": max(before.peak_memory_bytes if before else 0, machine.peak_memory_bytes()),
         }
         store.write_json(self.files.provenance, record)

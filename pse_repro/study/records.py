@@ -43,6 +43,7 @@ class Trained(Record):
     length: TrainedLength
     seconds: Seconds
     checkpoint_sha256: str = ""
+    cuda_graph: bool = False  # whether its steps were captured, in the last session
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -107,6 +108,7 @@ class Provenance(Record):
     gpu_energy_joules: float | None = None
     deterministic: bool = False
     settings: dict[str, bool] = field(default_factory=dict)  # of PyTorch, by name; empty in older runs
+    joint_folds: bool = True  # the only form when records did not name it
     peak_memory_bytes: int = 0
 
 

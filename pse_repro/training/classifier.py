@@ -17,6 +17,7 @@ from pse_repro.config.protocol import Protocol, Settings
 from pse_repro.errors import CellError
 from pse_repro.machine.device import Machine
 from pse_repro.seeding import seeded
+from pse_repro.training.capture import Captured
 
 
 class FoldData(Interface):
@@ -25,6 +26,16 @@ class FoldData(Interface):
     def train(self, epoch: int) -> Iterable[tuple[Tensor, Tensor]]: ...
 
     def validation(self) -> Iterable[tuple[Tensor, Tensor]]: ...
+
+
+@dataclass(frozen=True)
+class Task:
+    """Inputs of training on one fold: its name (for its random numbers), a fresh classifier, its batches."""
+
+    name: str
+    classifier: nn.Module
+    data: FoldData
+    after_epoch: Callable[[int, float], None]  # receives the epoch and its validation loss
 
 
 @dataclass(frozen=True)
@@ -68,9 +79,35 @@ class TrainingHistory:
         return FitResult(self.best_epoch, self.train_losses, self.validation_losses)
 
 
-def reduced_on_plateau(optimizer: torch.optim.Optimizer, settings: Settings) -> ReduceLROnPlateau:
-    """Return the schedule of the optimizer's learning rate, to be stepped with each epoch's validation loss."""
-    return ReduceLROnPlateau(optimizer, factor=settings.plateau_factor, patience=settings.plateau_patience)
+def new_adam(model: nn.Module, settings: Settings, machine: Machine) -> torch.optim.Adam:
+    """Return the optimizer of all parameters of a classifier, or of a classifier and its encoder.
+
+    On a GPU its learning rate is a tensor: a captured step reads it where it lies, so it is changed in place.
+    """
+    if machine.device.type != "cuda":
+        return torch.optim.Adam(model.parameters(), settings.learning_rate)
+    rate = torch.tensor(settings.learning_rate, device=machine.device)
+    return torch.optim.Adam(model.parameters(), rate, fused=True, capturable=True)
+
+
+class PlateauRate(ReduceLROnPlateau):
+    """The learning rate `value`, to be reduced by `step` with each epoch's validation loss."""
+
+    def __init__(self, settings: Settings) -> None:
+        holder = torch.optim.SGD([torch.zeros(1)], settings.learning_rate)  # PyTorch would replace a rate on a GPU
+        super().__init__(holder, factor=settings.plateau_factor, patience=settings.plateau_patience)
+
+    @property
+    def value(self) -> float:
+        return float(self.optimizer.param_groups[0]["lr"])
+
+    def give_to(self, optimizer: torch.optim.Optimizer) -> None:
+        """Let the optimizer continue with this rate."""
+        for group in optimizer.param_groups:
+            if isinstance(group["lr"], Tensor):
+                group["lr"].fill_(self.value)
+            else:
+                group["lr"] = self.value
 
 
 def fit(
@@ -86,19 +123,20 @@ def fit(
     `after_epoch` receives the epoch and its validation loss. CellError for a loss that is not finite.
     """
     settings = protocol.settings
-    fused = machine.device.type == "cuda"
-    optimizer = torch.optim.Adam(model.parameters(), settings.learning_rate, fused=fused)
-    plateau = reduced_on_plateau(optimizer, settings)
-    clip_norm = settings.downstream_clip_norm if protocol.switches.gradient_clipping else None
+    optimizer = new_adam(model, settings, machine)
+    step = training_step(model, optimizer, protocol, machine)
+    rate = PlateauRate(settings)
     best: dict[str, Tensor] = {}
     history = TrainingHistory(name, settings.stopping_patience)
     for epoch in range(settings.downstream_max_epochs):
         with seeded(name, "epoch", epoch):
-            train_loss = train_epoch(model, data.train(epoch), optimizer, clip_norm, machine)
-        loss = mean_batch_loss(model, data.validation(), machine)
+            trained = train_epoch(model, data.train(epoch), step)
+        validated = mean_batch_loss(model, data.validation(), machine)
+        train_loss, loss = torch.stack([trained, validated]).tolist()  # an epoch's only transfer to the CPU
         if history.record(train_loss, loss):
             best = {key: value.detach().clone() for key, value in model.state_dict().items()}
-        plateau.step(loss)
+        rate.step(loss)
+        rate.give_to(optimizer)
         after_epoch(epoch, loss)
         if history.is_over:
             break
@@ -106,17 +144,16 @@ def fit(
     return history.fitted()
 
 
-def train_epoch(
-    model: nn.Module,
-    batches: Iterable[tuple[Tensor, Tensor]],
-    optimizer: torch.optim.Optimizer,
-    clip_norm: float | None,
-    machine: Machine,
-) -> float:
-    """Train for one epoch, clipping gradients unless `clip_norm` is None; return the mean of the batch losses."""
-    model.train()
-    losses = []
-    for inputs, labels in batches:
+def training_step(
+    model: nn.Module, optimizer: torch.optim.Optimizer, protocol: Protocol, machine: Machine
+) -> Callable[[Tensor, Tensor], Tensor]:
+    """Return the step on one batch: inputs and labels on the device in, the batch's loss on the device out.
+
+    All of its work is on the device, on a GPU in a CUDA graph. Gradients are clipped by norm under switch 5.
+    """
+    clip_norm = protocol.settings.downstream_clip_norm if protocol.switches.gradient_clipping else None
+
+    def step(inputs: Tensor, labels: Tensor) -> Tensor:
         with machine.autocast():
             logits = model(inputs)
         loss = nn.functional.cross_entropy(logits.float(), labels)
@@ -125,29 +162,35 @@ def train_epoch(
         if clip_norm is not None:
             nn.utils.clip_grad_norm_(model.parameters(), clip_norm)
         optimizer.step()
-        losses.append(loss.detach())
-    return float(torch.stack(losses).mean())
+        return loss.detach()
+
+    return Captured(step) if machine.device.type == "cuda" else step
+
+
+def train_epoch(
+    model: nn.Module, batches: Iterable[tuple[Tensor, Tensor]], step: Callable[[Tensor, Tensor], Tensor]
+) -> Tensor:
+    """Train for one epoch by the model's `training_step`; return the mean of the batch losses, on the device."""
+    model.train()
+    return torch.stack([step(inputs, labels) for inputs, labels in batches]).mean()
 
 
 @torch.no_grad()
-def mean_batch_loss(model: nn.Module, batches: Iterable[tuple[Tensor, Tensor]], machine: Machine) -> float:
-    """Return the mean of the batches' mean cross-entropies; a smaller last batch has the same weight."""
+def mean_batch_loss(model: nn.Module, batches: Iterable[tuple[Tensor, Tensor]], machine: Machine) -> Tensor:
+    """Return the mean of the batches' mean cross-entropies, on the device; a smaller last batch has the same weight."""
     model.eval()
     losses = []
     for inputs, labels in batches:
         with machine.autocast():
             logits = model(inputs)
         losses.append(nn.functional.cross_entropy(logits.float(), labels))
-    return float(torch.stack(losses).mean())
+    return torch.stack(losses).mean()
 
 
 @torch.no_grad()
 def predict(model: nn.Module, batches: Iterable[Tensor], machine: Machine) -> Tensor:
     """Return class probabilities (N, 10) in float64 on the CPU, in the batches' order."""
     model.eval()
-    probabilities = []
-    for inputs in batches:
-        with machine.autocast():
-            logits = model(inputs)
-        probabilities.append(logits.double().softmax(1).cpu())
-    return torch.cat(probabilities)
+    with machine.autocast():
+        logits = torch.cat([model(inputs) for inputs in batches])
+    return logits.cpu().double().softmax(1)  # the only transfer to the CPU

@@ -1,42 +1,33 @@
 """Joint training of the classifiers of several folds, with their weights stacked in one matrix (`heads`).
 
-Each fold has its own random numbers, steps and early stopping, as in `pse_repro.training.classifier.fit`, whose results
+The other form of training one fold after another by `pse_repro.training.classifier.fit`, which is the default
+(`Machine.joint_folds`). Each fold has its own random numbers, steps and early stopping, as in `fit`, whose results
 are reproduced up to rounding. On a CPU, a fold's results do not depend on the other folds in the group, to the last
 bit, if the folds' batches have the same sizes and at least two images.
 Shapes: F folds that still train (rows), T steps, B images of the longest batch, H activations of a layer, K = 10
 classes, P weights of a classifier, S statistics of an encoder.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import Protocol as Interface
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional as F
 from torch.nn.utils import vector_to_parameters
 from torch.nn.utils.rnn import pad_sequence
-from torch.optim.lr_scheduler import ReduceLROnPlateau
 
 from pse_repro.config.protocol import Protocol
+from pse_repro.data.batches import to_device
 from pse_repro.machine.device import Machine
 from pse_repro.seeding import generator_states, generators_restored, seeded, set_generator_states
-from pse_repro.training.classifier import FitResult, FoldData, TrainingHistory, reduced_on_plateau
+from pse_repro.training.classifier import FitResult, PlateauRate, Task, TrainingHistory
 from pse_repro.training.heads import Adam, Heads, Mask, clipped
 
 NO_LABEL = -100  # of padding in shorter batches: cross_entropy's ignore_index
 Batch = tuple[Tensor, Tensor]  # inputs and labels
-
-
-@dataclass(frozen=True)
-class Task:
-    """Inputs of training on one fold: its name (for its random numbers), a fresh classifier, its batches."""
-
-    name: str
-    classifier: nn.Module
-    data: FoldData
-    after_epoch: Callable[[int, float], None]  # receives the epoch and its validation loss
 
 
 @dataclass(frozen=True)
@@ -107,7 +98,7 @@ class _Fold:
     position: int
     task: Task
     history: TrainingHistory
-    plateau: ReduceLROnPlateau
+    rate: PlateauRate
     best_P: Tensor
     best_S: Tensor
 
@@ -124,14 +115,12 @@ class _Group:
         self.folds = []
         for position, task in enumerate(tasks):
             history = TrainingHistory(task.name, settings.stopping_patience)
-            rate = torch.optim.SGD([torch.zeros(1)], settings.learning_rate)  # only holds the plateau's learning rate
-            plateau = reduced_on_plateau(rate, settings)
-            self.folds.append(_Fold(position, task, history, plateau, *self._row(position)))
+            self.folds.append(_Fold(position, task, history, PlateauRate(settings), *self._row(position)))
 
     def train(self, epoch: int) -> Tensor:
         """Train one epoch; return the folds' means of batch means (F,), on the device."""
-        rates = [fold.plateau.optimizer.param_groups[0]["lr"] for fold in self.folds]
-        rates_F1 = torch.tensor(rates, dtype=torch.float64, device=self.machine.device)[:, None]
+        rates = [fold.rate.value for fold in self.folds]
+        rates_F1 = to_device(torch.tensor(rates, dtype=torch.float64), self.machine.device)[:, None]
         streams = [Stream(fold.task.name, "epoch", epoch) for fold in self.folds]
         losses = []
         for batches in _side_by_side([fold.task.data.train(epoch) for fold in self.folds], streams):
@@ -165,7 +154,7 @@ class _Group:
         for row, (fold, train_loss, loss) in enumerate(zip(self.folds, train_losses, validation_losses, strict=True)):
             if fold.history.record(train_loss, loss):
                 fold.best_P, fold.best_S = self._row(row)
-            fold.plateau.step(loss)
+            fold.rate.step(loss)
             fold.task.after_epoch(epoch, loss)
 
     def _row(self, row: int) -> tuple[Tensor, Tensor]:

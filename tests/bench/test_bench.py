@@ -24,6 +24,8 @@ from tests.support.tiny import CPU, dataset
 FORMS = {
     "loss": {"ours", "straightforward", "written out", "depthwise convolution", "two 1-D convolutions",
              "kornia gaussian_blur2d"},
+    "finetune": {"ours", "ours, folds jointly", "straightforward"},
+    "heads": {"ours", "ours, folds jointly", "straightforward"},
     "scaling": {"ours"},
     "smoke": {"ours"},
 }  # fmt: skip
@@ -77,10 +79,22 @@ def test_a_row_has_each_precision_of_ours_and_one_straightforward_form(saved: Pa
     step = [(row.form, row.precision) for row in result.rows if row.row.startswith("pre-training step")]
     assert step == [("ours", "fp32"), ("ours", "bf16")]
     heads = [(row.form, row.precision) for row in result.rows if row.group == "heads"]
-    assert heads == [("ours", "fp32"), ("ours", "bf16"), ("straightforward", "fp32")]
+    ours, jointly = ([(form, "fp32"), (form, "bf16")] for form in ("ours", "ours, folds jointly"))
+    assert heads == [*ours, *jointly, ("straightforward", "fp32")]
     shares = [(ratio.name.partition(" /")[0], ratio.precision) for ratio in result.ratios if "step" in ratio.name]
     assert ("high augmentation", "bf16") in shares
     assert len(shares) == 2 * 4
+
+
+def test_folds_one_by_one_are_compared_with_folds_trained_jointly_round_by_round(saved: Path) -> None:
+    result = load(saved)
+    rounds = {(row.form, row.precision): row.rounds[0] for row in result.rows if row.group == "heads"}
+    found = {ratio.precision: ratio.value.median for ratio in result.ratios if ratio.group == "heads"}
+    expected = {
+        precision: rounds["ours", precision] / rounds["ours, folds jointly", precision]
+        for precision in ("fp32", "bf16")
+    }
+    assert found == pytest.approx(expected)
 
 
 def test_a_saved_result_comes_back_as_it_was(saved: Path, schema: Any, tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ import re
 import sys
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
 from pse_repro.commands.study import RunOptions
@@ -123,6 +124,25 @@ def test_two_deterministic_runs_are_equal_and_can_be_resumed_without_the_option(
     assert weights[0] == weights[1] == next((tmp_path / "plain").rglob("checkpoint.safetensors")).read_bytes()
     assert (tmp_path / "first/run.json").read_text() == (tmp_path / "plain/run.json").read_text()
     assert run("evaluate", "first", "--evaluation", "knn", "--data", "photos", "--quiet")[0] == 0
+
+
+@pytest.mark.usefixtures("tiny_models")
+def test_a_run_with_joint_folds_is_the_same_run_and_says_so(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_images(tmp_path / "photos")
+    (tmp_path / "short.toml").write_text(SHORT_STUDY)
+    words = ("run", "short.toml", "--data", "photos", "--device", "cpu", "--quiet", "--out")
+    for folder, more in (("one-by-one", ()), ("jointly", ("--joint-folds",))):
+        assert run(*words, folder, *more)[0] in (0, 1)
+    assert (tmp_path / "jointly/run.json").read_text() == (tmp_path / "one-by-one/run.json").read_text()
+    values = [pd.read_csv(tmp_path / folder / "results.csv")["value"] for folder in ("one-by-one", "jointly")]
+    pd.testing.assert_series_equal(*values, rtol=1e-4)
+    monkeypatch.setenv("PSE_REPRO_JOINT_FOLDS", "1")
+    assert run("evaluate", "one-by-one", "--evaluation", "knn", "--data", "photos", "--quiet")[0] == 0
+    for folder in ("one-by-one", "jointly"):
+        notes = [json.loads(path.read_text())["joint_folds"] for path in (tmp_path / folder).rglob("provenance.json")]
+        assert set(notes) == {True}
 
 
 @pytest.mark.usefixtures("tiny_models")

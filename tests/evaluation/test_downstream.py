@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable
 from dataclasses import replace
+from unittest.mock import Mock
 
 import numpy as np
 import pytest
@@ -10,29 +11,34 @@ import torch
 from torch import Tensor, nn
 
 from pse_repro.config.protocol import Protocol
+from pse_repro.data.stl10 import Dataset
 from pse_repro.errors import CellError
 from pse_repro.evaluation import downstream
 from pse_repro.evaluation.base import FoldResult, Setup
 from pse_repro.evaluation.downstream import Downstream
 from pse_repro.evaluation.encoders import fingerprint
-from pse_repro.training.classifier import fit
+from pse_repro.machine.device import Machine
 from tests.support.tiny import CPU, TinyAutoencoder, dataset, protocol
 
 pytestmark = pytest.mark.usefixtures("tiny_models")
 
 
+JOINT = replace(CPU, joint_folds=True)
 EVALUATIONS = [("finetune", "as-released"), ("finetune", "as-described"), ("frozen", "as-released")]
 
 
-def build(evaluation: str, under: Protocol) -> Downstream:
-    setup = Setup(f"cell/{evaluation}", "cnn", under, dataset(), CPU)
+both_forms = pytest.mark.parametrize("machine", [CPU, JOINT], ids=["one by one", "jointly"])
+
+
+def build(evaluation: str, under: Protocol, machine: Machine = CPU, data: Dataset | None = None) -> Downstream:
+    setup = Setup(f"cell/{evaluation}", "cnn", under, data or dataset(), machine)
     return Downstream(setup, frozen=evaluation == "frozen")
 
 
-def judged(evaluation: str, under: Protocol) -> tuple[nn.Module, nn.Module, FoldResult]:
+def judged(evaluation: str, under: Protocol, machine: Machine = CPU) -> tuple[nn.Module, nn.Module, FoldResult]:
     """Return the encoder before and after one fold, and the fold's result."""
     before, after = pretrained(), pretrained()
-    ((_, result),) = build(evaluation, under).run([1], lambda: after, nobody)
+    ((_, result),) = build(evaluation, under, machine).run([1], lambda: after, nobody)
     return before, after, result
 
 
@@ -45,57 +51,61 @@ def nobody(number: int, epoch: int, loss: float) -> None:
     pass
 
 
-class StatisticsOnly(nn.Module):
-    """Train one fold by switch 7 as released: with its own encoder, run without gradients."""
-
-    def __init__(self, encoder: nn.Module, classifier: nn.Module) -> None:
-        super().__init__()
-        self.encoder, self.classifier = encoder, classifier
-
-    def forward(self, images_NCHW: Tensor) -> Tensor:
-        with torch.no_grad():
-            latents_ND = self.encoder(images_NCHW)
-        logits_NK: Tensor = self.classifier(latents_ND)
-        return logits_NK
-
-
 @pytest.mark.parametrize("precision", ["fp32", "bf16"])
-def test_as_released_fine_tuning_equals_one_fold_at_a_time_with_an_encoder_of_its_own(precision: str) -> None:
-    machine, under = replace(CPU, precision=precision), protocol(folds=3)
-    data = dataset(train=52)  # folds of 34 and 18, 35 and 17, 35 and 17
-    evaluation = Downstream(Setup("cell/finetune", "cnn", under, data, machine), frozen=False)
-    found = dict(evaluation.run([1, 2, 3], pretrained, nobody))
-    for number in (1, 2, 3):
-        task = evaluation._image_task(number, nobody)
-        model = StatisticsOnly(pretrained(), task.classifier)
-        fitted = fit(task.name, model, task.data, under, machine, task.after_epoch)
-        tolerance = 1e-4 if precision == "fp32" else 1e-2
-        assert found[number].fitted.validation_losses == pytest.approx(fitted.validation_losses, rel=tolerance)
-        assert found[number].fitted.train_losses == pytest.approx(fitted.train_losses, rel=tolerance)
-        np.testing.assert_allclose(found[number].probabilities_NK, evaluation._predict(model), atol=tolerance)
-
-
 @pytest.mark.parametrize(("evaluation", "name"), EVALUATIONS)
-def test_a_fold_does_not_depend_on_the_ones_with_it(evaluation: str, name: str) -> None:
+def test_folds_trained_jointly_equal_folds_trained_one_after_another(
+    evaluation: str, name: str, precision: str
+) -> None:
+    data = dataset(train=52)  # folds of 34 and 18, 35 and 17, 35 and 17
+    forms = [replace(CPU, precision=precision, joint_folds=joint_folds) for joint_folds in (True, False)]
+    jointly, one_by_one = (
+        dict(build(evaluation, protocol(name, folds=3), machine, data).run([1, 2, 3], pretrained, nobody))
+        for machine in forms
+    )
+    tolerance = 1e-4 if precision == "fp32" else 1e-2
+    for number, expected in one_by_one.items():
+        found = jointly[number]
+        assert found.fitted.validation_losses == pytest.approx(expected.fitted.validation_losses, rel=tolerance)
+        assert found.fitted.train_losses == pytest.approx(expected.fitted.train_losses, rel=tolerance)
+        np.testing.assert_allclose(found.probabilities_NK, expected.probabilities_NK, atol=tolerance)
+
+
+@pytest.mark.parametrize(("joint_folds", "evaluation", "name", "calls"), [
+    (False, "finetune", "as-released", 0), (False, "frozen", "as-released", 0), (True, "finetune", "as-described", 0),
+    (True, "finetune", "as-released", 1), (True, "frozen", "as-released", 1),
+])  # fmt: skip
+def test_folds_are_trained_jointly_only_if_asked_and_if_they_share_an_encoder(
+    joint_folds: bool, evaluation: str, name: str, calls: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    together = Mock(wraps=downstream.fit_together)
+    monkeypatch.setattr(downstream, "fit_together", together)
+    machine = replace(CPU, joint_folds=joint_folds)
+    found = dict(build(evaluation, protocol(name), machine).run([1, 2], pretrained, nobody))
+    assert (sorted(found), together.call_count) == ([1, 2], calls)
+
+
+@both_forms
+@pytest.mark.parametrize(("evaluation", "name"), EVALUATIONS)
+def test_a_fold_does_not_depend_on_the_ones_with_it(evaluation: str, name: str, machine: Machine) -> None:
     under = protocol(name, folds=5)
     told: list[tuple[int, int]] = []
 
     def after_epoch(number: int, epoch: int, loss: float) -> None:
         told.append((number, epoch))
 
-    found = dict(build(evaluation, under).run([1, 2, 4], pretrained, after_epoch))
+    found = dict(build(evaluation, under, machine).run([1, 2, 4], pretrained, after_epoch))
     assert sorted(told) == [(number, epoch) for number in (1, 2, 4) for epoch in range(3)]
     assert list(found) == [1, 2, 4]
     for number, result in found.items():
-        downstream = build(evaluation, under)
-        ((_, alone),) = downstream.run([number], pretrained, nobody)
+        ((_, alone),) = build(evaluation, under, machine).run([number], pretrained, nobody)
         assert alone.fitted == result.fitted
         np.testing.assert_array_equal(alone.probabilities_NK, result.probabilities_NK)
 
 
+@both_forms
 @pytest.mark.parametrize(("evaluation", "name"), EVALUATIONS)
-def test_the_folds_seconds_add_up(evaluation: str, name: str) -> None:
-    downstream = build(evaluation, protocol(name))
+def test_the_folds_seconds_add_up(evaluation: str, name: str, machine: Machine) -> None:
+    downstream = build(evaluation, protocol(name), machine)
     started = time.monotonic()
     seconds = [result.seconds for _, result in downstream.run([1, 2, 3], pretrained, nobody)]
     elapsed = time.monotonic() - started
@@ -103,20 +113,28 @@ def test_the_folds_seconds_add_up(evaluation: str, name: str) -> None:
     assert min(seconds) > 0
 
 
-def test_as_released_fine_tuning_changes_neither_the_weights_nor_the_statistics_of_the_shared_encoder() -> None:
+def test_as_released_fine_tuning_changes_the_statistics_of_a_fold_s_encoder_alone() -> None:
     before, after, _ = judged("finetune", protocol())
+    assert fingerprint(after, buffers=False) == fingerprint(before, buffers=False)
+    assert fingerprint(after) != fingerprint(before)
+
+
+def test_joint_fine_tuning_changes_neither_the_weights_nor_the_statistics_of_the_shared_encoder() -> None:
+    before, after, _ = judged("finetune", protocol(), JOINT)
     assert fingerprint(after) == fingerprint(before)
 
 
-def test_an_encoder_that_changes_in_as_released_fine_tuning_stops_the_cell() -> None:
+@both_forms
+def test_an_encoder_that_changes_in_as_released_fine_tuning_stops_the_cell(machine: Machine) -> None:
     encoder = pretrained()
 
-    def disturb(number: int, epoch: int, loss: float) -> None:
+    def disturb(*_: object) -> None:
         with torch.no_grad():
             next(encoder.parameters())[0, 0, 0, 0] += 1e-3
 
-    run = build("finetune", protocol()).run([1, 2], lambda: encoder, disturb)
-    with pytest.raises(CellError, match="cell/finetune: the encoder's weights or buffers changed"):
+    encoder.register_forward_pre_hook(disturb)
+    run = build("finetune", protocol(), machine).run([1, 2], lambda: encoder, nobody)
+    with pytest.raises(CellError, match=r"cell/finetune: the encoder's weights( or buffers)? changed"):
         next(run)
 
 
@@ -125,9 +143,10 @@ def test_as_described_fine_tuning_changes_the_weights() -> None:
     assert fingerprint(after, buffers=False) != fingerprint(before, buffers=False)
 
 
+@both_forms
 @pytest.mark.parametrize("name", ["as-released", "as-described"])
-def test_frozen_changes_neither_weights_nor_statistics(name: str) -> None:
-    before, after, _ = judged("frozen", protocol(name))
+def test_frozen_changes_neither_weights_nor_statistics(name: str, machine: Machine) -> None:
+    before, after, _ = judged("frozen", protocol(name), machine)
     assert fingerprint(after) == fingerprint(before)
 
 

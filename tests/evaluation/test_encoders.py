@@ -1,10 +1,16 @@
-"""The check for unchanged encoders, and switch 8: per-image normalisation against the released code's."""
+"""The check for unchanged encoders; per-image normalisation (switch 8) against the released code's; switch 7."""
 
 import pytest
 import torch
+from torch import nn
 
 from pse_repro.errors import CellError
-from pse_repro.evaluation.encoders import assert_unchanged, fingerprint, per_image_normalisation
+from pse_repro.evaluation.encoders import (
+    StatisticsOnly,
+    assert_unchanged,
+    fingerprint,
+    per_image_normalisation,
+)
 from pse_repro.models import build_autoencoder
 from tests.support.varied_encoder import varied
 
@@ -55,3 +61,17 @@ def test_fingerprint_depends_on_the_tensors_alone() -> None:
     assert fingerprint(first) != fingerprint(second)
     second.load_state_dict(first.state_dict())
     assert fingerprint(first) == fingerprint(second)
+
+
+def test_an_encoder_without_gradients_drifts_in_training_alone_and_keeps_its_weights() -> None:
+    torch.manual_seed(0)
+    encoder, classifier = varied(build_autoencoder("cnn").encoder), nn.LazyLinear(10)
+    before, model, images = fingerprint(encoder), StatisticsOnly(encoder, classifier), torch.rand(4, 3, 96, 96)
+    logits = model.eval()(images)
+    assert fingerprint(encoder) == before
+    torch.testing.assert_close(logits, classifier(encoder(images)))
+    with assert_unchanged("x", encoder, buffers=False):
+        model.train()(images).sum().backward()
+    assert fingerprint(encoder) != before
+    assert all(parameter.grad is None for parameter in encoder.parameters())
+    assert classifier.weight.grad is not None

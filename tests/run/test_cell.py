@@ -12,6 +12,7 @@ import torch
 
 from pse_repro.errors import CellError, NotFitError
 from pse_repro.evaluation.linear import linear_probe
+from pse_repro.machine.device import Machine
 from pse_repro.progress.facts import Epoch
 from pse_repro.progress.listener import Listener, Stage
 from pse_repro.progress.live import as_text, view
@@ -127,6 +128,26 @@ def test_a_cell_is_deterministic_if_all_its_sessions_were(sessions: list[bool], 
     assert session(True, "finetune") is False
 
 
+@pytest.mark.parametrize(
+    ("sessions", "expected"), [([True], True), ([False], False), ([True, False], True), ([False, True], True)]
+)
+def test_provenance_says_whether_any_session_trained_folds_jointly(
+    sessions: list[bool], expected: bool, tmp_path: Path
+) -> None:
+    path = tmp_path / "cells" / "as-released" / "cnn-mse-seed0" / "provenance.json"
+    for joint_folds, evaluation in zip(sessions, ("frozen", "finetune"), strict=False):
+        machine = replace(CPU, joint_folds=joint_folds)
+        CellRun(cell(), replace(context(tmp_path, evaluations=(evaluation,)), machine=machine)).run()
+    assert json.loads(path.read_text())["joint_folds"] is expected
+
+
+def test_a_run_continued_with_the_folds_trained_jointly_has_the_same_numbers(tmp_path: Path) -> None:
+    rows = run(tmp_path / "one-by-one")
+    run(tmp_path / "continued", cell(folds=1))
+    continued = replace(context(tmp_path / "continued"), machine=replace(CPU, joint_folds=True))
+    pd.testing.assert_frame_equal(CellRun(cell(), continued).run(), rows, rtol=1e-4)
+
+
 def test_seeds_and_models_draw_numbers_of_their_own(tmp_path: Path) -> None:
     losses = [
         value(run(tmp_path, which, evaluations=()), "pretrain", "", "validation_mse")
@@ -135,7 +156,9 @@ def test_seeds_and_models_draw_numbers_of_their_own(tmp_path: Path) -> None:
     assert len(set(losses)) == 3
 
 
-def epochs_shown(folder: Path, evaluation: str, monkeypatch: pytest.MonkeyPatch) -> list[tuple[Epoch, str]]:
+def epochs_shown(
+    folder: Path, evaluation: str, monkeypatch: pytest.MonkeyPatch, machine: Machine = CPU
+) -> list[tuple[Epoch, str]]:
     """Run a cell; return each epoch of the evaluation with the live view's text, made from the status file."""
     monkeypatch.setattr("pse_repro.progress.status_file.FILE_SECONDS", -1.0)
     found: list[tuple[Epoch, str]] = []
@@ -148,24 +171,26 @@ def epochs_shown(folder: Path, evaluation: str, monkeypatch: pytest.MonkeyPatch)
     of, progress = replace(cell(), evaluations=(evaluation,)), Progress(quiet=True)
     folder.mkdir(exist_ok=True)
     with progress.study(RunFiles(folder).statuses), progress.cell(of.name, Look()):
-        CellRun(of, context(folder, progress=progress)).run()
+        CellRun(of, replace(context(folder, progress=progress), machine=machine)).run()
     return found
 
 
 @pytest.mark.parametrize(
-    ("evaluation", "name"),
+    ("evaluation", "name", "joint_folds"),
     [
-        ("finetune", "validation loss"),
-        ("frozen", "validation loss"),
-        ("linear", "validation loss"),
-        ("low-label-100", "train loss"),
-        ("knn", None),
+        ("finetune", "validation loss", False),
+        ("finetune", "validation loss", True),
+        ("frozen", "validation loss", False),
+        ("frozen", "validation loss", True),
+        ("linear", "validation loss", False),
+        ("low-label-100", "train loss", False),
+        ("knn", None, False),
     ],
 )
 def test_every_evaluation_shows_the_loss_that_it_has(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, evaluation: str, name: str | None
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, evaluation: str, name: str | None, joint_folds: bool
 ) -> None:
-    found = epochs_shown(tmp_path, evaluation, monkeypatch)
+    found = epochs_shown(tmp_path, evaluation, monkeypatch, replace(CPU, joint_folds=joint_folds))
     assert {epoch.fold for epoch, _ in found} == {1, 2}
     of_fold: dict[int | None, dict[int, float]] = {}  # losses by epoch
     for epoch, text in found:
@@ -178,7 +203,7 @@ def test_every_evaluation_shows_the_loss_that_it_has(
         assert (epoch.train_loss is None) == (name == "validation loss")
         of_fold.setdefault(epoch.fold, {})[epoch.number] = epoch.loss
         losses = [of_fold[epoch.fold][epoch.number]]
-        if evaluation in ("finetune", "frozen"):  # as released, the folds are trained jointly
+        if joint_folds:
             losses = [each[epoch.number] for each in of_fold.values() if epoch.number in each]
         assert last.endswith(f" {name} {sum(losses) / len(losses):.4g}")
 

@@ -1,6 +1,7 @@
 """The classifier's training loop on a scripted validation loss: early stopping, plateau, best epoch, clipping."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import pytest
 import torch
@@ -8,7 +9,7 @@ from torch import Tensor, nn
 
 from pse_repro.errors import CellError
 from pse_repro.training import classifier
-from pse_repro.training.classifier import fit, mean_batch_loss, predict
+from pse_repro.training.classifier import fit, mean_batch_loss, new_adam, predict, training_step
 from tests.support.tiny import CPU, protocol
 
 
@@ -29,8 +30,8 @@ class Points:
 
 def scripted(monkeypatch: pytest.MonkeyPatch, losses: list[float]) -> None:
     """Replace the validation losses by the given ones; the last is repeated."""
-    script = iter(losses)
-    monkeypatch.setattr(classifier, "mean_batch_loss", lambda *_: next(script, losses[-1]))
+    script = iter(torch.tensor(losses, dtype=torch.float64))
+    monkeypatch.setattr(classifier, "mean_batch_loss", lambda *_: next(script, torch.tensor(losses[-1])))
 
 
 def nothing(epoch: int, loss: float) -> None:
@@ -93,7 +94,7 @@ def test_validation_loss_is_the_mean_of_batch_means() -> None:
     model, data = nn.Linear(10, 10), Points()
     batch_means = [nn.functional.cross_entropy(model(x), y) for x, y in data.validation()]  # of 8 and of 5
     over_all = nn.functional.cross_entropy(model(data.inputs[40:]), data.labels[40:])
-    found = mean_batch_loss(model, data.validation(), CPU)
+    found = mean_batch_loss(model, data.validation(), CPU).item()
     assert found == pytest.approx(sum(mean.item() for mean in batch_means) / 2, rel=1e-6)
     assert found != pytest.approx(over_all.item(), rel=1e-6)
 
@@ -104,6 +105,27 @@ def test_predictions_are_probabilities_in_order() -> None:
     assert probabilities.dtype == torch.float64
     torch.testing.assert_close(probabilities.sum(1), torch.ones(53, dtype=torch.float64))
     torch.testing.assert_close(probabilities.float(), model(data.inputs).softmax(1).detach())
+
+
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+def test_predictions_have_the_bits_of_each_batch_s_own_probabilities(precision: str) -> None:
+    torch.manual_seed(0)
+    model, machine, batches = nn.Linear(10, 10), replace(CPU, precision=precision), torch.randn(53, 10).split(8)
+    with torch.no_grad(), machine.autocast():
+        expected = torch.cat([model(inputs).double().softmax(1) for inputs in batches])
+    assert torch.equal(predict(model, batches, machine), expected)
+
+
+def test_a_step_returns_the_loss_on_its_batch_before_it() -> None:
+    torch.manual_seed(0)
+    model, under = nn.Linear(10, 10), protocol()
+    inputs, labels = next(Points().train(0))
+    expected = nn.functional.cross_entropy(model(inputs), labels)
+    before = model.weight.detach().clone()
+    loss = training_step(model, new_adam(model, under.settings, CPU), under, CPU)(inputs, labels)
+    assert torch.equal(loss, expected)
+    assert not loss.requires_grad
+    assert not torch.equal(model.weight, before)
 
 
 def test_a_loss_that_is_not_finite_stops_the_cell(monkeypatch: pytest.MonkeyPatch) -> None:

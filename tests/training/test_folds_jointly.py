@@ -14,8 +14,8 @@ from pse_repro.errors import CellError
 from pse_repro.machine.device import Machine
 from pse_repro.models import build_classifier
 from pse_repro.seeding import generator, seeded
-from pse_repro.training.classifier import FitResult, fit
-from pse_repro.training.folds_jointly import NoEncoder, Stream, Task, Trained, fit_together
+from pse_repro.training.classifier import FitResult, Task, fit
+from pse_repro.training.folds_jointly import NoEncoder, Stream, Trained, fit_together
 from pse_repro.training.heads import Adam
 from tests.support.tiny import CPU, protocol
 

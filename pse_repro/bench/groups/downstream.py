@@ -13,7 +13,7 @@ from pse_repro.models import ENCODERS, build_classifier
 
 
 def run_folds(downstream: Downstream, numbers: Iterable[int], new_encoder: Callable[[], nn.Module]) -> list[FoldResult]:
-    """Train and test the kit's folds with these numbers jointly."""
+    """Train and test the kit's folds with these numbers."""
     return [result for _, result in downstream.run(list(numbers), new_encoder, lambda fold, epoch, loss: None)]
 
 

@@ -10,7 +10,17 @@ from pse_repro.bench import straightforward as plain
 from pse_repro.bench.arithmetic import encoder_flops
 from pse_repro.bench.groups.downstream import new_classifier, plain_fold, run_folds
 from pse_repro.bench.groups.pretrain import NAMES
-from pse_repro.bench.rows import Call, Group, Row, Setting, ours, straightforward
+from pse_repro.bench.rows import (
+    JOINTLY,
+    Call,
+    Group,
+    Row,
+    Setting,
+    loop_over_joint,
+    ours,
+    ours_jointly,
+    straightforward,
+)
 from pse_repro.config.protocol import Protocol, load_protocol
 from pse_repro.config.study import Subset
 from pse_repro.data.folds import folds
@@ -22,13 +32,13 @@ from pse_repro.models import build_encoder
 
 
 def group(setting: Setting) -> Group:
-    return Group(
-        tuple(
-            _row(setting, encoder, protocol_name)
-            for encoder in setting.sizes.finetuned
-            for protocol_name in ("as-released", "as-described")
-        )
+    rows = tuple(
+        _row(setting, encoder, protocol_name)
+        for encoder in setting.sizes.finetuned
+        for protocol_name in ("as-released", "as-described")
     )
+    joint = (row.name for row in rows if any(form.name == JOINTLY for form in row.forms))
+    return Group(rows, tuple(map(loop_over_joint, joint)))
 
 
 def _row(setting: Setting, encoder: str, protocol_name: str) -> Row:
@@ -38,13 +48,16 @@ def _row(setting: Setting, encoder: str, protocol_name: str) -> Row:
     count = protocol.settings.folds
     trained, read = (count - 1) * len(data.train), len(data.train) + count * len(data.test)
     flops = encoder_flops(encoder)
-    cost = flops["train"] if protocol.switches.finetuning == "whole-encoder" else flops["forward"]
+    whole = protocol.switches.finetuning == "whole-encoder"  # whose folds cannot share an encoder
+    cost = flops["train"] if whole else flops["forward"]
+    build = partial(our_folds, data=data, encoder_name=encoder, protocol=protocol, count=count)
     return Row(
         f"{NAMES[encoder]}, {protocol_name}, one epoch of {count} folds",
         "images",
         trained + read,
         (
-            *ours(setting, partial(our_folds, data=data, encoder_name=encoder, protocol=protocol, count=count)),
+            *ours(setting, build),
+            *(() if whole else ours_jointly(setting, build)),
             straightforward(partial(_plain_folds, setting.plain.device, data, encoder, protocol)),
         ),
         trained * cost + read * flops["forward"],

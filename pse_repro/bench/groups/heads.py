@@ -1,4 +1,4 @@
-"""Classifiers of five folds on cached features: ours jointly, the straightforward ones one after another."""
+"""Classifiers of five folds on cached features: one after another, ours also jointly."""
 
 from functools import partial
 
@@ -9,7 +9,7 @@ from torch.utils.data import TensorDataset
 from pse_repro.bench import straightforward as plain
 from pse_repro.bench.arithmetic import classifier_flops
 from pse_repro.bench.groups.downstream import new_classifier, plain_fold, run_folds
-from pse_repro.bench.rows import Call, Group, Row, Setting, ours, straightforward
+from pse_repro.bench.rows import Call, Group, Row, Setting, loop_over_joint, ours, ours_jointly, straightforward
 from pse_repro.config.protocol import Protocol, load_protocol
 from pse_repro.config.study import Subset
 from pse_repro.data.augment.steps import Augmentation
@@ -43,12 +43,15 @@ def group(setting: Setting) -> Group:
     count, epochs = protocol.settings.folds, sizes.head_epochs
     trained, read = epochs * (count - 1) * len(data.train), epochs * len(data.train) + count * len(data.test)
     flops = classifier_flops(protocol.switches.classifier, ENCODER)
+    build = partial(_ours, protocol=protocol, data=data)
     forms = (
-        *ours(setting, partial(_ours, protocol=protocol, data=data)),
+        *ours(setting, build),
+        *ours_jointly(setting, build),
         straightforward(partial(_plain, setting.plain.device, protocol, data)),
     )
     cost = trained * flops["train"] + read * flops["forward"]
-    return Group((Row(f"heads of {count} folds, {epochs} epochs", "images", trained + read, forms, cost),))
+    row = Row(f"heads of {count} folds, {epochs} epochs", "images", trained + read, forms, cost)
+    return Group((row,), (loop_over_joint(row.name),))
 
 
 def table_of(data: Dataset) -> Tensor:

@@ -127,24 +127,24 @@ def _to_copy(source: Tensor, *, wrap: Wrap, **keywords: Any) -> Tensor:
     """Copy to another device, type or layout."""
     to_gpu = is_gpu(keywords.pop("device", None) or source.device)
     keywords.pop("pin_memory", None)
-    _check_copy(source, to_gpu, bool(keywords.get("non_blocking")))
+    _check_copy(to_gpu, source, bool(keywords.get("non_blocking")))
     copied: Tensor = run(lambda: torch.ops.aten._to_copy(numbers(source), **keywords), [])
     return wrap(copied) if to_gpu else copied
 
 
 def _copy_into(target: Tensor, source: Tensor, non_blocking: bool = False, *, wrap: Wrap) -> Tensor:
     """Copy into an existing tensor; `wrap` is not used."""
-    _check_copy(source, on_gpu(target), non_blocking)
+    _check_copy(on_gpu(target), source, non_blocking)
     run(lambda: torch.ops.aten.copy_(numbers(target), numbers(source)), [numbers(target)])
     return target
 
 
-def _check_copy(source: Tensor, to_gpu: bool, non_blocking: bool) -> None:
-    """Count an upload; raise RuntimeError for a copy that a capture cannot hold, wait for one not asynchronous."""
-    if to_gpu and not on_gpu(source):
-        upload(source)
+def _check_copy(to_gpu: bool, source: Tensor, non_blocking: bool) -> None:
+    """Wait for a copy between devices that is not asynchronous, or that a capture cannot hold; count an upload."""
     if to_gpu != on_gpu(source) and (CAPTURES or not non_blocking):
         wait("a copy between the CPU and the GPU")
+    if to_gpu and not on_gpu(source):
+        upload(source)
 
 
 def _batch_norm(

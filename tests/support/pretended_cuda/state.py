@@ -1,6 +1,7 @@
-"""State of the pretended GPU: random numbers, sync debug mode, captures, and counts of what it was asked for."""
+"""State of the pretended GPU: its random numbers, sync debug mode, captures, and counts of what it was asked for."""
 
 import traceback
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -86,13 +87,18 @@ def set_sync_debug_mode(mode: str | int) -> None:
 
 
 def wait(cause: str) -> None:
-    """Mark a point where a program would wait for a GPU; raise RuntimeError in the mode "error" or during a capture."""
-    if _counts is not None:
-        _counts.waits.append(f"{cause} {_place()}")
+    """Mark a point where a program would wait for a GPU.
+
+    Warn in the mode "warn"; raise RuntimeError in the mode "error" or during a capture.
+    """
     if CAPTURES:
         raise RuntimeError(f"operation not permitted when stream is capturing: {cause}")
+    if _counts is not None:
+        _counts.waits.append(f"{cause} {_place()}")
     if _sync_debug_mode == "error":
         raise RuntimeError(f"called a synchronizing CUDA operation: {cause}")
+    if _sync_debug_mode == "warn":
+        warnings.warn(f"called a synchronizing CUDA operation: {cause}", stacklevel=2)
 
 
 def upload(source: Tensor) -> None:
