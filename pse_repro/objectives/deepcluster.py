@@ -43,6 +43,7 @@ class EvenSampler:
         return cls(labels.argsort(stable=True), sizes.cumsum(0) - sizes, sizes)
 
     def draw(self, count: int) -> Tensor:
+        """Return the positions (count,) of drawn images, on the CPU, as all that is drawn."""
         clusters = torch.randint(len(self.sizes), (count,))
         within = (torch.rand(count, dtype=torch.float64) * self.sizes[clusters]).long()
         return self.order[self.starts[clusters] + within]
@@ -124,9 +125,10 @@ class DeepCluster(Objective[EncoderWithHead]):
         assert self.clustering is not None, "begin_epoch makes the clusters"
         images, positions, all_labels = batch.images, batch.positions, self.clustering.validation_labels
         if batch.training:
-            positions, all_labels = self.clustering.sampler.draw(len(images)), self.clustering.labels
+            all_labels = self.clustering.labels
+            positions = self.clustering.sampler.draw(len(images)).to(all_labels.device, non_blocking=True)
             images = self.augment(self.clustering.images[positions])
-        return network(images).float(), all_labels[positions.to(all_labels.device, non_blocking=True)]
+        return network(images).float(), all_labels[positions]
 
 
 def features(network: EncoderWithHead, images: Images) -> Tensor:

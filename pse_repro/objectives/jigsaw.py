@@ -16,7 +16,7 @@ from pse_repro.models import ENCODERS, EncoderWithHead, build_encoder
 from pse_repro.objectives.base import Setup
 from pse_repro.objectives.shared.permutations import TILES, load
 from pse_repro.objectives.shared.pretext import Pretext, pretext_head
-from pse_repro.objectives.shared.tiles import grid_tiles, tile_latents
+from pse_repro.objectives.shared.tiles import grid_tiles, reordered, tile_latents
 
 TILE_SIDE = 24  # pixels
 JITTER = 1  # pixels
@@ -60,15 +60,8 @@ class Jigsaw(Pretext[JigsawNetwork]):
         if self.jitter:
             tiles = move_channels(tiles, JITTER)
         classes = torch.randint(len(self.orders_P9), (len(tiles),))
-        shuffled = shuffle(tiles, self.orders_P9[classes])
+        shuffled = reordered(tiles, self.orders_P9[classes])
         return network(shuffled), classes.to(shuffled.device, non_blocking=True)
-
-
-def shuffle(tiles_NTCHW: Tensor, orders_NT: Tensor) -> Tensor:
-    """Return the tiles reordered: `orders_NT`, on the CPU, holds the index of the tile for each place."""
-    device = tiles_NTCHW.device
-    image = torch.arange(len(tiles_NTCHW), device=device)[:, None]
-    return tiles_NTCHW[image, orders_NT.to(device, non_blocking=True)]
 
 
 def move_channels(tiles_NTCHW: Tensor, reach: int) -> Tensor:
@@ -76,8 +69,8 @@ def move_channels(tiles_NTCHW: Tensor, reach: int) -> Tensor:
 
     Pixels from outside the tile repeat its edge.
     """
-    size = tiles_NTCHW.shape[-1]
-    moves = torch.randint(-reach, reach + 1, (*tiles_NTCHW.shape[:3], 2))
-    x, y = (moves[..., None] + torch.arange(size)).clamp(0, size - 1).unbind(-2)
-    pixels = (y[..., :, None] * size + x[..., None, :]).flatten(3).to(tiles_NTCHW.device, non_blocking=True)
+    size, device = tiles_NTCHW.shape[-1], tiles_NTCHW.device
+    moves = torch.randint(-reach, reach + 1, (*tiles_NTCHW.shape[:3], 2)).to(device, non_blocking=True)
+    x, y = (moves[..., None] + torch.arange(size, device=device)).clamp(0, size - 1).unbind(-2)
+    pixels = (y[..., :, None] * size + x[..., None, :]).flatten(3)
     return tiles_NTCHW.flatten(3).gather(3, pixels).unflatten(3, (size, size))

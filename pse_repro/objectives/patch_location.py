@@ -94,7 +94,8 @@ def drop_colours(patches_NTCHW: Tensor) -> Tensor:
     count, number, channels = patches_NTCHW.shape[:3]
     device = patches_NTCHW.device
     kept = torch.randint(channels, (count, number, 1, 1, 1)).to(device, non_blocking=True)
-    noise = torch.randn(patches_NTCHW.shape).to(device, non_blocking=True)
+    # pinned, because the copy of that much other memory waits for the GPU
+    noise = torch.randn(patches_NTCHW.shape, pin_memory=device.type == "cuda").to(device, non_blocking=True)
     channel = patches_NTCHW.take_along_dim(kept, 2)
     deviation, mean = torch.std_mean(channel, (3, 4), keepdim=True)
     is_kept = torch.arange(channels, device=device)[:, None, None] == kept

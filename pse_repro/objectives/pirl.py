@@ -18,7 +18,7 @@ from torch.nn.functional import logsigmoid, normalize
 from pse_repro.data.augment.simclr import distortion
 from pse_repro.models import ENCODERS, build_encoder
 from pse_repro.objectives.base import Batch, Objective, Setup
-from pse_repro.objectives.shared.tiles import grid_tiles, tile_latents
+from pse_repro.objectives.shared.tiles import grid_tiles, reordered, tile_latents
 
 EMBEDDING = 128
 TILES = 9
@@ -67,9 +67,8 @@ class TileHead(nn.Module):
         self.image = nn.Linear(TILES * EMBEDDING, EMBEDDING)
 
     def forward(self, latents_NTD: Tensor) -> Tensor:
-        image = torch.arange(len(latents_NTD))[:, None]
         orders = torch.rand(latents_NTD.shape[:2]).argsort(1)
-        shuffled = self.tile(latents_NTD)[image, orders]
+        shuffled = reordered(self.tile(latents_NTD), orders)
         embedded: Tensor = self.image(shuffled.flatten(1))
         return embedded
 
@@ -77,7 +76,8 @@ class TileHead(nn.Module):
 def turned(images_NCHW: Tensor) -> Tensor:
     """Rotate each image by 0, 90, 180 or 270 degrees, at random."""
     copies = torch.stack([images_NCHW.rot90(turns, (2, 3)) for turns in range(4)])
-    return copies[torch.randint(4, (len(images_NCHW),)), torch.arange(len(images_NCHW))]
+    turns_N = torch.randint(4, (len(images_NCHW),)).to(images_NCHW.device, non_blocking=True)
+    return copies[turns_N, torch.arange(len(images_NCHW), device=images_NCHW.device)]
 
 
 class PIRLNetwork(nn.Module):
@@ -158,7 +158,7 @@ class PIRL(Objective[PIRLNetwork]):
         transformed_NE = network.embed_transformed(self.distort_transformed(batch.images))
         memories_BE = network.bank.memories_BE
         drawn_K = torch.randperm(len(memories_BE))[: self.negatives].to(memories_BE.device, non_blocking=True)
-        positions_N = batch.positions.to(memories_BE.device, non_blocking=True)
+        positions_N = batch.positions
         is_own_NK = (drawn_K == positions_N[:, None]) & batch.training
         own_NE = memories_BE[positions_N] if batch.training else image_NE.detach()
         found = [self._compare(each, own_NE, memories_BE[drawn_K], is_own_NK) for each in (image_NE, transformed_NE)]

@@ -103,6 +103,8 @@ class PretrainRun:
             for epoch, row in enumerate(training.state.curves):  # of an earlier session
                 stage.measure(_measured(epoch, row))
             training.run(after_epoch, after_batch)
+        if training.captured and training.captured.why_not:
+            self.progress.say(f"{self.cell.name}: trained without a CUDA graph: {training.captured.why_not}")
 
     def _store_features(self, state: State) -> None:
         found = features(encoder_of(state.network), self.data.test.evenly(EPOCH_POINTS), self.machine)
@@ -132,6 +134,7 @@ class PretrainRun:
             "checkpoint_sha256": sha256,
             "length": length | {"steps": int(state.curves[-1]["steps"])},
             "seconds": sum(row["seconds"] for row in state.curves),
+            "cuda_graph": training.captured is not None and not training.captured.why_not,
         }
         store.write_json(self.files.pretraining, record)
         store.remove(self.files.state)

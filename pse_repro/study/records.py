@@ -43,6 +43,7 @@ class Trained(Record):
     length: TrainedLength
     seconds: Seconds
     checkpoint_sha256: str = ""
+    cuda_graph: bool = False  # whether its steps were captured, in the last session
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -17,6 +17,7 @@ from pse_repro.config.protocol import Protocol, Settings
 from pse_repro.errors import CellError
 from pse_repro.machine.device import Machine
 from pse_repro.seeding import seeded
+from pse_repro.training.capture import Captured
 
 
 class FoldData(Interface):
@@ -79,13 +80,34 @@ class TrainingHistory:
 
 
 def new_adam(model: nn.Module, settings: Settings, machine: Machine) -> torch.optim.Adam:
-    """Return the optimizer of all parameters of a classifier, or of a classifier and its encoder."""
-    return torch.optim.Adam(model.parameters(), settings.learning_rate, fused=machine.device.type == "cuda")
+    """Return the optimizer of all parameters of a classifier, or of a classifier and its encoder.
+
+    On a GPU its learning rate is a tensor: a captured step reads it where it lies, so it is changed in place.
+    """
+    if machine.device.type != "cuda":
+        return torch.optim.Adam(model.parameters(), settings.learning_rate)
+    rate = torch.tensor(settings.learning_rate, device=machine.device)
+    return torch.optim.Adam(model.parameters(), rate, fused=True, capturable=True)
 
 
-def reduced_on_plateau(optimizer: torch.optim.Optimizer, settings: Settings) -> ReduceLROnPlateau:
-    """Return the schedule of the optimizer's learning rate, to be stepped with each epoch's validation loss."""
-    return ReduceLROnPlateau(optimizer, factor=settings.plateau_factor, patience=settings.plateau_patience)
+class PlateauRate(ReduceLROnPlateau):
+    """The learning rate `value`, to be reduced by `step` with each epoch's validation loss."""
+
+    def __init__(self, settings: Settings) -> None:
+        holder = torch.optim.SGD([torch.zeros(1)], settings.learning_rate)  # PyTorch would replace a rate on a GPU
+        super().__init__(holder, factor=settings.plateau_factor, patience=settings.plateau_patience)
+
+    @property
+    def value(self) -> float:
+        return float(self.optimizer.param_groups[0]["lr"])
+
+    def give_to(self, optimizer: torch.optim.Optimizer) -> None:
+        """Let the optimizer continue with this rate."""
+        for group in optimizer.param_groups:
+            if isinstance(group["lr"], Tensor):
+                group["lr"].fill_(self.value)
+            else:
+                group["lr"] = self.value
 
 
 def fit(
@@ -103,7 +125,7 @@ def fit(
     settings = protocol.settings
     optimizer = new_adam(model, settings, machine)
     step = training_step(model, optimizer, protocol, machine)
-    plateau = reduced_on_plateau(optimizer, settings)
+    rate = PlateauRate(settings)
     best: dict[str, Tensor] = {}
     history = TrainingHistory(name, settings.stopping_patience)
     for epoch in range(settings.downstream_max_epochs):
@@ -113,7 +135,8 @@ def fit(
         train_loss, loss = torch.stack([trained, validated]).tolist()  # an epoch's only transfer to the CPU
         if history.record(train_loss, loss):
             best = {key: value.detach().clone() for key, value in model.state_dict().items()}
-        plateau.step(loss)
+        rate.step(loss)
+        rate.give_to(optimizer)
         after_epoch(epoch, loss)
         if history.is_over:
             break
@@ -126,7 +149,7 @@ def training_step(
 ) -> Callable[[Tensor, Tensor], Tensor]:
     """Return the step on one batch: inputs and labels on the device in, the batch's loss on the device out.
 
-    All of its work is on the device. Gradients are clipped by norm under switch 5.
+    All of its work is on the device, on a GPU in a CUDA graph. Gradients are clipped by norm under switch 5.
     """
     clip_norm = protocol.settings.downstream_clip_norm if protocol.switches.gradient_clipping else None
 
@@ -141,7 +164,7 @@ def training_step(
         optimizer.step()
         return loss.detach()
 
-    return step
+    return Captured(step) if machine.device.type == "cuda" else step
 
 
 def train_epoch(

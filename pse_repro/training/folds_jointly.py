@@ -18,13 +18,12 @@ from torch import Tensor
 from torch.nn import functional as F
 from torch.nn.utils import vector_to_parameters
 from torch.nn.utils.rnn import pad_sequence
-from torch.optim.lr_scheduler import ReduceLROnPlateau
 
 from pse_repro.config.protocol import Protocol
 from pse_repro.data.batches import to_device
 from pse_repro.machine.device import Machine
 from pse_repro.seeding import generator_states, seeded, set_generator_states
-from pse_repro.training.classifier import FitResult, Task, TrainingHistory, reduced_on_plateau
+from pse_repro.training.classifier import FitResult, PlateauRate, Task, TrainingHistory
 from pse_repro.training.heads import Adam, Heads, Mask, clipped
 
 NO_LABEL = -100  # of padding in shorter batches: cross_entropy's ignore_index
@@ -99,7 +98,7 @@ class _Fold:
     position: int
     task: Task
     history: TrainingHistory
-    plateau: ReduceLROnPlateau
+    rate: PlateauRate
     best_P: Tensor
     best_S: Tensor
 
@@ -116,13 +115,11 @@ class _Group:
         self.folds = []
         for position, task in enumerate(tasks):
             history = TrainingHistory(task.name, settings.stopping_patience)
-            rate = torch.optim.SGD([torch.zeros(1)], settings.learning_rate)  # only holds the plateau's learning rate
-            plateau = reduced_on_plateau(rate, settings)
-            self.folds.append(_Fold(position, task, history, plateau, *self._row(position)))
+            self.folds.append(_Fold(position, task, history, PlateauRate(settings), *self._row(position)))
 
     def train(self, epoch: int) -> Tensor:
         """Train one epoch; return the folds' means of batch means (F,), on the device."""
-        rates = [fold.plateau.optimizer.param_groups[0]["lr"] for fold in self.folds]
+        rates = [fold.rate.value for fold in self.folds]
         rates_F1 = to_device(torch.tensor(rates, dtype=torch.float64), self.machine.device)[:, None]
         streams = [Stream(fold.task.name, "epoch", epoch) for fold in self.folds]
         losses = []
@@ -157,7 +154,7 @@ class _Group:
         for row, (fold, train_loss, loss) in enumerate(zip(self.folds, train_losses, validation_losses, strict=True)):
             if fold.history.record(train_loss, loss):
                 fold.best_P, fold.best_S = self._row(row)
-            fold.plateau.step(loss)
+            fold.rate.step(loss)
             fold.task.after_epoch(epoch, loss)
 
     def _row(self, row: int) -> tuple[Tensor, Tensor]:

@@ -6,8 +6,10 @@ import torch
 from pse_repro.config.study import Model, Recipe
 from pse_repro.machine.device import Machine, choose_machine
 from pse_repro.objectives import OBJECTIVES
+from pse_repro.seeding import seeded
 from pse_repro.study.cells import length_of
 from pse_repro.training.capture import WARM_UP, Captured
+from pse_repro.training.classifier import fit
 from pse_repro.training.pretrain import Pretraining
 from tests.support.tiny import dataset, protocol
 
@@ -58,6 +60,37 @@ def test_every_objective_trains_as_without_a_graph(name: str, protocol_name: str
         assert torch.equal(ours_sum.cpu(), theirs.cpu())
     for key, value in plain.state.network.state_dict().items():
         assert torch.equal(ours.state.network.state_dict()[key].cpu(), value.cpu()), key
+
+
+class Fold:
+    """Features of two training batches, the second of them smaller, and of a validation batch."""
+
+    def __init__(self) -> None:
+        self.inputs = torch.randn(3, 8, 6, generator=torch.Generator().manual_seed(0)).cuda()
+        self.labels = (self.inputs.abs().sum(2) * 7 % 10).long()
+
+    def train(self, epoch: int) -> list[tuple[torch.Tensor, torch.Tensor]]:
+        return [(self.inputs[0], self.labels[0]), (self.inputs[1, :5], self.labels[1, :5])]
+
+    def validation(self) -> list[tuple[torch.Tensor, torch.Tensor]]:
+        return [(self.inputs[2], self.labels[2])]
+
+
+def test_a_classifier_is_fitted_as_without_a_graph(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its learning rate falls meanwhile, its dropout draws on the GPU, and its last batch is smaller."""
+    machine = choose_machine("cuda", "fp32")
+    under = protocol("as-described", downstream_max_epochs=12, plateau_patience=1, learning_rate=0.05)
+    found = []
+    for captured in (True, False):
+        with seeded("network"):
+            model = torch.nn.Sequential(torch.nn.Linear(6, 16), torch.nn.Dropout(0.5), torch.nn.Linear(16, 10)).cuda()
+        with monkeypatch.context() as patch:
+            if not captured:
+                patch.setattr("pse_repro.training.classifier.Captured", lambda step: step)
+            found.append(fit("fold", model, Fold(), under, machine, lambda *_: None))
+    assert found[0] == found[1]
+    assert len(found[0].validation_losses) > 2 * WARM_UP
+    assert found[0].best_epoch < len(found[0].validation_losses) - 1  # so that the rate has fallen
 
 
 def test_what_cannot_be_captured_runs_as_it_is() -> None:

@@ -1,5 +1,6 @@
 """Every objective pre-trains on a GPU, is interrupted and resumed, and gives the same results as on a CPU."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -8,8 +9,9 @@ import pytest
 
 from pse_repro.machine.device import Machine, choose_machine
 from pse_repro.objectives import OBJECTIVES
+from pse_repro.training.pretrain import Pretraining
 from tests.support.resumed import cell, check_resumed, curves, cut_short, pretrained
-from tests.support.tiny import CPU
+from tests.support.tiny import CPU, dataset
 
 BF16_ROUNDING = 1e-2  # eight bits, through a tiny network; the losses are computed in float32
 # Objectives with a state of their own that lasts over epochs: clusters, memory banks, a discriminator.
@@ -68,4 +70,27 @@ def test_a_run_resumed_within_an_epoch_ends_with_the_same_weights_bit_for_bit(
     monkeypatch.setattr(
         "pse_repro.run.pretrain.SAVE_SECONDS", 0.0
     )  # saved after the clustering, or after the first step
-    check_resumed(tmp_path, cell(name, steps_per_epoch=3), gpu, monkeypatch)
+    check_resumed(tmp_path, cell(name, steps_per_epoch=6), gpu, monkeypatch)
+
+
+@pytest.mark.usefixtures("tiny_models")
+@pytest.mark.parametrize("there", ["cpu", "cuda"])
+def test_a_state_of_another_device_is_resumed(there: str, rounding: float) -> None:
+    """Its optimizer keeps the options of this machine, and its moments lie as this machine's weights do."""
+    machines = {device: choose_machine(device, "fp32") for device in ("cpu", "cuda")}
+    began, resumed = (Pretraining(cell("pse").recipe, dataset(), machines[device]) for device in (there, other(there)))
+    began.length = replace(began.length, epochs=1)
+    began.run(lambda _: None, lambda _: None)
+    resumed.state.restore(began.state.tensors(), began.state.note(), resumed.machine.device)
+    options = resumed.state.optimizer.param_groups[0]
+    assert options["fused"] == options["capturable"] == (resumed.machine.device.type == "cuda")
+    for training in (began, resumed):
+        training.length = replace(training.length, epochs=2)
+        training.run(lambda _: None, lambda _: None)
+    last, expected = resumed.state.curves[-1], began.state.curves[-1]
+    assert last["train_loss"] == pytest.approx(expected["train_loss"], rel=rounding)
+    assert last["validation_loss"] == pytest.approx(expected["validation_loss"], rel=rounding)
+
+
+def other(device: str) -> str:
+    return {"cpu": "cuda", "cuda": "cpu"}[device]

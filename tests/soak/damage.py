@@ -16,6 +16,7 @@ import sys
 import tempfile
 import time
 from collections import Counter
+from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict
 from pathlib import Path
@@ -30,6 +31,7 @@ from tests.support.limited import quick
 from tests.support.mutations import NotApplicableError
 
 BASES = ("finished", "interrupted", "old", "archive.tar.gz", "archive.zip")
+SHARE = 100  # cases of damage after which what was found is written
 GOOD = ("same", "refused", "nothing proven", "another manifest")
 Found = tuple[Case, dict[str, Outcome]]
 
@@ -45,8 +47,6 @@ def damage(bases: Path, folder: Path, cases: list[Case]) -> list[Found]:
                 found.append((case, damaged.outcomes(case)))
             except NotApplicableError:
                 continue
-            if len(found) % 50 == 0:
-                print(f"{time.strftime('%H:%M:%S')} {len(found)} cases", file=sys.stderr, flush=True)
     return found
 
 
@@ -66,9 +66,8 @@ def hostile(bases: Path, folder: Path) -> dict[str, Any]:
         return attacked.all()
 
 
-def facts(folder: Path, limit: int | None, jobs: int) -> dict[str, Any]:
-    """Return the facts of both parts, computed by several processes."""
-    shares = 4 * jobs
+def facts(folder: Path, limit: int | None, jobs: int) -> Iterator[dict[str, Any]]:
+    """Yield the facts of both parts, computed by several processes, after every SHARE cases of damage."""
     with quick():
         bases = folder / "bases"
         damaged = Damaged(bases)
@@ -76,9 +75,12 @@ def facts(folder: Path, limit: int | None, jobs: int) -> dict[str, Any]:
         cases = chosen(damaged, limit)
     with ProcessPoolExecutor(jobs, multiprocessing.get_context("spawn")) as pool:
         attacked = pool.submit(hostile, bases, folder / "hostile")
-        waiting = [pool.submit(damage, bases, folder / str(number), cases[number::shares]) for number in range(shares)]
-        found = [each for share in waiting for each in share.result()]
-        return {"damage": facts_of(found), "hostile": attacked.result()}
+        shares = [cases[start : start + SHARE] for start in range(0, len(cases), SHARE)]
+        waiting = [pool.submit(damage, bases, folder / str(number), share) for number, share in enumerate(shares)]
+        found: list[Found] = []
+        for share in waiting:
+            found += share.result()
+            yield {"damage": facts_of(found), "hostile": attacked.result()}
 
 
 def facts_of(found: list[Found]) -> dict[str, Any]:
@@ -114,11 +116,12 @@ def main() -> None:
     given = parser.parse_args()
     began = time.monotonic()
     with tempfile.TemporaryDirectory() as folder:
-        both = facts(Path(folder), given.cases, given.jobs)
+        for both in facts(Path(folder), given.cases, given.jobs):
+            seconds = time.monotonic() - began
+            if given.out:
+                given.out.write_text(json.dumps(both | {"seconds": seconds}, indent=1) + "\n")
+            print(f"{time.strftime('%H:%M:%S')} {both['damage']['cases']} cases", file=sys.stderr, flush=True)
     found, attacked = both["damage"], both["hostile"]
-    seconds = time.monotonic() - began
-    if given.out:
-        given.out.write_text(json.dumps(both | {"seconds": seconds}, indent=1) + "\n")
     of = Counter(found["outcomes"])
     print(
         f"damage: {found['cases']} cases, {found['readings']} readings: {of['refused']} refused and named, "

@@ -19,7 +19,8 @@ from pse_repro.cli.app import app
 from pse_repro.study import manifest, survey
 from tests.support import tiny
 
-SECONDS = 30  # after which a reader hangs
+SECONDS = 30  # of the processor, after which a reader hangs
+WAITING = 10  # times as many seconds of the clock: other work on the machine is no hang
 MAX_MEMORY = 16 * 2**30  # bytes of address space: what reads a device to its end is stopped there
 
 
@@ -29,19 +30,23 @@ class Hang(BaseException):
 
 @contextlib.contextmanager
 def within(seconds: int) -> Iterator[None]:
-    """Raise Hang in the block after so many seconds, and MemoryError if it takes much memory."""
+    """Raise Hang in the block after so many seconds of the processor, and MemoryError if it takes much memory."""
 
     def end(_: int, __: FrameType | None) -> None:
         raise Hang
 
-    before, limits = signal.signal(signal.SIGALRM, end), resource.getrlimit(resource.RLIMIT_AS)
+    before = [signal.signal(number, end) for number in (signal.SIGPROF, signal.SIGALRM)]
+    limits = resource.getrlimit(resource.RLIMIT_AS)
     resource.setrlimit(resource.RLIMIT_AS, (MAX_MEMORY, limits[1]))
-    signal.alarm(seconds)
+    signal.setitimer(signal.ITIMER_PROF, seconds)
+    signal.alarm(WAITING * seconds)
     try:
         yield
     finally:
+        signal.setitimer(signal.ITIMER_PROF, 0)
         signal.alarm(0)
-        signal.signal(signal.SIGALRM, before)
+        for number, handler in zip((signal.SIGPROF, signal.SIGALRM), before, strict=True):
+            signal.signal(number, handler)
         resource.setrlimit(resource.RLIMIT_AS, limits)
 
 

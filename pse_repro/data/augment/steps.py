@@ -92,9 +92,9 @@ class Flip:
         return torch.rand(count, 1)
 
     def __call__(self, images_NCHW: Tensor, drawn_NP: Tensor) -> Tensor:
-        chosen = _on(images_NCHW, (drawn_NP[:, 0] < 0.5).nonzero()[:, 0])
-        images_NCHW[chosen] = images_NCHW[chosen].flip(-1)
-        return images_NCHW
+        # lerp by 0 or 1: its shapes do not depend on the numbers drawn, and torch.where is slower on a CPU
+        chosen = _on(images_NCHW, (drawn_NP < 0.5).float())
+        return images_NCHW.lerp_(images_NCHW.flip(-1), chosen[..., None, None])
 
 
 class PaddedCrop:

@@ -38,7 +38,7 @@ class Bins:
     def soft_targets(self, maps_NCHW: Tensor) -> SoftTargets:
         """Return targets for the pixels (P = NHW) of maps in the centres' units (H^-1 of the paper's section 2.1)."""
         values_PC = maps_NCHW.float().permute(0, 2, 3, 1).flatten(0, 2)
-        squares = [(values_PC[:, [c]] - self.centres_QC[:, c]).square_() for c in range(self.centres_QC.shape[1])]
+        squares = [(values_PC[:, c : c + 1] - self.centres_QC[:, c]).square_() for c in range(self.centres_QC.shape[1])]
         distances_PQ = squares[0] if len(squares) == 1 else squares[0].add_(squares[1])
         nearest = distances_PQ.topk(self.neighbours, largest=False)
         return SoftTargets(nearest.indices, (nearest.values / (-2 * self.sigma**2)).softmax(1))

@@ -53,17 +53,14 @@ class LabelledImages:
 
         It is applied whatever the switch's value, because the images are few and seen many times.
         """
-        positions = torch.randint(len(self._train), (count,))
+        positions = torch.randint(len(self._train), (count,)).to(self.setup.device, non_blocking=True)
         images = self._train[positions]
-        return (images if self.augment is None else self.augment(images)), self._labels(self._train_labels, positions)
+        return (images if self.augment is None else self.augment(images)), self._train_labels[positions]
 
     def held_out(self, positions: Tensor) -> tuple[Tensor, Tensor]:
         """Return one held-out image and its label per position (N,); positions wrap around."""
         positions = positions % len(self._held_out)
-        return self._held_out[positions], self._labels(self._held_out_labels, positions)
-
-    def _labels(self, labels: Tensor, positions: Tensor) -> Tensor:
-        return labels[positions.to(labels.device, non_blocking=True)]
+        return self._held_out[positions], self._held_out_labels[positions]
 
 
 def classification(logits: Tensor, labels: Tensor) -> dict[str, Tensor]:

@@ -41,14 +41,19 @@ def grid_places(step: int) -> Tensor:
 
 def cut(images_NCHW: Tensor, places_NT2: Tensor, size: int) -> Tensor:
     """Cut tiles (N, T, 3, s, s) at the upper left corners (x, y), which are on the CPU; memory is channels last."""
-    within = torch.arange(size)
-    x, y = (places_NT2[..., None] + within).unbind(2)
-    pixels = y[..., :, None] * images_NCHW.shape[-1] + x[..., None, :]
-    pixels = pixels.flatten(1).to(images_NCHW.device, non_blocking=True)
+    device = images_NCHW.device
+    x, y = (places_NT2.to(device, non_blocking=True)[..., None] + torch.arange(size, device=device)).unbind(2)
+    pixels = (y[..., :, None] * images_NCHW.shape[-1] + x[..., None, :]).flatten(1)
     images_NPC = images_NCHW.permute(0, 2, 3, 1).flatten(1, 2)
-    image = torch.arange(len(images_NCHW), device=images_NCHW.device)[:, None]
+    image = torch.arange(len(images_NCHW), device=device)[:, None]
     tiles = images_NPC[image, pixels].unflatten(1, (places_NT2.shape[1], size, size))
     return tiles.permute(0, 1, 4, 2, 3)
+
+
+def reordered(each_NT: Tensor, orders_NT: Tensor) -> Tensor:
+    """Return what belongs to each image's tiles reordered: `orders_NT`, on the CPU, has the tile for each place."""
+    image = torch.arange(len(each_NT), device=each_NT.device)[:, None]
+    return each_NT[image, orders_NT.to(each_NT.device, non_blocking=True)]
 
 
 def tile_latents(encoder: nn.Module, tiles_NTCHW: Tensor) -> Tensor:

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
-from pse_repro.objectives.shared.tiles import cut, grid_places, grid_tiles, tile_latents
+from pse_repro.objectives.shared.tiles import cut, grid_places, grid_tiles, reordered, tile_latents
 from tests.support.assembled import assemble
 from tests.support.tiles import corners, places_shown
 
@@ -61,6 +61,15 @@ def test_grid_places_go_by_rows() -> None:
 def test_sizes_that_do_not_fit_are_refused(shape: tuple[int, ...], size: int) -> None:
     with pytest.raises(ValueError, match=rf"tiles of {size} from images of 96 x {shape[-1]}; expected squares"):
         grid_tiles(torch.zeros(shape), size)
+
+
+def test_reordering_brings_the_named_tile_to_each_place() -> None:
+    tiles = torch.rand(3, 9, 3, 2, 2)
+    orders = torch.stack([torch.randperm(9) for _ in range(3)])
+    shuffled = reordered(tiles, orders)
+    for n in range(3):
+        for place in range(9):
+            assert torch.equal(shuffled[n, place], tiles[n, int(orders[n, place])])
 
 
 def test_each_tile_is_encoded_for_itself() -> None:

@@ -10,9 +10,9 @@ from torch import Tensor
 from torch.utils import _foreach_utils
 
 from tests.support.pretended_cuda import graphs
-from tests.support.pretended_cuda.operations import is_gpu
-from tests.support.pretended_cuda.state import GENERATOR, set_sync_debug_mode, wait
+from tests.support.pretended_cuda.state import GENERATOR, is_pinned, pinned, set_sync_debug_mode, wait
 from tests.support.pretended_cuda.tensors import GPUTensor
+from tests.support.pretended_cuda.work import is_gpu
 
 MEMORY_BYTES = 80_000_000_000
 _cpu_tensor = torch.tensor
@@ -24,6 +24,7 @@ def install() -> None:
         setattr(torch.cuda, function.__name__, function)
     torch.tensor = tensor
     Tensor.pin_memory = pin_memory
+    Tensor.is_pinned = is_pinned
     Tensor.cuda = cuda
     # Adam and gradient clipping process all weights at once only if their type is in this list.
     _foreach_utils._foreach_supported_types.append(GPUTensor)
@@ -150,8 +151,8 @@ def tensor(data: Any, *, device: Any = None, **keywords: Any) -> Tensor:
 
 
 def pin_memory(self: Tensor, *_: Any) -> Tensor:
-    """Return a copy, as pinning does; without CUDA there is no pinned memory."""
-    return self.clone()
+    """Return a copy in memory that counts as pinned."""
+    return pinned(self.clone())
 
 
 def cuda(self: Tensor, *_: Any, **keywords: Any) -> Tensor:

@@ -1,6 +1,6 @@
 """PyTorch's operations on the pretended GPU: computed on the CPU, unless a GPU would refuse them."""
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -9,7 +9,8 @@ from torch import Tensor
 from torch._ops import OpOverload
 
 from tests.support.pretended_cuda.graphs import run
-from tests.support.pretended_cuda.state import CAPTURES, GENERATOR, wait
+from tests.support.pretended_cuda.state import CAPTURES, GENERATOR, counts, pinned, upload, wait
+from tests.support.pretended_cuda.work import is_gpu, on_gpu, tensors_of, work_of
 
 Wrap = Callable[[Tensor], Tensor]
 Arguments = tuple[Any, ...]
@@ -38,7 +39,21 @@ def operate(operation: OpOverload, arguments: Arguments, keywords: Keywords, wra
     tensors = [*tensors_of(arguments), *tensors_of(keywords.values())]
     target = keywords.get("device")
     if not any(map(on_gpu, tensors)) and not is_gpu(target):
-        return operation(*arguments, **keywords)
+        mark = pinned if keywords.pop("pin_memory", None) else _same
+        return mark(operation(*arguments, **keywords))
+    found = _operate(operation, arguments, keywords, wrap)
+    if progress := counts():
+        progress.work += work_of(operation, arguments, found)
+    return found
+
+
+def _same(value: Any) -> Any:
+    return value
+
+
+def _operate(operation: OpOverload, arguments: Arguments, keywords: Keywords, wrap: Wrap) -> Any:
+    """Run an operation of the GPU."""
+    tensors, target = [*tensors_of(arguments), *tensors_of(keywords.values())], keywords.get("device")
     name = operation._schema.name.removeprefix("aten::")
     if name in COPIES:
         return COPIES[name](*arguments, wrap=wrap, **keywords)
@@ -64,27 +79,6 @@ def operate(operation: OpOverload, arguments: Arguments, keywords: Keywords, wra
     if target is not None and not is_gpu(target):
         return found
     return _results(operation, found, written, wrap)
-
-
-def on_gpu(value: object) -> bool:
-    """Return True for a tensor of the pretended GPU."""
-    return isinstance(value, Tensor) and is_gpu(value.device)
-
-
-def is_gpu(device: torch.device | str | None) -> bool:
-    """Return True for the pretended GPU."""
-    if isinstance(device, str):
-        device = torch.device(device)
-    return device is not None and device.type == "cuda"
-
-
-def tensors_of(values: Iterable[Any]) -> Iterator[Tensor]:
-    """Yield the tensors among an operation's arguments, including those in lists."""
-    for value in values:
-        if isinstance(value, Tensor):
-            yield value
-        elif isinstance(value, list | tuple):
-            yield from tensors_of(value)
 
 
 def changed(value: Any, change: Wrap) -> Any:
@@ -133,22 +127,24 @@ def _to_copy(source: Tensor, *, wrap: Wrap, **keywords: Any) -> Tensor:
     """Copy to another device, type or layout."""
     to_gpu = is_gpu(keywords.pop("device", None) or source.device)
     keywords.pop("pin_memory", None)
-    _check_copy(to_gpu, on_gpu(source), bool(keywords.get("non_blocking")))
+    _check_copy(to_gpu, source, bool(keywords.get("non_blocking")))
     copied: Tensor = run(lambda: torch.ops.aten._to_copy(numbers(source), **keywords), [])
     return wrap(copied) if to_gpu else copied
 
 
 def _copy_into(target: Tensor, source: Tensor, non_blocking: bool = False, *, wrap: Wrap) -> Tensor:
     """Copy into an existing tensor; `wrap` is not used."""
-    _check_copy(on_gpu(target), on_gpu(source), non_blocking)
+    _check_copy(on_gpu(target), source, non_blocking)
     run(lambda: torch.ops.aten.copy_(numbers(target), numbers(source)), [numbers(target)])
     return target
 
 
-def _check_copy(to_gpu: bool, from_gpu: bool, non_blocking: bool) -> None:
-    """Raise RuntimeError for a copy that a capture cannot hold, and wait for one that is not asynchronous."""
-    if to_gpu != from_gpu and (CAPTURES or not non_blocking):
+def _check_copy(to_gpu: bool, source: Tensor, non_blocking: bool) -> None:
+    """Wait for a copy between devices that is not asynchronous, or that a capture cannot hold; count an upload."""
+    if to_gpu != on_gpu(source) and (CAPTURES or not non_blocking):
         wait("a copy between the CPU and the GPU")
+    if to_gpu and not on_gpu(source):
+        upload(source)
 
 
 def _batch_norm(
