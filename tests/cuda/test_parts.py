@@ -6,7 +6,7 @@ import torch
 
 from pse_repro.data.augment.simclr import distortion
 from pse_repro.data.augment.steps import downstream_augmentation, pretrain_augmentation
-from pse_repro.data.batches import Images
+from pse_repro.data.batches import MODEL_BYTES, Images
 from pse_repro.loss import PSELoss
 from pse_repro.machine.device import Machine
 from pse_repro.objectives import OBJECTIVES, Batch, Setup
@@ -37,6 +37,26 @@ def test_images_are_those_of_a_cpu(
     assert batch.device.type == "cuda"
     assert batch.is_contiguous(memory_format=torch.channels_last)
     assert torch.equal(batch.cpu(), expected[positions])
+
+
+@pytest.mark.parametrize(("kept", "spare", "fits"), [(0, 1, True), (0, 0, False), (10**6, 1 - 10**6, True)])
+def test_images_lie_on_the_gpu_if_they_and_a_model_fit(
+    gpu: Machine, kept: int, spare: int, fits: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Memory that PyTorch keeps without using it is free, too."""
+    split = dataset().unlabeled
+    monkeypatch.setattr("torch.cuda.mem_get_info", lambda _: (split.stored_NCWH.nbytes + MODEL_BYTES + spare, 10**12))
+    monkeypatch.setattr("torch.cuda.memory_reserved", lambda _: 5 * 10**6 + kept)
+    monkeypatch.setattr("torch.cuda.memory_allocated", lambda _: 5 * 10**6)
+    assert (Images(split, gpu.device).place.type == "cuda") == fits
+
+
+def test_a_split_is_uploaded_once(gpu: Machine) -> None:
+    split = dataset().unlabeled
+    first, second = Images(split, gpu.device), Images(split, gpu.device, np.array([4, 2]))
+    assert first.rows_NHWC is not None
+    assert first.rows_NHWC is second.rows_NHWC
+    assert torch.equal(second[torch.tensor([1])], first[torch.tensor([2])])
 
 
 @pytest.mark.parametrize("criterion", [PSELoss.as_released(3), PSELoss(3), PSELoss(5, padding="reflect")])
