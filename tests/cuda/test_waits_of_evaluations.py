@@ -44,8 +44,8 @@ class Case:
 
     def build(self, epochs: int = 2) -> FoldEvaluation:
         machine = replace(choose_machine("cuda", "bf16"), joint_folds=self.joint_folds)
-        under = protocol(self.protocol, downstream_max_epochs=epochs)
-        setup = Setup("cell", "cnn", under, dataset(train=32, test=20), machine)
+        under = protocol(self.protocol, downstream_max_epochs=epochs, folds=2)
+        setup = Setup("cell", "cnn", under, dataset(train=48, test=20), machine)
         if self.evaluation in ("linear", "knn"):
             return OnFeatures(setup, self.evaluation)  # type: ignore[arg-type]
         if self.evaluation == "low-label":
@@ -133,7 +133,7 @@ def waits(work: Callable[[], object]) -> int:
 def test_an_epoch_waits_once(case: Case) -> None:
     folds = 1 if case.joint_folds else 2
     assert case.why
-    assert waits(lambda: case.run(epochs=2)) - waits(lambda: case.run(epochs=1)) == folds
+    assert waits(lambda: case.run(epochs=3)) - waits(lambda: case.run(epochs=2)) == folds
 
 
 def test_passes_without_training_wait_once_for_their_result_or_not_at_all() -> None:
