@@ -21,13 +21,15 @@ def matrix_rates(machines: Iterable[Machine], side: int) -> dict[str, float]:
 
     On a GPU, float32 uses TF32 if cuDNN's convolutions do (PyTorch's default).
     """
-    return {machine.precision: _matrix_rate(machine, side) for machine in machines}
+    tf32 = torch.backends.cudnn.allow_tf32
+    return {machine.precision: matrix_rate(machine, side, tf32) for machine in machines}
 
 
-def _matrix_rate(machine: Machine, side: int) -> float:
+def matrix_rate(machine: Machine, side: int, tf32: bool) -> float:
+    """Return operations per second in the machine's precision; `tf32` lets float32 on a GPU use TF32."""
     left, right = torch.rand(2, side, side, device=machine.device).to(_TYPES[machine.precision])
     seconds = []
-    with _as_convolutions(machine):
+    with _matrix_precision("high" if tf32 and machine.device.type == "cuda" else "highest"):
         for _ in range(1 + REPEATS):
             machine.synchronize()
             started = time.perf_counter()
@@ -38,11 +40,9 @@ def _matrix_rate(machine: Machine, side: int) -> float:
 
 
 @contextmanager
-def _as_convolutions(machine: Machine) -> Iterator[None]:
-    """Give matrix products on a GPU the precision of convolutions."""
+def _matrix_precision(precision: str) -> Iterator[None]:
     before = torch.get_float32_matmul_precision()
-    if machine.device.type == "cuda" and torch.backends.cudnn.allow_tf32:
-        torch.set_float32_matmul_precision("high")
+    torch.set_float32_matmul_precision(precision)
     try:
         yield
     finally:

@@ -3,6 +3,7 @@
 Machines are noisy, so forms to be compared are measured in the same rounds and compared round by round.
 """
 
+import math
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -11,6 +12,9 @@ from pse_repro.bench.memory import peak_memory
 from pse_repro.bench.result import Measured, Ratio, Spread
 from pse_repro.bench.rows import OURS, STRAIGHTFORWARD, Call, Form, Group, Row
 from pse_repro.machine.device import Machine
+
+MAX_CALLS = 50  # of a form between two waits for a GPU
+STRETCH_SECONDS = 0.1  # of work between two waits, beside which the wait itself (some ten microseconds) is nothing
 
 
 @dataclass
@@ -29,35 +33,51 @@ class Taken:
 
 
 def time_group(group: Group, machine: Machine, rounds: int, done: Callable[[int], None]) -> list[Taken]:
-    """Time every form of a group; `done(1)` is called after each call."""
+    """Time every form of a group; `done(1)` is called after each timing."""
     taken = [Taken(row, form) for row in group.rows for form in row.forms]
     if not group.once:
         for one in taken:
             one.peak = peak_memory(one.form.first_call, machine.device)
             done(1)
     calls = [one.form.build() for one in taken]
-    for turn in range(1 if group.once else 1 + rounds):
-        for one, call in zip(taken, calls, strict=True):
-            seconds = _seconds(call, machine)
-            if turn or group.once:
-                one.seconds.append(seconds)
-            else:
-                one.warm_up = seconds
+    repeats = [1] * len(taken)
+    if not group.once:
+        for position, (one, call) in enumerate(zip(taken, calls, strict=True)):
+            one.warm_up = seconds_per_call(call, machine)
+            repeats[position] = calls_between_waits(call, machine)
+            done(1)
+    for _ in range(1 if group.once else rounds):
+        for one, call, repeat in zip(taken, calls, repeats, strict=True):
+            one.seconds.append(seconds_per_call(call, machine, repeat))
             done(1)
     return taken
 
 
+def calls_between_waits(call: Call, machine: Machine) -> int:
+    """Return how many calls to time together: 1 on a CPU, on a GPU enough for STRETCH_SECONDS, up to MAX_CALLS.
+
+    A GPU works while Python launches what comes next. One short call between two waits would be the time of its
+    launches, one after another, and not that of its work. `call` is made twice here on a GPU, after its first call.
+    """
+    if machine.device.type != "cuda":
+        return 1
+    seconds = seconds_per_call(call, machine, 2)
+    return max(1, min(MAX_CALLS, math.ceil(STRETCH_SECONDS / max(seconds, 1e-9))))
+
+
 def call_count(group: Group, rounds: int) -> int:
-    """Return the number of calls that `time_group` makes."""
+    """Return the number of timings that `time_group` announces."""
     return sum(len(row.forms) for row in group.rows) * (1 if group.once else 2 + rounds)
 
 
-def _seconds(call: Call, machine: Machine) -> float:
+def seconds_per_call(call: Call, machine: Machine, calls: int = 1) -> float:
+    """Return the mean seconds of `calls` calls between two waits for the device."""
     machine.synchronize()
     started = time.perf_counter()
-    call()
+    for _ in range(calls):
+        call()
     machine.synchronize()
-    return time.perf_counter() - started
+    return (time.perf_counter() - started) / calls
 
 
 def measured(group: str, taken: list[Taken], rates: Mapping[str, float]) -> list[Measured]:

@@ -1,7 +1,7 @@
 """Machine commands: doctor, bench."""
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, NoReturn
 
 import typer
 
@@ -71,14 +71,35 @@ def bench(
         Path | None,
         typer.Option("--from", envvar="PSE_REPRO_SAVED", help="Print this saved result instead of measuring."),
     ] = None,
+    card: Annotated[
+        bool,
+        typer.Option(
+            "--card",
+            envvar="PSE_REPRO_CARD",
+            help="Answer as much as a few minutes on a GPU allow: the machine's ceilings, smoke, CUDA tests, rows "
+            "loss and pretrain, the CNN pair. Exit status 3 if a part does not end well.",
+        ),
+    ] = False,
+    out: Annotated[
+        Path | None, typer.Option("--out", envvar="PSE_REPRO_OUT", help="With --card: folder of its results.")
+    ] = None,
+    minutes: Annotated[
+        float, typer.Option("--minutes", min=0.1, envvar="PSE_REPRO_MINUTES", help="With --card: time for all parts.")
+    ] = 8.0,
     quiet: QuietOption = False,
 ) -> None:
     """Benchmark the kit against a straightforward implementation of the same work, in one run.
 
     Example: `pse-repro bench --rows loss --rows pretrain --device cpu`
     """
-    from pse_repro import bench as benchmark
+    from pse_repro.bench import run as benchmark
 
+    if card:
+        if rows or save or source:
+            raise UsageError("--card has rows and files of its own; leave out --rows, --save and --from")
+        if out is None:
+            raise UsageError("--card needs a folder for its results: --out DIR")
+        _run_card(out, data, device, minutes, (quick, quiet), format)
     if source:
         if save:
             raise UsageError("--from prints a saved result, --save saves a new one; give one of them")
@@ -87,3 +108,15 @@ def bench(
     precisions = ("fp32", "bf16") if precision == "both" else (precision,)
     options = benchmark.Options(rows or (), device, precisions, data, rounds, quick, quiet)
     typer.echo(benchmark.bench(options, format, save))
+
+
+def _run_card(
+    out: Path, data: Path | None, device: str, minutes: float, flags: tuple[bool, bool], format: str
+) -> NoReturn:
+    from pse_repro.bench.card import run as benchmark
+
+    card = benchmark.card(benchmark.Options(out, data, device, minutes, *flags))
+    texts = {"json": card.as_json, "markdown": card.as_markdown}
+    lines = [*map(str, card.parts), f"results: {out / 'card.md'}"]
+    typer.echo(texts[format]() if format in texts else "\n".join(lines))
+    raise typer.Exit(card.exit_status)

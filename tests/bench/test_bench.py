@@ -11,11 +11,11 @@ from typing import Any
 import jsonschema
 import pytest
 
-from pse_repro.bench import Options, bench, load, render_file, save
 from pse_repro.bench.groups import DEFAULT, GROUPS, chosen
 from pse_repro.bench.render import render
-from pse_repro.bench.result import Result
+from pse_repro.bench.result import Result, load, save
 from pse_repro.bench.rows import Setting
+from pse_repro.bench.run import Options, bench, render_file
 from pse_repro.bench.sizes import CPU as CPU_SIZES
 from pse_repro.bench.sizes import GPU as GPU_SIZES
 from pse_repro.errors import NotFitError, UsageError

@@ -1,6 +1,7 @@
 """Measurements of a form: rounds, peak memory, operations, and ratios to other forms."""
 
 import time
+from dataclasses import dataclass, field
 from functools import partial
 
 import pytest
@@ -8,10 +9,21 @@ import torch
 from torch import Tensor
 
 from pse_repro.bench.arithmetic import autoencoder_flops, classifier_flops, encoder_flops, matrix_rates
-from pse_repro.bench.measure import call_count, measured, ratios, time_group
+from pse_repro.bench.groups.loss import GPU_BYTES, Images, pairs
+from pse_repro.bench.measure import (
+    MAX_CALLS,
+    STRETCH_SECONDS,
+    call_count,
+    calls_between_waits,
+    measured,
+    ratios,
+    seconds_per_call,
+    time_group,
+)
 from pse_repro.bench.memory import peak_memory
 from pse_repro.bench.result import Spread
-from pse_repro.bench.rows import Call, Form, Group, Quotient, Row
+from pse_repro.bench.rows import Call, Form, Group, Quotient, Row, Setting
+from pse_repro.machine.device import Machine
 from tests.support.tiny import CPU
 
 MEBIBYTE = 2**20
@@ -60,6 +72,71 @@ def test_a_group_of_once_is_timed_once_and_nothing_else() -> None:
     (nap,) = measured("naps", [taken], {})
     assert (len(nap.rounds), nap.warm_up_seconds, nap.peak_memory_bytes, nap.speedup) == (1, None, None, None)
     assert call_count(group, 5) == 1
+
+
+@dataclass(frozen=True)
+class FakeGpu(Machine):
+    """A machine that calls itself a GPU, with its own clock: a call queues its seconds, which a wait lets pass."""
+
+    queue: list[float] = field(default_factory=list)
+    waits: list[int] = field(default_factory=list)  # the number of calls that each wait found
+    passed: list[float] = field(default_factory=list)
+
+    def call(self, seconds: float) -> Call:
+        return lambda: self.queue.append(seconds)
+
+    def synchronize(self) -> None:
+        self.passed.extend(self.queue)
+        self.waits.append(len(self.queue))
+        self.queue.clear()
+
+    def perf_counter(self) -> float:
+        return sum(self.passed)
+
+
+@pytest.fixture
+def fake_gpu(monkeypatch: pytest.MonkeyPatch) -> FakeGpu:
+    gpu = FakeGpu(torch.device("cuda"), "fp32")
+    monkeypatch.setattr("pse_repro.bench.measure.time", gpu)
+    monkeypatch.setattr("pse_repro.bench.measure.peak_memory", lambda work, device: work())
+    return gpu
+
+
+def test_a_gpu_gets_several_calls_between_two_waits(fake_gpu: FakeGpu) -> None:
+    assert seconds_per_call(fake_gpu.call(0.001), fake_gpu, 20) == pytest.approx(0.001)
+    assert fake_gpu.waits == [0, 20]
+
+
+@pytest.mark.parametrize(
+    ("seconds", "expected"), [(1e-5, MAX_CALLS), (STRETCH_SECONDS / 4, 4), (2 * STRETCH_SECONDS, 1)]
+)
+def test_the_calls_between_two_waits_fill_a_stretch(fake_gpu: FakeGpu, seconds: float, expected: int) -> None:
+    assert calls_between_waits(fake_gpu.call(seconds), fake_gpu) == expected
+
+
+def test_on_a_cpu_a_call_is_timed_alone() -> None:
+    calls: list[int] = []
+    assert calls_between_waits(lambda: calls.append(1), CPU) == 1
+    assert not calls
+
+
+def test_rounds_on_a_gpu_are_of_one_call_each(fake_gpu: FakeGpu) -> None:
+    form = Form("ours", "fp32", lambda: fake_gpu.call(STRETCH_SECONDS / 4))
+    done: list[int] = []
+    (taken,) = time_group(Group((Row("nap", "images", 1, (form,)),)), fake_gpu, 2, done.append)
+    assert sum(done) == call_count(Group((taken.row,)), 2)
+    assert fake_gpu.waits[-1] == 4
+    assert taken.seconds == pytest.approx([STRETCH_SECONDS / 4] * 2)
+
+
+def test_a_gpu_s_loss_rows_take_more_images_in_turn_than_its_cache_holds(setting: Setting) -> None:
+    size = 2 * 128 * 3 * 96 * 96 * 4
+    assert pairs(128, "cuda") * size >= GPU_BYTES > 2 * 50e6
+    assert pairs(128, "cpu") == pairs(10_000, "cuda") == 1
+    images = Images(setting)
+    assert images.shared == []
+    turns = images.in_turn()
+    assert next(turns) is next(turns)
 
 
 def test_a_spread_is_median_and_quartiles() -> None:

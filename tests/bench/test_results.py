@@ -8,7 +8,8 @@ from pathlib import Path
 import jsonschema
 import pytest
 
-from pse_repro.bench import load, render_file
+from pse_repro.bench.result import load
+from pse_repro.bench.run import render_file
 
 ROOT = Path(__file__).parents[2]
 RESULTS = sorted((ROOT / "benchmarks/results").glob("*.json"))

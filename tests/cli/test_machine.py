@@ -3,6 +3,9 @@
 import json
 from pathlib import Path
 
+import pytest
+import torch
+
 from tests.cli.conftest import Run
 from tests.support.tiny import write_images
 
@@ -28,3 +31,44 @@ def test_bench_refuses_what_it_cannot_do_in_one_line(run: Run) -> None:
     status, _, err = run("bench", "--from", "x.json", "--save", "results")
     assert status == 2
     assert "give one of them" in err
+
+
+@pytest.mark.parametrize(
+    ("words", "status", "message"),
+    [
+        ((), 2, "--card needs a folder for its results: --out DIR"),
+        (("--out", "card", "--rows", "loss"), 2, "leave out --rows, --save and --from"),
+        (("--out", ".", "--device", "cpu"), 2, "is not an empty folder; give another --out"),
+        (("--out", "card", "--device", "cpu", "--data", "nowhere"), 3, "nowhere"),
+    ],
+)
+def test_a_card_refuses_what_it_cannot_do_in_one_line(
+    run: Run, tmp_path: Path, words: tuple[str, ...], status: int, message: str
+) -> None:
+    (tmp_path / "mine.txt").write_text("mine")
+    found, out, err = run("bench", "--card", *words)
+    assert (found, out) == (status, "")
+    assert message in err
+    assert len(err.splitlines()) == 1
+    assert [path.name for path in tmp_path.iterdir()] == ["mine.txt"]
+
+
+@pytest.mark.parametrize(
+    ("format", "begins"), [("table", "machine: not begun after 0 s"), ("json", "{"), ("markdown", "# 20")]
+)
+def test_a_card_prints_its_parts_in_the_requested_form(run: Run, tmp_path: Path, format: str, begins: str) -> None:
+    words = ("--device", "cpu", "--data", write_images(tmp_path / "images"), "--minutes", "0.1", "--format", format)
+    status, out, _ = run("bench", "--card", "--out", "card", *words)
+    assert status == 3  # no part was begun
+    assert out.startswith(begins)
+    assert (tmp_path / "card" / "card.json").exists()
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="a GPU is here")
+@pytest.mark.parametrize("device", ["auto", "cuda"])
+def test_a_card_without_a_gpu_is_refused_unless_a_cpu_is_requested(run: Run, tmp_path: Path, device: str) -> None:
+    status, _, err = run("bench", "--card", "--out", "card", "--device", device)
+    assert status == 3
+    assert "sees no GPU" in err
+    assert "give --device cpu" in err
+    assert not (tmp_path / "card").exists()

@@ -13,6 +13,7 @@ QUICK = [
     "test_waits.py",
     "test_study.py",
     "test_deterministic.py",
+    "test_card.py::test_the_machine_is_described_and_its_ceilings_are_measured",
     "test_pretraining.py::test_a_run_taken_up_ends_with_the_same_weights_bit_for_bit",
 ]
 

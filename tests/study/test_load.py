@@ -45,6 +45,14 @@ def test_full_is_the_studys_seven_rows() -> None:
     assert load_study("full").scale == "full"
 
 
+def test_the_stand_in_has_the_models_and_lengths_of_full_and_never_its_numbers() -> None:
+    full, whole, pair = (load_study(name) for name in ("full", "stand-in", "stand-in-pair"))
+    assert (whole.models, pair.models) == (full.models, full.models[:2])
+    for study in (whole, pair):
+        assert (study.scale, study.gpu, study.subset, study.overrides) == ("reduced", True, Subset(), {})
+        assert (study.epochs, study.folds, study.evaluations) == (full.epochs, full.folds, full.evaluations)
+
+
 def test_a_study_of_ones_own_loads_with_the_defaults(tmp_path: Path) -> None:
     path = tmp_path / "mine.toml"
     path.write_text(STUDY, encoding="utf-8")

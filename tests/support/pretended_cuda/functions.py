@@ -65,7 +65,7 @@ def synchronize(device: Any = None) -> None:
 
 
 def get_device_properties(device: Any = None) -> SimpleNamespace:
-    return SimpleNamespace(name="Pretended GPU", total_memory=MEMORY_BYTES, major=9, minor=0)
+    return SimpleNamespace(name="Pretended GPU", total_memory=MEMORY_BYTES, major=9, minor=0, multi_processor_count=1)
 
 
 def mem_get_info(device: Any = None) -> tuple[int, int]:
