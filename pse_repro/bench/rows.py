@@ -15,6 +15,7 @@ from pse_repro.machine.device import Machine
 Call = Callable[[], object]
 OURS, STRAIGHTFORWARD = "ours", "straightforward"
 JOINTLY = "ours, folds jointly"
+UNCAPTURED = "ours, without CUDA graphs"
 
 
 @dataclass(frozen=True)
@@ -82,6 +83,12 @@ def ours_jointly(setting: Setting, build: Callable[[Machine], Call]) -> tuple[Fo
     """Return `ours` with the folds that share an encoder trained jointly."""
     machines = (replace(machine, joint_folds=True) for machine in setting.machines)
     return tuple(Form(JOINTLY, machine.precision, partial(build, machine)) for machine in machines)
+
+
+def ours_uncaptured(setting: Setting, build: Callable[[Machine], Call]) -> tuple[Form, ...]:
+    """Return `ours` with every operation launched by Python; none on a CPU, which has no graphs."""
+    machines = (replace(machine, cuda_graphs=False) for machine in setting.machines if machine.captures)
+    return tuple(Form(UNCAPTURED, machine.precision, partial(build, machine)) for machine in machines)
 
 
 def loop_over_joint(row: str) -> Quotient:

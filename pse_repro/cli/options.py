@@ -79,6 +79,15 @@ JointFoldsOption = Annotated[
         "numbers are the same, up to rounding.",
     ),
 ]
+CudaGraphsOption = Annotated[
+    bool,
+    typer.Option(
+        "--cuda-graphs/--no-cuda-graphs",
+        envvar="PSE_REPRO_CUDA_GRAPHS",
+        help="On a GPU, capture steps as CUDA graphs where they can be (the default), or let Python launch each "
+        "operation; the numbers are the same.",
+    ),
+]
 SeedsOption = Annotated[
     int,
     typer.Option(

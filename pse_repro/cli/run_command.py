@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from pse_repro.cli.options import (
+    CudaGraphsOption,
     DataOption,
     DeterministicOption,
     DeviceOption,
@@ -33,6 +34,7 @@ OPTIONS: dict[str, Any] = {
     "precision": PrecisionOption,
     "deterministic": DeterministicOption,
     "joint_folds": JointFoldsOption,
+    "cuda_graphs": CudaGraphsOption,
     "seeds": SeedsOption,
     "until_decided": UntilDecidedOption,
     "jobs": JobsOption,

@@ -15,6 +15,13 @@ class RunOptions:
     precision: str = "fp32"
     deterministic: bool = False
     joint_folds: bool = False
+    cuda_graphs: bool = True
+
+    @property
+    def forms(self) -> tuple[bool, bool, bool]:
+        """How a machine computes the same numbers: the last options of `choose_machine`."""
+        return self.deterministic, self.joint_folds, self.cuda_graphs
+
     seeds: int = 1
     until_decided: bool = False
     jobs: int = 1

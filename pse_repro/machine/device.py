@@ -17,13 +17,19 @@ from pse_repro.machine.system import lacks_bf16
 class Machine:
     """A device and the precision of the networks on it (losses and BatchNorm statistics are always float32).
 
-    With `joint_folds`, the classifiers of folds that share an encoder are trained jointly, not one after another.
+    With `joint_folds`, the classifiers of folds that share an encoder are trained jointly, not one after another. With
+    `cuda_graphs`, steps on a GPU are captured as graphs where they can be.
     """
 
     device: torch.device
     precision: str  # "fp32" (with TF32 in convolutions, see `prepare`) or "bf16"
     deterministic: bool = False
     joint_folds: bool = False
+    cuda_graphs: bool = True
+
+    @property
+    def captures(self) -> bool:
+        return self.cuda_graphs and self.device.type == "cuda"
 
     def prepare(self) -> None:
         """Set all that PyTorch may choose in this process, and initialise CUDA if the machine is a GPU.
@@ -120,7 +126,9 @@ def free_gpu_bytes(device: torch.device) -> int:
     return torch.cuda.mem_get_info(device)[0] + kept
 
 
-def choose_machine(device: str, precision: str, deterministic: bool = False, joint_folds: bool = False) -> Machine:
+def choose_machine(
+    device: str, precision: str, deterministic: bool = False, joint_folds: bool = False, cuda_graphs: bool = True
+) -> Machine:
     """Return the machine for a device (auto, cpu or cuda) and a precision (fp32 or bf16), and prepare this process.
 
     Raises:
@@ -132,6 +140,6 @@ def choose_machine(device: str, precision: str, deterministic: bool = False, joi
             "check the driver with nvidia-smi, or give --device cpu"
         )
     kind = device if device != "auto" else "cuda" if torch.cuda.is_available() else "cpu"
-    machine = Machine(torch.device(kind), precision, deterministic, joint_folds)
+    machine = Machine(torch.device(kind), precision, deterministic, joint_folds, cuda_graphs)
     machine.prepare()
     return machine

@@ -164,7 +164,7 @@ def training_step(
         optimizer.step()
         return loss.detach()
 
-    return Captured(step) if machine.device.type == "cuda" else step
+    return Captured(step) if machine.captures else step
 
 
 def train_epoch(

@@ -37,8 +37,7 @@ class Pretraining:
         self.objective = build_objective(recipe, data, machine.device)
         self.augment = pretrain_augmentation(self.switches.pretrain_augmentation, self.objective.crops)
         self.state = self._fresh_state()
-        captures = machine.device.type == "cuda" and self.objective.captures
-        self.captured = Captured(self._step) if captures else None
+        self.captured = Captured(self._step) if machine.captures and self.objective.captures else None
 
     def _split(self, count: int, seed: int) -> tuple[Tensor, Tensor]:
         """Split into 85 % and 15 % at random; all models of a seed share the split, for paired comparisons."""

@@ -8,7 +8,7 @@ from torch import nn
 
 from pse_repro.bench import straightforward as plain
 from pse_repro.bench.arithmetic import autoencoder_flops
-from pse_repro.bench.rows import Call, Group, Row, Setting, ours, straightforward
+from pse_repro.bench.rows import UNCAPTURED, Call, Group, Quotient, Row, Setting, ours, ours_uncaptured, straightforward
 from pse_repro.config.protocol import load_protocol
 from pse_repro.config.study import Model, Recipe
 from pse_repro.data.stl10 import Dataset, Split
@@ -23,18 +23,21 @@ NAMES = {"cnn": "CNN", "resnet": "ResNet"}
 
 
 def group(setting: Setting) -> Group:
-    return Group(tuple(_row(setting, encoder, size) for encoder, size in setting.sizes.batch.items()))
+    rows = tuple(_row(setting, encoder, size) for encoder, size in setting.sizes.batch.items())
+    return Group(rows, tuple(Quotient(f"captured / not: {row.name}", row.name, row.name, UNCAPTURED) for row in rows))
 
 
 def _row(setting: Setting, encoder: str, size: int) -> Row:
     steps = setting.sizes.steps
     split = first_images(setting.data.unlabeled, (steps + 1) * size)
+    build = partial(our_epoch, split=split, encoder=encoder, size=size, steps=steps)
     return Row(
         f"{NAMES[encoder]}, batch of {size}",
         "images",
         steps * size,
         (
-            *ours(setting, partial(our_epoch, split=split, encoder=encoder, size=size, steps=steps)),
+            *ours(setting, build),
+            *ours_uncaptured(setting, build),
             straightforward(partial(_plain_epoch, setting.plain.device, split, encoder, size, steps)),
         ),
         steps * size * autoencoder_flops(encoder)["train"],
