@@ -17,6 +17,8 @@ def _pretended(pytestconfig: pytest.Config) -> None:
         pytest.skip(f"counted with PyTorch {TORCH}; others split their work into other operations")
 
 
-@pytest.mark.parametrize(("case", "expected"), zip(CASES, COSTS, strict=True), ids=["-".join(case) for case in CASES])
+@pytest.mark.parametrize(
+    ("case", "expected"), [*zip(CASES, COSTS, strict=True)], ids=["-".join(case) for case in CASES]
+)
 def test_a_step_launches_what_it_did(case: tuple[str, str, str, str], expected: StepCost) -> None:
     assert cost(*case) == expected, AGAIN
