@@ -17,6 +17,8 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.autograd import forward_ad
+from torch.utils._triton import has_triton_package
 
 from pse_repro.kernels import PADDINGS, kernel_1d
 from pse_repro.smoothing import Smoothing, constant
@@ -67,6 +69,8 @@ def pse_loss(
 class PSELoss(nn.Module):
     """`pse_loss` as a module that caches its constants; arguments, ranges and errors are the same."""
 
+    fused = True  # on a GPU, use the kernel of fused.py if it can be; set it to False in an instance or in the class
+
     def __init__(
         self,
         sigma: float,
@@ -99,6 +103,18 @@ class PSELoss(nn.Module):
     def forward(self, input: Tensor, target: Tensor) -> Tensor:
         if self.reduction == "none":
             return self.loss_map(input, target).square()
+        if self.fused and _is_ordinary(input) and _is_ordinary(target) and has_triton_package():
+            from pse_repro.fused import FusedLoss, takes
+
+            if takes(input, target):
+                scale = 1 / input.numel() if self.reduction == "mean" else 1.0
+                matrices = self._smoothing.matrices_twice(input, torch.float32)
+                loss: Tensor = FusedLoss.apply(input, target, *matrices, scale, self.in_plain_steps)
+                return loss
+        return self.in_plain_steps(input, target)
+
+    def in_plain_steps(self, input: Tensor, target: Tensor) -> Tensor:
+        """Return the loss (mean or sum) without the fused kernel, which its values and derivatives must equal."""
         residual = _residual(input, target)
         with _full_precision(residual):
             energy = self._energy(residual)
@@ -158,6 +174,22 @@ class _EnergyAndHalfGradient(torch.autograd.Function):
     def jvp(ctx: Any, tangent: Tensor, *_: None) -> tuple[Tensor, Tensor]:
         (q,) = ctx.saved_tensors
         return 2 * (q * tangent).sum((-2, -1)).sum(), ctx.twice(tangent)
+
+
+def _is_ordinary(images: Tensor) -> bool:
+    """Return True for images on a GPU whose operations nobody looks at, so that they may be fused.
+
+    Subclasses, graphs, modes and transforms of functions need to see PyTorch's own operations.
+    """
+    return (
+        type(images) in (Tensor, nn.Parameter)
+        and images.is_cuda
+        and not torch.compiler.is_compiling()
+        and not torch._C._get_tracing_state()
+        and not torch._C._are_functorch_transforms_active()
+        and not torch._C._len_torch_dispatch_stack()
+        and forward_ad._current_level < 0
+    )
 
 
 def _full_precision(images: Tensor) -> AbstractContextManager[Any]:
