@@ -1,18 +1,14 @@
 """One-dimensional smoothing kernels, and the matrices that apply them along one axis of an image.
 
-All values are computed in float64 on the CPU, whatever the default device; `SmoothingMatrices` casts them to the type
-and the device of the images.
+All values are computed in float64 on the CPU, whatever the default device; `smoothing.py` casts them to the type and
+the device of the images.
 """
 
 import math
 from collections.abc import Callable
-from typing import Any
 
 import torch
 from torch import Tensor
-from torch._C._functorch import get_unwrapped, is_functorch_wrapped_tensor  # torch.func.debug_unwrap is too new
-from torch._guards import detect_fake_mode
-from torch._subclasses.fake_tensor import unset_fake_temporarily
 
 PADDINGS = ("zeros", "reflect", "replicate", "circular")
 
@@ -26,8 +22,6 @@ _PROFILES: dict[str, Callable[[Tensor, float], Tensor]] = {
 KERNELS = ("gaussian", *_PROFILES)
 
 MAX_RADIUS = 1_000_000  # in pixels; such a kernel takes 16 MB
-_KEPT = 8  # matrices: two for each of two sizes of images, in two precisions or on two devices
-_BLOCK = 1024  # columns; longer sides have mostly zeros in their matrices
 
 
 def kernel_1d(kernel: str | Tensor, sigma: float, radius: int | None, mass: float) -> Tensor:
@@ -123,68 +117,3 @@ def border_matrix(weights: Tensor, size: int, padding: str) -> Tensor:
     source = source.clamp(0, size - 1)
     matrix = torch.zeros(size, size, dtype=weights.dtype, device="cpu")
     return matrix.scatter_add(1, source, folded.expand_as(source))
-
-
-class SmoothingMatrices:
-    """The matrices M that smooth along one axis, and M.T @ M, for images of every size, type and device.
-
-    The last few are kept: neither for ever nor in a copy or a file of the criterion that uses them.
-    """
-
-    def __init__(self, weights: Tensor, padding: str) -> None:
-        self.weights, self.padding = weights, padding
-        self._kept: dict[tuple[Any, ...], Tensor] = {}
-
-    def __getstate__(self) -> dict[str, Any]:
-        return self.__dict__ | {"_kept": {}}
-
-    def once(self, size: int, images: Tensor) -> Tensor:
-        """Return M (size, size), which smooths an axis of this size, of the images' type and on their device."""
-        return self._get(self._once, size, images)
-
-    def twice(self, size: int, images: Tensor) -> Tensor:
-        """Return M.T @ M (size, size), a smoothing and its transpose."""
-        return self._get(self._twice, size, images)
-
-    def _get(self, make: Callable[[int, torch.dtype, torch.device], Tensor], size: int, images: Tensor) -> Tensor:
-        if torch.compiler.is_compiling():  # what a graph makes may not outlive it
-            return make(size, images.dtype, images.device)
-        if images.is_meta:
-            return images.new_empty(size, size)
-        key = make.__name__, int(size), images.dtype, images.device
-        matrix = self._kept.get(key)
-        if matrix is None:
-            while len(self._kept) >= _KEPT:
-                self._kept.pop(next(iter(self._kept)), None)
-            matrix = self._kept[key] = constant(make, *key[1:])
-        fake = detect_fake_mode(images)
-        return fake.from_tensor(matrix) if fake else matrix
-
-    def _once(self, size: int, dtype: torch.dtype, device: torch.device) -> Tensor:
-        return border_matrix(self.weights, size, self.padding).to(device, dtype)
-
-    def _twice(self, size: int, dtype: torch.dtype, device: torch.device) -> Tensor:
-        matrix = self._once(size, dtype, device)
-        if size <= _BLOCK:
-            return matrix.T @ matrix
-        blocks = matrix.split(_BLOCK, dim=1)
-        return torch.cat([matrix[rows].T @ block[rows] for block in blocks for rows in [block.any(1)]], dim=1)
-
-
-def constant(make: Callable[..., Tensor], *arguments: object) -> Tensor:
-    """Return what `make` makes, as a tensor that can be kept.
-
-    It has values and belongs to no inference mode, fake mode, trace or torch.func transform that happens to be on.
-    """
-    if torch.compiler.is_compiling():
-        return make(*arguments)
-    trace = torch._C._get_tracing_state()
-    torch._C._set_tracing_state(None)  # type: ignore[attr-defined]
-    try:
-        with torch.inference_mode(False), unset_fake_temporarily():
-            made = make(*arguments)
-    finally:
-        torch._C._set_tracing_state(trace)  # type: ignore[attr-defined]
-    while is_functorch_wrapped_tensor(made):
-        made = get_unwrapped(made)
-    return made

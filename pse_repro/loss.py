@@ -10,14 +10,18 @@ K is a product of two 1-D kernels, so `R * K` is `rows @ R @ columns.T` with two
 Shapes: N images, C channels, H rows, W columns.
 """
 
+from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from numbers import Integral
 from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.autograd import forward_ad
+from torch.utils._triton import has_triton_package
 
-from pse_repro.kernels import PADDINGS, SmoothingMatrices, constant, kernel_1d
+from pse_repro.kernels import PADDINGS, kernel_1d
+from pse_repro.smoothing import Smoothing, constant
 
 REDUCTIONS = ("mean", "sum", "none")
 _FLOATS = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
@@ -38,7 +42,8 @@ def pse_loss(
 
     Half precisions are computed in float32. Derivatives of all orders are right, also by `torch.func`, except those of
     a jvp by another jvp: PyTorch drops terms there in every `autograd.Function`. A pixel that is not finite makes its
-    channel of its image NaN, with reduction none, too. As with MSE, the mean over an empty batch is NaN and the sum 0.
+    channel of its image NaN, with reduction none, too (if a side is longer than 384 pixels, around it). As with MSE,
+    the mean over an empty batch is NaN and the sum 0.
     It can be exported by `torch.export` and `torch.jit.trace`, not by `torch.jit.script`.
 
     Args:
@@ -64,6 +69,8 @@ def pse_loss(
 class PSELoss(nn.Module):
     """`pse_loss` as a module that caches its constants; arguments, ranges and errors are the same."""
 
+    fused = True  # on a GPU, use the kernel of fused.py if it can be; set it to False in an instance or in the class
+
     def __init__(
         self,
         sigma: float,
@@ -81,7 +88,7 @@ class PSELoss(nn.Module):
             raise ValueError(f"reduction is {reduction!r}; expected one of {', '.join(REDUCTIONS)}")
         self.weights = constant(kernel_1d, kernel, sigma, radius, mass)
         self.sigma, self.padding, self.reduction = sigma, padding, reduction
-        self._matrices = SmoothingMatrices(self.weights, padding)
+        self._smoothing = Smoothing(self.weights, padding)
 
     @classmethod
     def as_released(cls, sigma: int) -> "PSELoss":
@@ -96,6 +103,18 @@ class PSELoss(nn.Module):
     def forward(self, input: Tensor, target: Tensor) -> Tensor:
         if self.reduction == "none":
             return self.loss_map(input, target).square()
+        if self.fused and _is_ordinary(input) and _is_ordinary(target) and has_triton_package():
+            from pse_repro.fused import FusedLoss, takes
+
+            if takes(input, target):
+                scale = 1 / input.numel() if self.reduction == "mean" else 1.0
+                matrices = self._smoothing.matrices_twice(input, torch.float32)
+                loss: Tensor = FusedLoss.apply(input, target, *matrices, scale, self.in_plain_steps)
+                return loss
+        return self.in_plain_steps(input, target)
+
+    def in_plain_steps(self, input: Tensor, target: Tensor) -> Tensor:
+        """Return the loss (mean or sum) without the fused kernel, which its values and derivatives must equal."""
         residual = _residual(input, target)
         with _full_precision(residual):
             energy = self._energy(residual)
@@ -105,19 +124,13 @@ class PSELoss(nn.Module):
         """Return the density `R * K` (slide 10), of the input's shape: the residual smoothed over its neighbours."""
         residual = _residual(input, target)
         with _full_precision(residual):
-            return self._smoothed(residual)
-
-    def _smoothed(self, residual: Tensor) -> Tensor:
-        """Return R * K = rows @ R @ columns.T."""
-        rows, columns = (self._matrices.once(size, residual) for size in residual.shape[-2:])
-        return rows @ (residual @ columns.T)
+            return self._smoothing.once(residual)  # rows @ R @ columns.T
 
     def _energy(self, residual: Tensor) -> Tensor:
         """Return sum((R * K)^2), in eager mode with a gradient that needs no further matrix product."""
         if torch.compiler.is_compiling() or torch._C._get_tracing_state():  # graphs take no Function that has a jvp
-            return self._smoothed(residual).square().sum((-2, -1)).sum()
-        rows_twice, columns_twice = (self._matrices.twice(size, residual) for size in residual.shape[-2:])
-        energy: Tensor = _EnergyAndHalfGradient.apply(residual, rows_twice, columns_twice)[0]
+            return self._smoothing.once(residual).square().sum((-2, -1)).sum()
+        energy: Tensor = _EnergyAndHalfGradient.apply(residual, self._smoothing.twice)[0]
         return energy
 
     def extra_repr(self) -> str:
@@ -129,38 +142,54 @@ class PSELoss(nn.Module):
 class _EnergyAndHalfGradient(torch.autograd.Function):
     """sum((rows @ R @ columns.T)^2) and q, half its gradient, with only two matrix products.
 
-    Let q = rows_twice @ R @ columns_twice with rows_twice = rows.T @ rows (a smoothing and its transpose). The sum is
-    <R, q> and its gradient 2 q. As q is an output, autograd can differentiate the gradient.
+    Let q = twice(R), the residual smoothed and then smoothed by the transpose. The sum is <R, q> and its gradient 2 q.
+    As q is an output, autograd can differentiate the gradient.
     """
 
     generate_vmap_rule = True
 
     @staticmethod
-    def forward(residual: Tensor, rows_twice: Tensor, columns_twice: Tensor) -> tuple[Tensor, Tensor]:
-        q = rows_twice @ (residual @ columns_twice)
+    def forward(residual: Tensor, twice: Callable[[Tensor], Tensor]) -> tuple[Tensor, Tensor]:
+        q = twice(residual)  # rows.T @ rows @ R @ columns.T @ columns
         # Sum within channels first: a single torch.dot over all values would lose up to 3 % in float32.
         return (residual * q).sum((-2, -1)).sum(), q
 
     @staticmethod
-    def setup_context(ctx: Any, inputs: tuple[Tensor, ...], output: tuple[Tensor, Tensor]) -> None:
-        saved = output[1], *inputs[1:]
-        ctx.save_for_backward(*saved)
-        ctx.save_for_forward(*saved)
+    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, Tensor]) -> None:
+        ctx.save_for_backward(output[1])
+        ctx.save_for_forward(output[1])
+        ctx.twice = inputs[1]
         ctx.set_materialize_grads(False)  # first derivatives then have no grad_of_q, and need no matrix product
 
     @staticmethod
-    def backward(ctx: Any, grad: Tensor | None, grad_of_q: Tensor | None) -> tuple[Tensor, None, None]:
-        q, rows_twice, columns_twice = ctx.saved_tensors
+    def backward(ctx: Any, grad: Tensor | None, grad_of_q: Tensor | None) -> tuple[Tensor, None]:
+        (q,) = ctx.saved_tensors
         gradient = torch.zeros_like(q) if grad is None else (2 * grad) * q
         if grad_of_q is not None:
             with _full_precision(q):
-                gradient = gradient + rows_twice @ (grad_of_q @ columns_twice)
-        return gradient, None, None
+                gradient = gradient + ctx.twice(grad_of_q)
+        return gradient, None
 
     @staticmethod
     def jvp(ctx: Any, tangent: Tensor, *_: None) -> tuple[Tensor, Tensor]:
-        q, rows_twice, columns_twice = ctx.saved_tensors
-        return 2 * (q * tangent).sum((-2, -1)).sum(), rows_twice @ (tangent @ columns_twice)
+        (q,) = ctx.saved_tensors
+        return 2 * (q * tangent).sum((-2, -1)).sum(), ctx.twice(tangent)
+
+
+def _is_ordinary(images: Tensor) -> bool:
+    """Return True for images on a GPU whose operations nobody looks at, so that they may be fused.
+
+    Subclasses, graphs, modes and transforms of functions need to see PyTorch's own operations.
+    """
+    return (
+        type(images) in (Tensor, nn.Parameter)
+        and images.is_cuda
+        and not torch.compiler.is_compiling()
+        and not torch._C._get_tracing_state()
+        and not torch._C._are_functorch_transforms_active()
+        and not torch._C._len_torch_dispatch_stack()
+        and forward_ad._current_level < 0
+    )
 
 
 def _full_precision(images: Tensor) -> AbstractContextManager[Any]:
@@ -184,4 +213,4 @@ def _residual(input: Tensor, target: Tensor) -> Tensor:
         )
     half = (torch.float16, torch.bfloat16)
     input, target = (images.float() if images.dtype in half else images for images in (input, target))
-    return (input - target).abs()
+    return (input - target).abs().contiguous()  # products copy channels last twice
