@@ -18,6 +18,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch.autograd import forward_ad
+from torch.utils._python_dispatch import _get_current_dispatch_mode_stack
 from torch.utils._triton import has_triton_package
 
 from pse_repro.kernels import PADDINGS, kernel_1d
@@ -179,7 +180,8 @@ class _EnergyAndHalfGradient(torch.autograd.Function):
 def _is_ordinary(images: Tensor) -> bool:
     """Return True for images on a GPU whose operations nobody looks at, so that they may be fused.
 
-    Subclasses, graphs, modes and transforms of functions need to see PyTorch's own operations.
+    Subclasses, graphs, modes and transforms of functions need to see PyTorch's own operations; a mode that does not says
+    so by `ignores_kernels`.
     """
     return (
         type(images) in (Tensor, nn.Parameter)
@@ -187,7 +189,7 @@ def _is_ordinary(images: Tensor) -> bool:
         and not torch.compiler.is_compiling()
         and not torch._C._get_tracing_state()
         and not torch._C._are_functorch_transforms_active()
-        and not torch._C._len_torch_dispatch_stack()
+        and all(getattr(mode, "ignores_kernels", False) for mode in _get_current_dispatch_mode_stack())
         and forward_ad._current_level < 0
     )
 

@@ -20,6 +20,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from pse_repro import PSELoss
 from pse_repro.kernels import PADDINGS
 from pse_repro.loss import _is_ordinary
+from pse_repro.training.capture import HostTape
 from tests.support.dense_loss import images
 
 pytest.importorskip("triton", reason="Triton, which comes with PyTorch's CUDA builds, is not installed")
@@ -196,6 +197,8 @@ def test_only_ordinary_images_that_nothing_looks_at_are_fused(
     with within():
         found.append(_is_ordinary(ordinary))
     assert found == [False, False]
+    with HostTape():
+        assert _is_ordinary(ordinary)  # in a CUDA graph
 
 
 @pytest.mark.parametrize(

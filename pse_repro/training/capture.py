@@ -88,6 +88,8 @@ class HostTape(TorchDispatchMode):
     An upload returns a tensor that stays at its address, and is filled when the tape is played.
     """
 
+    ignores_kernels = True  # a captured PSE is fused, as in the warm-up (loss.py)
+
     def __init__(self) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self._nodes: list[_Operation | _Upload] = []
