@@ -35,6 +35,7 @@ def test_both_smoothings_are_those_by_whole_matrices(padding: str, radius: int, 
     torch.testing.assert_close(smoothing.twice(residual), expected, rtol=1e-11, atol=0)
 
 
+@pytest.mark.filterwarnings("ignore:.*torch.jit.script:FutureWarning")  # PyTorch's own, in its forward mode
 @pytest.mark.parametrize(("sigma", "size"), [(3.0, 2500), (80.0, 1100)], ids=["in stretches", "wide kernel"])
 @pytest.mark.parametrize("padding", PADDINGS)
 def test_pse_of_long_images_and_its_derivatives_are_those_by_whole_matrices(
