@@ -180,8 +180,8 @@ class _EnergyAndHalfGradient(torch.autograd.Function):
 def _is_ordinary(images: Tensor) -> bool:
     """Return True for images on a GPU whose operations nobody looks at, so that they may be fused.
 
-    Subclasses, graphs, modes and transforms of functions need to see PyTorch's own operations; a mode that does not says
-    so by `ignores_kernels`.
+    Subclasses, graphs, modes and transforms of functions need to see PyTorch's own operations, except a mode that has
+    `ignores_kernels`.
     """
     return (
         type(images) in (Tensor, nn.Parameter)
