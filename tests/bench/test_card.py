@@ -46,19 +46,20 @@ def options(out: Path, images: Path, minutes: float = 2.0) -> Options:
     return Options(out, images, "cpu", minutes, quick=True, quiet=True)
 
 
-@pytest.fixture(scope="module")
-def tiny(images: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, "subprocess.CompletedProcess[str]"]:
-    """The folder and the process of the whole card in its tiny form."""
-    out = tmp_path_factory.mktemp("card") / "out"
+def test_the_whole_of_it_in_its_tiny_form(images: Path, tmp_path: Path) -> None:
+    """One run of minutes: every part ends well, finds what the real form is to find, and leaves files the kit reads."""
+    out = tmp_path / "out"
     words = ["bench", "--card", "--quick", "--device", "cpu", "--data", str(images), "--out", str(out)]
     environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])}
     command = [sys.executable, "-m", "pse_repro", *words, "--minutes", "20"]
-    return out, subprocess.run(command, capture_output=True, text=True, env=environment)
-
-
-def test_the_tiny_form_does_every_part_and_says_so(tiny: tuple[Path, "subprocess.CompletedProcess[str]"]) -> None:
-    out, process = tiny
+    process = subprocess.run(command, capture_output=True, text=True, env=environment)
     assert process.returncode == 0, process.stderr
+    check_parts(out, process)
+    check_figures(json.loads((out / "card.json").read_text())["parts"])
+    check_files(out)
+
+
+def check_parts(out: Path, process: "subprocess.CompletedProcess[str]") -> None:
     document = validated((out / "card.json").read_text(), "card")
     assert {part["name"]: part["state"] for part in document["parts"]} == dict.fromkeys(PARTS, "ok")
     lines = process.stdout.splitlines()
@@ -69,18 +70,14 @@ def test_the_tiny_form_does_every_part_and_says_so(tiny: tuple[Path, "subprocess
     assert "Quick: tiny sizes" in (out / "card.md").read_text()
 
 
-def test_the_tiny_form_finds_what_the_real_one_is_to_find(
-    tiny: tuple[Path, "subprocess.CompletedProcess[str]"],
-) -> None:
-    out, _ = tiny
-    parts = json.loads((out / "card.json").read_text())["parts"]
+def check_figures(parts: list[dict[str, Any]]) -> None:
     found = {part["name"]: {figure["name"]: figure["value"] for figure in part["figures"]} for part in parts}
     for name in ("matrix product, float32", "matrix product, bfloat16", "copy on the device, read and written"):
         assert found["machine"][name] > 0
     assert found["smoke"]["cnn-pse-3: validation_loss"] == pytest.approx(0.0589083, rel=1e-3)  # golden
     assert found["tests"]["skipped"] > 10  # there is no GPU here
     assert found["speed"]["PSE, sigma 3 / MSE, fp32"] > 0
-    assert {f"CNN, batch of 4, {precision}" for precision in ("fp32", "bf16")} <= set(found["speed"])
+    assert found["speed"]["CNN, batch of 4, fp32"] > 0
     for protocol in ("as-released", "as-described"):
         assert found["study"][f"{protocol}, cnn-mse: epoch of 8 images"] > 0
         for evaluation in ("finetune", "frozen", "linear", "knn"):
@@ -89,8 +86,7 @@ def test_the_tiny_form_finds_what_the_real_one_is_to_find(
             assert found["study"][f"full on STL-10, {protocol}, one seed, by {source}: at least"] > 0
 
 
-def test_the_tiny_form_leaves_files_that_the_kit_reads(tiny: tuple[Path, "subprocess.CompletedProcess[str]"]) -> None:
-    out, _ = tiny
+def check_files(out: Path) -> None:
     assert {row.group for name in ("loss", "pretrain") for row in load(out / f"bench-{name}.json").rows} == {
         "loss",
         "pretrain",
