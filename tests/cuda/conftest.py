@@ -3,10 +3,14 @@
 On the pretended one `test_pretraining.py` takes a minute and `test_whole_networks.py` several; the others are quick.
 """
 
+import os
+
 import pytest
 import torch
 
 from pse_repro.machine.device import Machine, choose_machine
+
+os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # cuBLAS reads it when the first test uses it
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -24,11 +28,15 @@ def gpu() -> Machine:
 
 
 @pytest.fixture
-def rounding(pytestconfig: pytest.Config) -> float:
+def is_pretended(pytestconfig: pytest.Config) -> bool:
+    return pytestconfig.pluginmanager.hasplugin("tests.support.pretended_cuda.plugin")
+
+
+@pytest.fixture
+def rounding(is_pretended: bool) -> float:
     """Relative tolerance of a float32 loss, compared with the CPU's.
 
     The pretended GPU differs from a CPU in the order of Adam's operations (fused or not). A real GPU's convolutions
     round to the ten bits of TF32.
     """
-    is_pretended = pytestconfig.pluginmanager.hasplugin("tests.support.pretended_cuda.plugin")
     return 1e-4 if is_pretended else 5e-3

@@ -44,10 +44,10 @@ def trained(name: str, protocol_name: str, machine: Machine, captured: bool) -> 
     return training, sums
 
 
-@pytest.mark.usefixtures("tiny_models")
+@pytest.mark.usefixtures("tiny_models", "settings_put_back")
 @pytest.mark.parametrize(("name", "protocol_name"), CASES)
 def test_every_objective_trains_as_without_a_graph(name: str, protocol_name: str) -> None:
-    machine = choose_machine("cuda", "fp32")
+    machine = choose_machine("cuda", "fp32", deterministic=True)
     (plain, expected), (ours, found) = (trained(name, protocol_name, machine, captured) for captured in (False, True))
     if name in PLAIN:
         assert ours.captured is None or ours.captured.why_not
@@ -76,9 +76,10 @@ class Fold:
         return [(self.inputs[2], self.labels[2])]
 
 
+@pytest.mark.usefixtures("settings_put_back")
 def test_a_classifier_is_fitted_as_without_a_graph(monkeypatch: pytest.MonkeyPatch) -> None:
     """Its learning rate falls meanwhile, its dropout draws on the GPU, and its last batch is smaller."""
-    machine = choose_machine("cuda", "fp32")
+    machine = choose_machine("cuda", "fp32", deterministic=True)
     under = protocol("as-described", downstream_max_epochs=12, plateau_patience=1, learning_rate=0.05)
     found = []
     for captured in (True, False):
