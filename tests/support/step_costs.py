@@ -19,8 +19,10 @@ from tabulate import tabulate
 
 from pse_repro.config.protocol import load_protocol
 from pse_repro.config.study import Budget, Model, Recipe
+from pse_repro.data.stl10 import OFFICIAL_IMAGES
 from pse_repro.machine.device import choose_machine
 from pse_repro.study.cells import length_of
+from pse_repro.study.load import load_study
 from pse_repro.training.pretrain import Pretraining
 from tests.support.pretended_cuda.launch import run_module, why_not
 from tests.support.pretended_cuda.state import Work, counted
@@ -109,7 +111,7 @@ def seconds_of(work: Work) -> float:
 
 
 def table(costs: list[StepCost]) -> str:
-    """Return the table of the page, in Markdown."""
+    """Return the table of the page, and what it says of the study, in Markdown."""
     header = ["step", "operations", "kernels", "GFLOP per image", "MB per image", "images/s, plain", "captured"]
     rows = [
         [
@@ -121,7 +123,25 @@ def table(costs: list[StepCost]) -> str:
         ]
         for cost in costs
     ]
-    return tabulate(rows, header, "github", disable_numparse=True) + "\n"
+    hours = [f"{whole_study(costs, form):.1f} hours {form}" for form in ("plain", "captured")]
+    return (
+        f"{tabulate(rows, header, 'github', disable_numparse=True)}\n\n"
+        f"The training steps of all seven models of `full`, as released, in bf16: {' or '.join(hours)}.\n"
+    )
+
+
+def whole_study(costs: list[StepCost], form: str) -> float:
+    """Return the projected hours of all steps of pre-training in the study `full`, as released, in bf16."""
+    study, under = load_study("full"), load_protocol("as-released")
+    images = round(OFFICIAL_IMAGES["unlabeled"] * (1 - under.settings.validation_fraction))
+    by_model = {(cost.encoder, cost.objective, cost.protocol, cost.precision): cost for cost in costs}
+    seconds = 0.0
+    for model in study.models:
+        length = length_of(model, under, study.epochs)
+        steps = length.epochs * (images // length.batch_size)
+        rates: dict[str, float] = getattr(by_model[model.encoder, model.objective, "as-released", "bf16"], form)
+        seconds += steps * length.batch_size / rates[str(length.batch_size)]
+    return seconds / 3600
 
 
 def _columns(cost: StepCost) -> Iterator[tuple[dict[str, float], int]]:
