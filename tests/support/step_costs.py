@@ -123,7 +123,7 @@ def table(costs: list[StepCost]) -> str:
         ]
         for cost in costs
     ]
-    hours = [f"{whole_study(costs, form):.1f} hours {form}" for form in ("plain", "captured")]
+    hours = [f"{whole_study(costs, form):.2f} hours {form}" for form in ("plain", "captured")]
     return (
         f"{tabulate(rows, header, 'github', disable_numparse=True)}\n\n"
         f"The training steps of all seven models of `full`, as released, in bf16: {' or '.join(hours)}.\n"
