@@ -102,7 +102,7 @@ def loaders(
 
 def labels_of(data: Dataset, downstream: Downstream, number: int) -> tuple[Tensor, Tensor, Tensor]:
     train, validation = downstream.folds[number - 1]
-    labels = downstream.train_labels
+    labels = torch.from_numpy(data.train.targets)
     return labels[torch.from_numpy(train)], labels[torch.from_numpy(validation)], torch.from_numpy(data.test.targets)
 
 
