@@ -138,6 +138,7 @@ class PretrainRun:
         }
         store.write_json(self.files.pretraining, record)
         store.remove(self.files.state)
+        training.captured = None  # its memory: it holds the training that holds it
 
     def _set_evaluations_aside(self) -> None:
         paths = [path for path in self.files.model.glob("*/*") if path.parent.name != EPOCHS]

@@ -30,6 +30,8 @@ from pse_repro.study.record import Run
 from pse_repro.study.survey import modified, survey_cells
 from pse_repro.tables import write_table
 
+CONTEXT_BYTES = 500_000_000  # of GPU memory that a process takes for CUDA itself
+
 
 def run_study(
     study: Study, protocols: list[Protocol], seeds: int, context: RunContext, fresh: bool = False, jobs: int = 1
@@ -128,7 +130,9 @@ def _jobs_that_fit(jobs: int, context: RunContext) -> int:
     if jobs == 1 or context.machine.device.type != "cuda":
         return jobs
     data = context.data
-    each = MODEL_BYTES + sum(split.stored_NCWH.nbytes for split in (data.unlabeled, data.train, data.test))
+    each = (
+        MODEL_BYTES + CONTEXT_BYTES + sum(split.stored_NCWH.nbytes for split in (data.unlabeled, data.train, data.test))
+    )
     fitting = processes_that_fit(jobs, each)
     if fitting < jobs:
         context.progress.warn(

@@ -74,8 +74,10 @@ def _operate(operation: OpOverload, arguments: Arguments, keywords: Keywords, wr
     written = _written(operation, arguments, keywords)
     unsaid = [arguments[position] for position in WRITTEN_UNSAID.get(name, ())]
     if name in ALLOCATIONS and CAPTURES:  # a graph does not allocate; zeros are valid where they are used as indices
-        return wrap(compute().zero_())
-    found = run(compute, [numbers(tensor) for tensor in tensors_of([*written, *unsaid])])
+        found = compute().zero_()
+        CAPTURES[-1].memory.append(found)
+        return wrap(found)
+    found = run(compute, [*map(numbers, tensors)], [numbers(tensor) for tensor in tensors_of([*written, *unsaid])])
     if target is not None and not is_gpu(target):
         return found
     return _results(operation, found, written, wrap)
@@ -128,14 +130,18 @@ def _to_copy(source: Tensor, *, wrap: Wrap, **keywords: Any) -> Tensor:
     to_gpu = is_gpu(keywords.pop("device", None) or source.device)
     keywords.pop("pin_memory", None)
     _check_copy(to_gpu, source, bool(keywords.get("non_blocking")))
-    copied: Tensor = run(lambda: torch.ops.aten._to_copy(numbers(source), **keywords), [])
+    copied: Tensor = run(lambda: torch.ops.aten._to_copy(numbers(source), **keywords), [numbers(source)], [])
     return wrap(copied) if to_gpu else copied
 
 
 def _copy_into(target: Tensor, source: Tensor, non_blocking: bool = False, *, wrap: Wrap) -> Tensor:
     """Copy into an existing tensor; `wrap` is not used."""
     _check_copy(on_gpu(target), source, non_blocking)
-    run(lambda: torch.ops.aten.copy_(numbers(target), numbers(source)), [numbers(target)])
+    run(
+        lambda: torch.ops.aten.copy_(numbers(target), numbers(source)),
+        [numbers(target), numbers(source)],
+        [numbers(target)],
+    )
     return target
 
 
