@@ -157,7 +157,7 @@ def _works_on(device: torch.device) -> bool:
     """Return True if the kernels can be compiled and run on this GPU; if that fails where it should not, warn once."""
     if torch.version.cuda is None or torch.cuda.get_device_capability(device) < (8, 0):  # no products in TF32
         return False
-    images, one = torch.zeros(1, 1, 1, 1, device=device), torch.ones(1, 1, device=device)
+    images, one = torch.zeros(1, 1, MAX_SIDE, MAX_SIDE, device=device), torch.ones(MAX_SIDE, MAX_SIDE, device=device)
     try:
         _scaled(images, _energy(images, images, (one, one), (1.0, 1.0), images.clone()), 1.0)
     except Exception as error:  # of Triton, the C compiler that it calls, the driver

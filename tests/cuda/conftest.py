@@ -23,8 +23,11 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 @pytest.fixture
-def gpu() -> Machine:
-    return choose_machine("cuda", "fp32")
+def gpu(monkeypatch: pytest.MonkeyPatch) -> Machine:
+    """The GPU in float32, without TF32, whose ten bits would show beside a CPU's numbers."""
+    machine = choose_machine("cuda", "fp32")
+    monkeypatch.setattr(torch.backends.cudnn, "allow_tf32", False)
+    return machine
 
 
 @pytest.fixture

@@ -27,9 +27,10 @@ def test_the_resnet_trains_within_the_memory_reserved_for_a_model(
     data = dataset(8 * BATCH, 40, 10)  # six steps of training and one of validation
     gc.collect()
     torch.cuda.empty_cache()
+    before = torch.cuda.memory_reserved()
     machine.reset_peak_memory()
     training = Pretraining(Recipe("cell", model, under, length_of(model, under, 1), 0), data, machine)
     training.train_epoch(0, lambda _: None)
     assert (training.captured is not None) == cuda_graphs
     assert training.captured is None or training.captured.why_not == ""
-    assert torch.cuda.max_memory_reserved() < MODEL_BYTES + data.unlabeled.stored_NCWH.nbytes
+    assert torch.cuda.max_memory_reserved() - before < MODEL_BYTES + data.unlabeled.stored_NCWH.nbytes
