@@ -6,6 +6,7 @@ import re
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from importlib.resources import files
 from pathlib import Path
 from types import SimpleNamespace
@@ -203,13 +204,11 @@ def test_a_loss_is_wrong_if_it_is_missing_or_far_from_the_cpu_s(tmp_path: Path, 
 def test_tests_that_fail_fail_their_part_with_their_number(tmp_path: Path) -> None:
     (tmp_path / "tests/cuda").mkdir(parents=True)
     (tmp_path / "tests/cuda/test_one.py").write_text("def test_a(): pass\n\n\ndef test_b(): assert False\n")
-    (tmp_path / "tests/cuda/test_fused.py").write_text(
-        "import os\n\n\ndef test_a(): os._exit(9)\n"
-    )  # as a lost GPU might
-    with pytest.raises(
-        NotFitError, match=re.escape("tests failed in test_fused.py (status 9), test_one.py (status 1)")
-    ):
-        run_tests(task(tmp_path), tmp_path)
+    crash = "import os\n\n\ndef test_a(): os._exit(9)\n"  # as if the GPU were lost
+    (tmp_path / "tests/cuda/test_fused.py").write_text(crash)
+    expected = "tests failed in test_fused.py (status 9), test_one.py (status 1)"
+    with pytest.raises(NotFitError, match=re.escape(expected)):
+        run_tests(replace(task(tmp_path), quick=False), tmp_path)
     assert read_notes(tmp_path, "study")[0][:3] == (
         Figure("test_fused", "status 9"),
         Figure("test_one", "1 passed, 0 skipped, 1 failures, 0 errors"),
