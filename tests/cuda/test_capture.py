@@ -1,14 +1,17 @@
 """A captured step trains as the plain one does, number for number: every objective, over epochs, with its own draws."""
 
+from collections.abc import Callable
+
 import pytest
 import torch
 
 from pse_repro.config.study import Model, Recipe
+from pse_repro.errors import CellError
 from pse_repro.machine.device import Machine, choose_machine
 from pse_repro.objectives import OBJECTIVES
 from pse_repro.seeding import seeded
 from pse_repro.study.cells import length_of
-from pse_repro.training.capture import WARM_UP, Captured
+from pse_repro.training.capture import AHEAD, WARM_UP, Captured
 from pse_repro.training.classifier import fit
 from pse_repro.training.pretrain import Pretraining
 from tests.support.tiny import dataset, protocol
@@ -131,3 +134,39 @@ def test_other_shapes_have_graphs_of_their_own() -> None:
             assert step(torch.ones(count, device="cuda")).item() == count
     assert step.why_not == ""
     assert len(step._graphs) == 2
+
+
+def test_a_capture_that_cuda_refuses_ends_the_cell_with_a_remedy() -> None:
+    def refused(inputs: torch.Tensor) -> torch.Tensor:
+        if torch.cuda.is_current_stream_capturing():
+            raise RuntimeError("operation not permitted\nwhen stream is capturing")
+        return inputs.sum()
+
+    step = Captured(refused)
+    for _ in range(WARM_UP):
+        step(torch.ones(2, device="cuda"))
+    with pytest.raises(CellError, match=r"graph \(operation not permitted\); try --no-cuda-graphs"):
+        step(torch.ones(2, device="cuda"))
+
+
+@pytest.mark.parametrize("read", [torch.Tensor.item, torch.Tensor.cpu, torch.nonzero], ids=lambda read: read.__name__)
+def test_a_step_that_reads_the_gpu_is_not_captured(read: Callable[[torch.Tensor], object]) -> None:
+    """It is known before: a capture that CUDA has to break off leaves its memory and random numbers unfit for use."""
+
+    def reading(inputs: torch.Tensor) -> torch.Tensor:
+        read(inputs.sum()[None])
+        return inputs.sum()
+
+    step = Captured(reading)
+    for _ in range(WARM_UP + 2):
+        assert step(torch.ones(2, device="cuda")).item() == 2
+    assert "depends on numbers of the GPU" in step.why_not
+
+
+def test_python_stays_near_the_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    waited = []
+    monkeypatch.setattr("torch.cuda.Event.synchronize", lambda event: waited.append(event))
+    step = Captured(lambda inputs: inputs.sum())
+    for _ in range(WARM_UP + AHEAD + 3):
+        step(torch.ones(2, device="cuda"))
+    assert len(waited) == 3
