@@ -78,21 +78,29 @@ def check_run(directory: Path, settings: dict[str, Any], fresh: bool) -> None:
 def restore_record(directory: Path, settings: dict[str, Any]) -> None:
     """Write a run.json that was altered or deleted again, if the run's manifest shows that it held these settings.
 
-    If that manifest itself cannot be read, or no longer lists run.json, both begin anew. The caller holds the lock.
+    If that manifest itself cannot be read, no longer lists run.json, or lists another one than there is and than these
+    settings make, both begin anew. The caller holds the lock.
     """
-    record, manifest = RunFiles(directory).record, directory / MANIFEST
+    record, manifest, expected = RunFiles(directory).record, directory / MANIFEST, Content.of(as_json(settings))
     try:
         recorded = read_manifest(directory, directory).files.get(RECORD)
     except NotFitError:
         recorded = None
-    lost = recorded is None and (is_recorded(directory) or bool(find_faults(directory)))
+    if recorded is None:
+        lost = is_recorded(directory) or bool(find_faults(directory))
+    else:
+        lost = expected not in recorded.accepted and _content(record) == expected
     if lost and _is_record(record):
         move_aside(directory, record)
         move_aside(directory, manifest)
         write_json(record, settings)
-    elif recorded and Content.of(as_json(settings)) in recorded.accepted and is_fault(record, recorded):
+    elif recorded and expected in recorded.accepted and is_fault(record, recorded):
         move_aside(directory, record)
         write_json(record, settings)
+
+
+def _content(record: Path) -> Content | None:
+    return Content.of(read_regular(record, _MAX_RECORD)) if _is_record(record) else None
 
 
 def prepare_run(directory: Path, settings: dict[str, Any], fresh: bool, repair: bool = False) -> Path | None:

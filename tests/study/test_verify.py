@@ -197,6 +197,20 @@ def test_a_deleted_record_is_named(run: Path) -> None:
         open_intact(run)
 
 
+def test_a_manifest_that_lists_another_record_begins_anew_on_repair(run: Path) -> None:
+    """A bit of the record's SHA-256 has flipped in it."""
+    manifest, results = run / "manifest.jsonl", (run / "results.csv").read_bytes()
+    first, *lines = manifest.read_text().splitlines(keepends=True)
+    line = next(number for number, text in enumerate(lines) if '"run.json", "length"' in text)
+    lines[line] = lines[line].replace('"sha256": "', '"sha256": "!')[:-4] + '"}\n'
+    manifest.write_text("".join([first, *lines]))
+    with pytest.raises(NotFitError, match=r"run.json is not the file that was written"):
+        trained(run)
+    trained(run, repair=True)
+    assert verify(run).as_computed
+    assert (run / "results.csv").read_bytes() == results
+
+
 def test_files_of_others_in_a_run_are_left_alone(run: Path) -> None:
     kept = [run / "notes.txt", one(run, "models/*") / "notes.txt", run / "cells" / "mine.npz"]
     for path in kept:

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from pse_repro.config.study import Model, Study
-from pse_repro.errors import KitError
+from pse_repro.errors import KitError, explain_os_error
 from pse_repro.run.pretrain import PretrainRun
 from pse_repro.run.runner import run_study
 from pse_repro.study.address import MANIFEST
@@ -144,11 +144,11 @@ class Damaged:
         """Return the outcome by reader, and that of a repair if the run is refused on resuming."""
         reference = self.reference(case.base)
         target = self.place(case.base)
-        damaged = damage(case, self.run, target)
+        damaged = self._damage(case, target)
         found = {}
         for name, read in self.readers(case.base, target).items():
             if name == "resume" and not found["report"].kind.startswith("refused"):
-                damage(case, self.run, self.place(case.base))  # again, as a report is written anew
+                self._damage(case, self.place(case.base))  # again, as a report is written anew
             found[name] = self._outcome(read, reference[name], damaged, case.base)
             if (
                 found[name].kind == "another"
@@ -162,6 +162,15 @@ class Damaged:
             if found["repair"].kind.startswith("refused"):
                 found["repair"] = Outcome("not repaired", found["repair"].words)
         return found
+
+    def _damage(self, case: Case, target: Path) -> list[str]:
+        """Damage the run; files keep the times that status shows, as on a disk that loses bits."""
+        damaged = damage(case, self.run, target)
+        for path in self.run.rglob("*"):
+            whole = self.bases / case.base / path.relative_to(self.run)
+            if path.is_file() and not path.is_symlink() and whole.is_file():
+                shutil.copystat(whole, path)
+        return damaged
 
     def repaired(self) -> bytes:
         """Repair the run; return its results, KitError if they cannot be verified."""
@@ -182,6 +191,10 @@ class Damaged:
             text = str(error)
             if text == reference:  # an old run, of which nothing can be verified
                 return Outcome("same")
+            named = any(name in text for name in damaged)
+            return Outcome("refused" if named or base == "old" else "refused without its name", text)
+        except OSError as error:  # the command line names it in one line, too
+            text = explain_os_error(error)
             named = any(name in text for name in damaged)
             return Outcome("refused" if named or base == "old" else "refused without its name", text)
         except Exception as error:
