@@ -58,6 +58,7 @@ def test_full_fetches_by_itself_and_says_what_to_do_when_it_cannot(run: Run, tmp
 def test_full_without_a_gpu_estimates_what_a_cpu_would_take(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("torch.cuda.is_available", lambda: False)
     monkeypatch.setattr("pse_repro.study.estimate.MEASURED_BATCH", 2)
+    monkeypatch.setattr("pse_repro.study.estimate.MEASURE_SECONDS", 0.1)
     status, _, err = run("full")
     assert status == 3
     assert re.search(r"this CPU would take at least [\d.]+ (min|h|days)", err)
