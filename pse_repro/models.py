@@ -13,7 +13,6 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
-from torchvision.models import resnet18
 
 from pse_repro.data.stl10 import CLASSES
 
@@ -76,6 +75,8 @@ def resnet_encoder() -> nn.Module:
     It has 15,888,448 parameters: 11,168,832 of the trunk, without torchvision's 1000-way head (513,000 more, unused in
     the released code), and 4,719,616 of the projection.
     """
+    from torchvision.models import resnet18  # takes two seconds, and most commands build no network
+
     trunk = resnet18()
     trunk.conv1 = nn.Conv2d(3, 64, 3, stride=1, padding=1, bias=False)
     trunk.avgpool = AverageTo(3)

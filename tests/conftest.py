@@ -9,9 +9,10 @@ from hypothesis import settings
 
 from pse_repro.data.fetch import get, stream
 from tests.support.pytorch_settings import settings_put_back
+from tests.support.shortened import few_draws, no_pictures
 from tests.support.tiny import tiny_models
 
-__all__ = ["settings_put_back", "tiny_models"]
+__all__ = ["few_draws", "no_pictures", "settings_put_back", "tiny_models"]
 
 for _variable in ("GITHUB_ACTIONS", "FORCE_COLOR", "PY_COLORS"):  # Typer reads them on import and would colour its help
     os.environ.pop(_variable, None)

@@ -10,12 +10,13 @@ of a run, divided by sqrt(N). Noise is normal: `row_sd` is common to a row, the 
 The spreads are estimates, so each draw has its own, larger or smaller by a common factor with SPREAD_DF degrees of
 freedom: the error rate still holds if the true spreads are 1.3 times those stored.
 `effect` sets the truth of PSE's rows between that of MSE's (0: the loss makes no difference) and their own (1: the
-published table is right). Shapes: D draws, C cells of a table.
+published table is right). Shapes: D draws, C cells, R rows and F folds of a table.
 """
 
 import math
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, Literal
 
 import numpy as np
@@ -31,6 +32,7 @@ DRAWS = 10_000
 SPREAD_DF = 12  # the published ensembles tell their spread with 6 degrees of freedom, the folds with 8 and 20
 JUDGED = ("within", "outside")
 Effects = Mapping[tuple[str, str], float]  # by encoder and evaluation; 1 elsewhere
+Normals = tuple[np.ndarray, np.ndarray]  # standard normal draws of one run: of each row (R, D), of each fold (F, D)
 
 
 @dataclass(frozen=True)
@@ -150,60 +152,88 @@ def simulate(
 
     `effect` is described above. `spread` is the ratio of the true spreads to those stored; None draws it.
     """
-    random = np.random.default_rng(derive("numbers outside by chance"))
-    ratio_D = np.sqrt(SPREAD_DF / random.chisquare(SPREAD_DF, DRAWS)) if spread is None else np.full(DRAWS, spread)
+    table = expected.frame.to_dict("records")
+    parts = [part for _, part in rows.groupby("protocol")]
+    ratio_D, runs = _drawn(len(parts), tuple(of.max() + 1 for of in _rows_and_folds(table)), spread is None)
+    if spread is not None:
+        ratio_D = np.full(DRAWS, spread)
     outside_D, furthest_D = np.zeros(DRAWS, np.int64), np.zeros(DRAWS)
-    for _, part in rows.groupby("protocol"):
-        distances_DC = np.abs(_differences(part, expected, effect, ratio_D, random))
-        outside_D += (distances_DC > 1).sum(axis=1)
-        furthest_D = np.maximum(furthest_D, distances_DC.max(axis=1))
+    for part, (published, measured) in zip(parts, runs, strict=True):
+        noises = (_Noise(table, expected, published), _Noise(table, expected, measured))
+        distances_CD = np.abs(_differences(part, table, effect, ratio_D, noises))
+        outside_D += (distances_CD > 1).sum(axis=0)
+        furthest_D = np.maximum(furthest_D, distances_CD.max(axis=0))
     return Simulated(outside_D, furthest_D)
+
+
+@lru_cache(maxsize=1)
+def _drawn(
+    parts: int, sizes: tuple[int, ...], has_ratio: bool
+) -> tuple[np.ndarray, tuple[tuple[Normals, Normals], ...]]:
+    """Return the ratio (D,) of the spreads, and two runs for each part; kept, as each simulation has the same."""
+    random = np.random.default_rng(derive("numbers outside by chance"))
+    ratio_D = np.sqrt(SPREAD_DF / random.chisquare(SPREAD_DF, DRAWS)) if has_ratio else np.ones(DRAWS)
+
+    def run() -> Normals:
+        rows, folds = (np.ascontiguousarray(random.standard_normal((DRAWS, size)).T) for size in sizes)
+        return rows, folds
+
+    return ratio_D, tuple((run(), run()) for _ in range(parts))
 
 
 def _differences(
     rows: pd.DataFrame,
-    expected: ExpectedTable,
+    table: Sequence[Mapping[Hashable, Any]],
     effect: float | Effects,
     ratio_D: np.ndarray,
-    random: np.random.Generator,
+    noises: tuple["_Noise", "_Noise"],
 ) -> np.ndarray:
-    """Return simulated differences (D, C) from the expected values, in tolerances; 0 if the tolerance is fixed."""
-    table = expected.frame.to_dict("records")
-    values = np.array([float(cell["value"]) for cell in table])
+    """Return simulated differences (C, D) from the expected values, in tolerances; 0 if the tolerance is fixed."""
+    published, measured = noises
+    all_values = np.array([float(cell["value"]) for cell in table])
     index = {_place(cell): number for number, cell in enumerate(table)}
-    cells = [index[_place(cell)] for cell in rows.to_dict("records")]
-    seeds, other_seeds = np.ones(len(table)), np.ones(len(table))
-    seeds[cells] = rows["seeds"].clip(lower=1)
+    cells = np.array([index[_place(cell)] for cell in rows.to_dict("records")])
+    mse = np.array([index.get(baseline(table[cell]), cell) for cell in cells])
+    seeds, other_seeds = rows["seeds"].clip(lower=1).to_numpy(float), np.ones(len(table))
     other_seeds[cells] = rows.get("other_seeds", 1)
-    mse = [index.get(baseline(cell), number) for number, cell in enumerate(table)]
     by_part = effect if isinstance(effect, Mapping) else {}
     everywhere = 1.0 if isinstance(effect, Mapping) else effect
-    effect_C = np.array([by_part.get((str(cell["encoder"]), str(cell["evaluation"])), everywhere) for cell in table])
-    noise = _Noise(table, expected, random)
-    truth_DC = values - noise.draw() / np.sqrt(other_seeds)
-    measured_DC = effect_C * truth_DC + (1 - effect_C) * truth_DC[:, mse] + noise.draw() / np.sqrt(seeds)
-    shift = (1 - effect_C) * (values[mse] - values)  # the part that is not noise, which alone has the ratio
-    differences_DC = shift + ratio_D[:, None] * (measured_DC - values - shift)
-    return np.asarray(differences_DC[:, cells] / rows["tolerance"].to_numpy(dtype=float))
+    effects = [by_part.get((str(cell["encoder"]), str(cell["evaluation"])), everywhere) for cell in table]
+    values, values_of_mse = all_values[cells][:, None], all_values[mse][:, None]
+    share = np.array(effects)[cells][:, None]
+    truth_CD, truth_of_mse_CD = (
+        all_values[of][:, None] - published.of(of) / np.sqrt(other_seeds[of])[:, None] for of in (cells, mse)
+    )
+    measured_CD = share * truth_CD + (1 - share) * truth_of_mse_CD + measured.of(cells) / np.sqrt(seeds)[:, None]
+    shift = (1 - share) * (values_of_mse - values)  # the part that is not noise, which alone has the ratio
+    differences_CD = shift + ratio_D * (measured_CD - values - shift)
+    return np.asarray(differences_CD / rows["tolerance"].to_numpy(dtype=float)[:, None])
 
 
 class _Noise:
-    """The noise of one run in each cell of a table; an independent one with every draw."""
+    """The noise of one run in the cells of a table."""
 
-    def __init__(self, table: Sequence[Mapping[Hashable, Any]], expected: ExpectedTable, random: np.random.Generator):
+    def __init__(self, table: Sequence[Mapping[Hashable, Any]], expected: ExpectedTable, normals: Normals):
         tolerances = [expected.tolerance(cell) or Tolerance("") for cell in table]
-        self.row_sd = np.array([found.row_sd for found in tolerances])
-        self.rest = np.sqrt(np.array([found.sd for found in tolerances]) ** 2 - self.row_sd**2)
-        self.row, self.fold = (
-            np.unique(["/".join(_place(cell)[:length]) for cell in table], return_inverse=True)[1] for length in (4, 5)
-        )
-        self.sign = np.array([-1 if cell["metric"] == "loss" else 1 for cell in table])  # a good fold has a small loss
-        self.random = random
+        self.row_sd = np.array([found.row_sd for found in tolerances])[:, None]
+        self.rest = np.sqrt(np.array([found.sd for found in tolerances])[:, None] ** 2 - self.row_sd**2)
+        self.row, self.fold = _rows_and_folds(table)
+        # a good fold has a small loss
+        self.sign = np.array([-1 if cell["metric"] == "loss" else 1 for cell in table])[:, None]
+        self.normals = normals
 
-    def draw(self) -> np.ndarray:
-        """Return the noise (D, C)."""
-        rows, folds = (self.random.standard_normal((DRAWS, of.max() + 1))[:, of] for of in (self.row, self.fold))
-        return np.asarray(self.sign * (self.row_sd * rows + self.rest * folds))
+    def of(self, cells: np.ndarray) -> np.ndarray:
+        """Return the noise (C, D) of these cells."""
+        rows, folds = (drawn[of[cells]] for drawn, of in zip(self.normals, (self.row, self.fold), strict=True))
+        return np.asarray(self.sign[cells] * (self.row_sd[cells] * rows + self.rest[cells] * folds))
+
+
+def _rows_and_folds(table: Sequence[Mapping[Hashable, Any]]) -> tuple[np.ndarray, np.ndarray]:
+    """Return the numbers of each cell's row and fold."""
+    row, fold = (
+        np.unique(["/".join(_place(cell)[:length]) for cell in table], return_inverse=True)[1] for length in (4, 5)
+    )
+    return row, fold
 
 
 def _place(cell: Mapping[Hashable, Any]) -> tuple[str, ...]:

@@ -14,6 +14,8 @@ from tests.support.finished_run import forget
 from tests.support.judged import CNN, IMAGES, RESNET, judged, likely
 from tests.support.stored_predictions import fold_path, store_predictions, study
 
+pytestmark = pytest.mark.usefixtures("few_draws")
+
 
 @pytest.mark.parametrize(("points", "verdict"), [(5, "holds"), (2.2, "undecided"), (0, "fails"), (-5, "fails")])
 def test_three_seeds_find_what_is_true(tmp_path: Path, points: float, verdict: str) -> None:

@@ -16,6 +16,8 @@ from pse_repro.study.record import Run
 from tests.support.judged import CNN, judged, likely
 from tests.support.stored_predictions import store_predictions, study
 
+pytestmark = pytest.mark.usefixtures("few_draws")
+
 
 def test_conditions_are_said_where_they_are_not_the_studys(tmp_path: Path) -> None:
     assert judged(tmp_path / "a", points=5)[1].conditions == ""

@@ -13,7 +13,7 @@ from tests.support.stored_run import store_run, study
 from tests.support.tiny import write_images
 
 
-@pytest.mark.usefixtures("tiny_models")
+@pytest.mark.usefixtures("tiny_models", "no_pictures")
 def test_pretrain_then_evaluate_one_model(run: Run, tmp_path: Path) -> None:
     write_images(tmp_path / "photos", unlabeled=60)
     protocol = (tmp_path / "p.toml").write_text(_short_protocol()) and "p.toml"
@@ -38,7 +38,7 @@ def test_an_unknown_evaluation_is_refused_before_images_are_looked_for(
     assert "evaluation is 'froze'; expected one of finetune, frozen" in err
 
 
-@pytest.mark.usefixtures("tiny_models")
+@pytest.mark.usefixtures("tiny_models", "no_pictures")
 def test_a_run_is_judged_in_ways_that_it_did_not_know(run: Run, tmp_path: Path) -> None:
     write_images(tmp_path / "photos")
     (tmp_path / "p.toml").write_text(_short_protocol())
@@ -59,7 +59,7 @@ def test_a_run_is_judged_in_ways_that_it_did_not_know(run: Run, tmp_path: Path) 
     assert run("report", "one")[0] == 0
 
 
-@pytest.mark.usefixtures("tiny_models")
+@pytest.mark.usefixtures("tiny_models", "no_pictures")
 def test_a_run_is_judged_on_the_images_that_it_was_made_on(run: Run, tmp_path: Path) -> None:
     for name in ("photos", "others"):
         write_images(tmp_path / name, test=40 if name == "photos" else 30)

@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 
 from pse_repro.commands.study import RunOptions
+from pse_repro.errors import NotFitError
 from tests.cli.conftest import Run
 from tests.support.short_study import _short_protocol
 from tests.support.tiny import write_images
@@ -57,28 +58,31 @@ def test_full_fetches_by_itself_and_says_what_to_do_when_it_cannot(run: Run, tmp
 def test_full_without_a_gpu_estimates_what_a_cpu_would_take(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("torch.cuda.is_available", lambda: False)
     monkeypatch.setattr("pse_repro.study.estimate.MEASURED_BATCH", 2)
+    monkeypatch.setattr("pse_repro.study.estimate.MEASURE_SECONDS", 0.1)
     status, _, err = run("full")
     assert status == 3
     assert re.search(r"this CPU would take at least [\d.]+ (min|h|days)", err)
     assert "--device cpu" in err
 
 
-@pytest.mark.usefixtures("tiny_models")
 @pytest.mark.parametrize(
     "command", [("plan", "smoke"), ("full", "--quiet"), ("pretrain", "--encoder", "cnn", "--objective", "mse")]
 )
-@pytest.mark.parametrize("lacks", [True, False])
+@pytest.mark.parametrize(("lacks", "precision"), [(True, "bf16"), (False, "bf16"), (True, "fp32")])
 def test_bf16_is_no_silent_choice_where_it_is_slow(
-    run: Run, command: tuple[str, ...], lacks: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    run: Run, command: tuple[str, ...], lacks: bool, precision: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    def stop(*_: object) -> None:
+        raise NotFitError("said first")
+
     monkeypatch.setattr("torch.cuda.is_available", lambda: False)
     monkeypatch.setattr("pse_repro.machine.device.lacks_bf16", lambda: lacks)
-    monkeypatch.setattr("pse_repro.study.estimate.MEASURED_BATCH", 2)
-    if command[0] == "pretrain":
-        command = (*command, "--epochs", "1", "--batch-size", "8", "--data", str(write_images(tmp_path / "photos")))
-    said = run(*command, "--precision", "bf16")[2]
-    assert said.count("warning: this CPU has no instructions for bf16") == lacks
-    assert "bf16" not in run("plan", "smoke", "--precision", "fp32")[2]
+    for after in ("commands.plan._plan", "commands.study.estimate_seconds", "commands.study.find_data"):
+        monkeypatch.setattr(f"pse_repro.{after}", stop)
+    status, _, said = run(*command, "--precision", precision)
+    assert (status, "said first" in said) == (3, True)
+    assert said.count("warning: this CPU has no instructions for bf16") == (lacks and precision == "bf16")
+    assert said.count("bf16") == said.count("instructions for bf16")
 
 
 def test_cuda_without_a_gpu_says_so(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -88,7 +92,7 @@ def test_cuda_without_a_gpu_says_so(run: Run, monkeypatch: pytest.MonkeyPatch) -
     assert "sees no GPU" in err
 
 
-@pytest.mark.usefixtures("tiny_models")
+@pytest.mark.usefixtures("tiny_models", "no_pictures", "few_draws")
 def test_a_study_on_other_images_runs_to_a_verdict_and_a_report(run: Run, tmp_path: Path) -> None:
     write_images(tmp_path / "photos")
     (tmp_path / "short.toml").write_text(SHORT_STUDY)
@@ -107,7 +111,7 @@ def test_a_study_on_other_images_runs_to_a_verdict_and_a_report(run: Run, tmp_pa
     assert "precision = 'fp32', but now it is 'bf16'" in err
 
 
-@pytest.mark.usefixtures("tiny_models", "settings_put_back")
+@pytest.mark.usefixtures("tiny_models", "no_pictures", "few_draws", "settings_put_back")
 def test_two_deterministic_runs_are_equal_and_can_be_resumed_without_the_option(
     run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -126,7 +130,7 @@ def test_two_deterministic_runs_are_equal_and_can_be_resumed_without_the_option(
     assert run("evaluate", "first", "--evaluation", "knn", "--data", "photos", "--quiet")[0] == 0
 
 
-@pytest.mark.usefixtures("tiny_models")
+@pytest.mark.usefixtures("tiny_models", "no_pictures", "few_draws")
 def test_a_run_with_joint_folds_is_the_same_run_and_says_so(
     run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -145,7 +149,7 @@ def test_a_run_with_joint_folds_is_the_same_run_and_says_so(
         assert set(notes) == {True}
 
 
-@pytest.mark.usefixtures("tiny_models")
+@pytest.mark.usefixtures("tiny_models", "no_pictures", "few_draws")
 @pytest.mark.parametrize("folder", ["stl10-fragments", "imagenet96"])
 def test_a_study_runs_on_real_images(run: Run, tmp_path: Path, real_images: Path, folder: str) -> None:
     subset = "[subset]\nunlabeled = 200\ntrain = 100\ntest = 100\n[overrides]"
@@ -157,7 +161,7 @@ def test_a_study_runs_on_real_images(run: Run, tmp_path: Path, real_images: Path
     assert f"data is {folder}-" in reasons.pop()
 
 
-@pytest.mark.usefixtures("tiny_models")
+@pytest.mark.usefixtures("tiny_models", "no_pictures", "few_draws")
 @pytest.mark.parametrize("rule", ["cut", "rounded"])
 def test_switch_13_prints_ensembles_as_the_run_s_own_protocol_says(run: Run, tmp_path: Path, rule: str) -> None:
     write_images(tmp_path / "photos", test=37)  # an odd number, so that scores have more than two decimals
@@ -202,7 +206,7 @@ def test_a_run_passes_its_budget_on(run: Run, monkeypatch: pytest.MonkeyPatch) -
     assert [options.budget for _, options in asked] == ["20 images", None]
 
 
-@pytest.mark.usefixtures("tiny_models")
+@pytest.mark.usefixtures("tiny_models", "no_pictures", "few_draws")
 def test_a_budget_is_what_every_model_is_trained_with(run: Run, tmp_path: Path) -> None:
     write_images(tmp_path / "photos")
     text = SHORT_STUDY.replace("folds = 2", 'folds = 1\nevaluations = ["knn"]')
@@ -251,7 +255,7 @@ def test_nothing_of_anybody_else_s_is_touched(
     assert sorted(path.name for path in tmp_path.iterdir()) == ["others", "photos"]
 
 
-@pytest.mark.usefixtures("tiny_models")
+@pytest.mark.usefixtures("tiny_models", "no_pictures", "few_draws")
 def test_fresh_inside_a_run_begins_it_anew(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     images = write_images(tmp_path / "photos")
     words = ("pretrain", "--encoder", "cnn", "--objective", "mse", "--batch-size", "8", "--data", images, "--quiet")
@@ -274,7 +278,7 @@ def test_tensorboard_that_is_not_installed_is_one_line_and_status_2(
     assert not Path("runs").exists()
 
 
-@pytest.mark.usefixtures("tiny_models")
+@pytest.mark.usefixtures("tiny_models", "no_pictures", "few_draws")
 def test_a_run_stops_at_the_first_look_at_which_its_claims_are_decided(
     run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

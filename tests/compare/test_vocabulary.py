@@ -87,7 +87,7 @@ def test_every_published_table_is_known(name: str) -> None:
     assert known_rows(frame, SLIDES)[1] == ()
 
 
-@pytest.mark.usefixtures("tiny_models")
+@pytest.mark.usefixtures("tiny_models", "no_pictures")
 def test_whatever_a_run_measures_is_known(tmp_path: Path) -> None:
     """Use ten epochs and the classes of the embedded sample, so that clustering yields all its metrics."""
     of = replace(cell(epochs=10), evaluations=("frozen", "knn", "cluster"))

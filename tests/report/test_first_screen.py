@@ -15,6 +15,7 @@ from pse_repro.study.record import Run
 from tests.support.published import SLIDES
 from tests.support.stored_run import IMAGES, Page, comparison, report, rewrite_results, store_run, study
 
+pytestmark = pytest.mark.usefixtures("few_draws")
 DASH = "\N{EN DASH}"
 
 

@@ -28,6 +28,7 @@ from pse_repro.study.status import read_status
 from tests.support.finished_run import forget
 from tests.support.stored_run import Page, comparison, report, store_run, study
 
+pytestmark = pytest.mark.usefixtures("few_draws")
 NASTY = '<script>alert("1")<b>'
 
 

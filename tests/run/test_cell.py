@@ -25,7 +25,7 @@ from pse_repro.study.cells import Cell
 from tests.support.finished_run import forget
 from tests.support.tiny import CPU, cell, context, protocol
 
-pytestmark = pytest.mark.usefixtures("tiny_models")
+pytestmark = pytest.mark.usefixtures("tiny_models", "no_pictures")
 
 
 def run(folder: Path, which: Cell | None = None, evaluations: tuple[str, ...] | None = None) -> pd.DataFrame:

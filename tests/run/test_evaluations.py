@@ -32,7 +32,7 @@ from tests.support.finished_run import forget
 from tests.support.stored_run import store_run
 from tests.support.tiny import CPU, context, dataset, protocol
 
-pytestmark = pytest.mark.usefixtures("tiny_models")
+pytestmark = pytest.mark.usefixtures("tiny_models", "no_pictures")
 TINY = Study("tiny", "reduced", "paper", 1, (Model("cnn", "mse"),), folds=2)
 
 

@@ -16,7 +16,7 @@ from pse_repro.study.survey import cell_parts
 from pse_repro.training.state import State
 from tests.support.tiny import cell, context
 
-pytestmark = pytest.mark.usefixtures("tiny_models")
+pytestmark = pytest.mark.usefixtures("tiny_models", "no_pictures")
 CELL = cell("pse", 3.0, epochs=2)  # an epoch has six batches to train and one to validate
 
 

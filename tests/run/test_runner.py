@@ -21,7 +21,7 @@ from pse_repro.study.address import RunFiles
 from pse_repro.study.record import Run
 from tests.support.tiny import context, protocol
 
-pytestmark = pytest.mark.usefixtures("tiny_models")
+pytestmark = pytest.mark.usefixtures("tiny_models", "no_pictures")
 STUDY = Study("tiny", "reduced", "paper", 1, (Model("cnn", "mse"), Model("cnn", "pse", 3.0)), folds=1)
 ONE = replace(STUDY, models=STUDY.models[:1], evaluations=("knn",))
 

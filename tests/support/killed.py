@@ -90,12 +90,13 @@ class Killed:
         self.finish("whole", counts="counts.json")
         return time.monotonic() - began, json.loads((self.folder / "counts.json").read_text())
 
-    def finish(self, run: str, jobs: int = 1, **faults: object) -> None:
-        """Let a session of the run end by itself."""
+    def finish(self, run: str, jobs: int = 1, **faults: object) -> str:
+        """Let a session of the run end by itself; return what it says."""
         process = self.start(run, jobs, **faults)
         said = _last_words(process)
         if process.returncode:
             self.unlike.append(f"{run}: status {process.returncode}: {said[-500:]}")
+        return said
 
     def kill(self, run: str, way: str) -> bool:
         """Kill a session of the run at a random instant in this way; False if it ended before."""

@@ -80,8 +80,9 @@ def sketch(figure: matplotlib.figure.Figure, buffer: Any, format: str, **_: Any)
 
 @contextlib.contextmanager
 def quick() -> Iterator[None]:
-    """Replace the networks by tiny ones and the drawing of pictures by sketches."""
+    """Replace the networks by tiny ones and the drawing of pictures by sketches, and draw few bootstrap samples."""
     with pytest.MonkeyPatch.context() as patch:
         tiny.make_tiny(patch)
         patch.setattr(matplotlib.figure.Figure, "savefig", sketch)
+        patch.setattr("pse_repro.claims.measure.DRAWS", 200)
         yield
