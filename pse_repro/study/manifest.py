@@ -259,7 +259,9 @@ def _heading(run: Path, folder: Path, lines: list[dict[str, Any]]) -> dict[str, 
 def remove_partial_line(folder: Path) -> None:
     """Cut off the last line of a manifest that a power failure left without its end; no process may write."""
     path = folder / MANIFEST
-    if path.is_file() and not (content := read_regular(path, _MAX_BYTES)).endswith(b"\n"):
+    if not path.is_file() or path.stat().st_size > _MAX_BYTES:  # one so long is a fault
+        return
+    if not (content := read_regular(path, _MAX_BYTES)).endswith(b"\n"):
         os.truncate(path, content.rfind(b"\n") + 1)
 
 

@@ -23,5 +23,27 @@ def test_the_kills_are_the_stored_ones() -> None:
     assert within["every_seconds"] < within["shortest_epoch_seconds"]
 
 
+def test_the_damage_is_the_stored_one() -> None:
+    facts = stored("damage")
+    damage, hostile = facts["damage"], facts["hostile"]
+    outcomes = damage["outcomes"]
+    same = outcomes["same"] + outcomes.get("another manifest", 0)
+    for words in (
+        f"{damage['cases']} of {facts['cases_of']:,} cases, drawn at random, and {damage['readings']} readings",
+        f"{outcomes['refused']} refused by name, {same} the same as before",
+        f"{damage['bits_noticed']} of {damage['bits_flipped']} flipped bits noticed",
+        f"{damage['repaired']} of {damage['repairs']} repaired to the same results",
+        f"{outcomes['nothing proven']} readings of runs made before there were manifests",
+        f"{hostile['cases']} cases, {hostile['refused']} refused in one line",
+        f"{hostile['accepted']} accepted without harm",
+    ):
+        assert words in PAGE, words
+    assert [case["case"] for case in damage["bad"]] == ["finished: models/*/manifest.jsonl: 1 TB"]  # mended since
+    assert hostile["bad"] == []
+    assert damage["bits_noticed"] == damage["bits_flipped"]
+    assert damage["repaired"] == damage["repairs"] - 1
+    assert set(outcomes) <= {"refused", "same", "another manifest", "nothing proven", "not repaired"}
+
+
 def test_no_figure_is_missing() -> None:
     assert not re.search(r"\b(KILLS|DAMAGE|HOSTILE|INPUTS|STEADY)\b", PAGE)

@@ -1,5 +1,6 @@
 """A whole run compared with its manifests and its own predictions, and what is set aside to be made again."""
 
+import os
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -209,6 +210,12 @@ def test_a_manifest_that_lists_another_record_begins_anew_on_repair(run: Path) -
     trained(run, repair=True)
     assert verify(run).as_computed
     assert (run / "results.csv").read_bytes() == results
+
+
+def test_a_manifest_of_a_terabyte_is_made_again_on_repair(run: Path) -> None:
+    os.truncate(one(run, "models/*/manifest.jsonl"), 2**40)  # a hole
+    trained(run, repair=True)
+    assert verify(run).as_computed
 
 
 def test_files_of_others_in_a_run_are_left_alone(run: Path) -> None:
