@@ -170,7 +170,7 @@ def _arrays(change: Callable[[dict[str, Any]], object], compress: bool = True) -
             arrays = dict(stored)
         try:
             change(arrays)
-        except KeyError as error:
+        except (KeyError, TypeError, ValueError) as error:  # no such array, or texts where numbers are changed
             raise NotApplicableError from error
         buffer = io.BytesIO()
         (np.savez_compressed if compress else np.savez)(buffer, **arrays)
