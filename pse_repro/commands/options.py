@@ -18,8 +18,8 @@ class RunOptions:
     cuda_graphs: bool = True
 
     @property
-    def forms(self) -> tuple[bool, bool, bool]:
-        """How a machine computes the same numbers: the last options of `choose_machine`."""
+    def machine_options(self) -> tuple[bool, bool, bool]:
+        """The last arguments of `choose_machine`: how the machine computes, not what."""
         return self.deterministic, self.joint_folds, self.cuda_graphs
 
     seeds: int = 1

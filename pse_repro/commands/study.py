@@ -41,7 +41,7 @@ def run(study_name: str, options: RunOptions) -> tuple[str, int]:
     if options.until_decided:
         _refuse_useless_looks(study, options.seeds)
     protocols = study_protocols(study)
-    machine = choose_machine(options.device, options.precision, *options.forms)
+    machine = choose_machine(options.device, options.precision, *options.machine_options)
     with Progress(options.quiet) as progress:
         if slow := machine.warning():
             progress.warn(slow)
@@ -115,7 +115,7 @@ def evaluate(directory: Path | None, evaluations: list[str], options: RunOptions
     run = Run.open(directory or newest_run())
     study = replace(run.study, evaluations=evaluations_of(run.study, evaluations))
     device = run.device if options.device == "auto" else options.device
-    machine = choose_machine(device, run.precision, *options.forms)
+    machine = choose_machine(device, run.precision, *options.machine_options)
     with Progress(options.quiet) as progress:
         if slow := machine.warning():
             progress.warn(slow)

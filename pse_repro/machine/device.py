@@ -29,6 +29,7 @@ class Machine:
 
     @property
     def captures(self) -> bool:
+        """Whether steps are to be captured: only on a GPU."""
         return self.cuda_graphs and self.device.type == "cuda"
 
     def prepare(self) -> None:

@@ -5,15 +5,15 @@ import torch
 
 from pse_repro.loss import PSELoss
 
-fused = pytest.importorskip("pse_repro.fused", reason="Triton is not installed", exc_type=ImportError)
+pytest.importorskip("triton", reason="Triton is not installed")
 
 
 @pytest.fixture(autouse=True)
-def _real_gpu(pytestconfig: pytest.Config) -> None:
-    if pytestconfig.pluginmanager.hasplugin("tests.support.pretended_cuda.plugin"):
+def _real_gpu(is_pretended: bool) -> None:
+    if is_pretended:
         pytest.skip("Triton does not run on the pretended GPU")
-    if not fused._works_on(torch.device("cuda", 0)):
-        pytest.skip("the kernel does not run on this GPU")
+    if torch.cuda.get_device_capability() < (8, 0):  # on any newer one a kernel that does not run is a failure
+        pytest.skip("the kernel's products need compute capability 8.0")
 
 
 @pytest.mark.parametrize("criterion", [PSELoss.as_released(3), PSELoss(0.5), PSELoss(3, padding="reflect")], ids=str)

@@ -4,7 +4,6 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -65,9 +64,9 @@ def own_environment(task: Task) -> dict[str, str]:
     return kept | {"PSE_REPRO_DATA_HOME": str(task.out / "no-images"), "PYTHONUNBUFFERED": "1", "NO_COLOR": "1"}
 
 
-def run_within(command: list[str], seconds: float, environment: Mapping[str, str] | None = None) -> int:
+def run_within(command: list[str], seconds: float) -> int:
     """Run a command, with its output in this part's; at its limit it is asked to stop, which is a NotFitError."""
-    process = subprocess.Popen(command, env=environment)
+    process = subprocess.Popen(command)
     try:
         return process.wait(max(seconds, 0.0))
     except subprocess.TimeoutExpired as error:
