@@ -30,7 +30,7 @@ import typer
 from pse_repro.cli.app import app
 from pse_repro.progress.stages import Progress
 from pse_repro.study.address import RunFiles
-from pse_repro.study.store import locked
+from pse_repro.study.prepare import locked
 from tests.support.killed import ROOT, STUDY, children
 from tests.support.tiny import write_images
 
