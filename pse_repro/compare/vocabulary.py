@@ -9,7 +9,7 @@ import pandas as pd
 from pse_repro.compare.join import Unknown
 from pse_repro.config.toml import builtin, closest
 from pse_repro.evaluation.baselines import BASELINES
-from pse_repro.evaluation.registry import EVALUATIONS, PRETRAIN
+from pse_repro.evaluation.registry import EVALUATIONS, PRETRAIN, kind_of
 from pse_repro.evaluation.scores import METRICS
 from pse_repro.expected import ExpectedTable
 from pse_repro.models import ENCODERS
@@ -66,12 +66,12 @@ def _known(column: str, evaluation: str) -> list[str]:
         return _KNOWN[column]
     if evaluation == PRETRAIN:
         return _PRETRAIN_METRICS
-    row = EVALUATIONS.get(evaluation)
+    row = EVALUATIONS.get(kind_of(evaluation))
     return [*row.metrics] if row and row.metrics else _FOLD_METRICS
 
 
 def _is_known(column: str, word: str, known: list[str]) -> bool:
-    if word in known:
+    if word in known or (column == "evaluation" and kind_of(word) in known):
         return True
     if column == "protocol":  # users may name their protocols freely, except by a different spelling of a known one
         return _plain(word) not in map(_plain, known)

@@ -2,6 +2,9 @@
 
 A row holds everything that differs between evaluations. It names its implementation, which is imported only to train or
 estimate something, because reading a run must not import training code.
+
+An evaluation with folds can also be done earlier: "linear@2" is `linear` of the encoder that a pre-training of two
+epochs would have kept.
 """
 
 from collections.abc import Mapping
@@ -124,11 +127,30 @@ EVALUATIONS: dict[str, Evaluation] = {
 }
 
 
+def row_of(evaluation: str) -> Evaluation:
+    """Return the row of an evaluation, which may be one after fewer epochs ("linear@2")."""
+    return EVALUATIONS[kind_of(evaluation)]
+
+
+def kind_of(evaluation: str) -> str:
+    """Return the name of an evaluation's row: "linear" of "linear@2"."""
+    return evaluation.partition("@")[0]
+
+
+def epochs_of(evaluation: str) -> int | None:
+    """Return the epochs of pre-training before an evaluation, 2 for "linear@2"; None: all of them."""
+    epochs = evaluation.partition("@")[2]
+    return int(epochs) if epochs else None
+
+
 def has_folds(evaluation: str) -> bool:
     """Return whether results of that name have folds; a pre-training's have none."""
-    return evaluation != PRETRAIN and EVALUATIONS[evaluation].has_folds
+    return evaluation != PRETRAIN and row_of(evaluation).has_folds
 
 
 def title_of(evaluation: str) -> str:
     """Return an evaluation's title; any other name is returned unchanged."""
-    return EVALUATIONS[evaluation].title if evaluation in EVALUATIONS else evaluation
+    if kind_of(evaluation) not in EVALUATIONS:
+        return evaluation
+    epochs = epochs_of(evaluation)
+    return row_of(evaluation).title + (f" after {epochs} epoch{'s' * (epochs > 1)}" if epochs else "")

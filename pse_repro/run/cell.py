@@ -1,13 +1,14 @@
 """One cell, from images to rows of the results table: pre-train, then evaluate. Completed work is reused."""
 
 import time
+from functools import partial
 
 import numpy as np
 import pandas as pd
 
 from pse_repro.data.stl10 import Dataset
 from pse_repro.evaluation.base import FoldEvaluation, FoldResult, Setup
-from pse_repro.evaluation.registry import EVALUATIONS
+from pse_repro.evaluation.registry import epochs_of, kind_of, row_of
 from pse_repro.machine.energy import GpuEnergyMeter
 from pse_repro.machine.provenance import provenance
 from pse_repro.progress.facts import Epoch
@@ -48,12 +49,13 @@ class CellRun:
 
     def evaluate(self, evaluation: str) -> None:
         """Train and test what an evaluation has not stored yet."""
-        if not EVALUATIONS[evaluation].has_folds:
+        if not row_of(evaluation).has_folds:
             self.clustering.complete()
             return
         cell, data = self.cell, self.context.data
-        name, encoder = f"{cell.pretraining_id}/{evaluation}", cell.model.encoder
-        built = EVALUATIONS[evaluation].build(Setup(name, encoder, cell.protocol, data, self.context.machine))
+        # The same draws after fewer epochs, so that only the weights differ.
+        name, encoder = f"{cell.pretraining_id}/{kind_of(evaluation)}", cell.model.encoder
+        built = row_of(evaluation).build(Setup(name, encoder, cell.protocol, data, self.context.machine))
         self._run_missing_folds(built, evaluation)
 
     def _missing(self, evaluation: str) -> list[int]:
@@ -75,7 +77,8 @@ class CellRun:
                 losses = {built.loss: loss} if built.loss else {}
                 stage.measure(Epoch(epoch, losses.get("train_loss"), losses.get("validation_loss"), number))
 
-            for number, result in built.run(missing, self.pretraining.encoder, after_epoch):
+            new_encoder = partial(self.pretraining.encoder, epochs_of(evaluation))
+            for number, result in built.run(missing, new_encoder, after_epoch):
                 store.write_npz(self.files.fold(evaluation, number), **_arrays(result, self.context.data))
                 stage.end_fold(number)
 

@@ -11,9 +11,9 @@ import torch
 from torch import nn
 
 from pse_repro.data.batches import Images
-from pse_repro.errors import NotFitError
+from pse_repro.errors import CellError, NotFitError
 from pse_repro.evaluation.on_features import features
-from pse_repro.evaluation.registry import EVALUATIONS
+from pse_repro.evaluation.registry import epochs_of, row_of
 from pse_repro.machine.energy import EnergyMeter
 from pse_repro.models import encoder_of
 from pse_repro.objectives import OBJECTIVES
@@ -77,8 +77,9 @@ class PretrainRun:
 
     def _train(self, training: Pretraining) -> None:
         saves = _Saves()
-        clusters = any(EVALUATIONS[evaluation].clusters for evaluation in self.cell.evaluations)
+        clusters = any(row_of(evaluation).clusters for evaluation in self.cell.evaluations)
         stores_features = training.objective.reconstructs and clusters
+        kept = {epochs_of(evaluation) for evaluation in self.cell.evaluations}
 
         def save() -> None:
             with saves.timed():
@@ -89,6 +90,8 @@ class PretrainRun:
             self.energy.joules()  # its counters wrap within minutes and must be read in between
             if stores_features:
                 self._store_features(state)
+            if state.epoch in kept:
+                store.write_tensors(self.files.weights_after(state.epoch), state.best)
             if saves.due():
                 save()
 
@@ -158,13 +161,26 @@ class PretrainRun:
             store.write_npz(self.files.reconstructions, **stored)
         return {"feature_mean": float(latents_ND.mean()), "feature_std": float(latents_ND.std())}
 
-    def encoder(self) -> nn.Module:
-        """Load the pre-trained encoder from its checkpoint; NotFitError if the checkpoint was altered."""
-        return encoder_of(self._network())
+    def encoder(self, epochs: int | None = None) -> nn.Module:
+        """Load the pre-trained encoder, or the one that a pre-training of so many `epochs` would have kept.
 
-    def _network(self) -> nn.Module:
-        record = store.read_record(self.files.pretraining, Trained)
-        tensors, _ = store.read_tensors(self.files.checkpoint, record.checkpoint_sha256)
+        Raises:
+            NotFitError: its file was altered.
+            CellError: the pre-training was finished before it was requested.
+        """
+        return encoder_of(self._network(epochs))
+
+    def _network(self, epochs: int | None = None) -> nn.Module:
+        if epochs is None:
+            record = store.read_record(self.files.pretraining, Trained)
+            tensors, _ = store.read_tensors(self.files.checkpoint, record.checkpoint_sha256)
+        elif not (path := self.files.weights_after(epochs)).exists():
+            raise CellError(
+                f"{self.cell.pretraining_id}: its weights after {epochs} epochs were not kept, as no evaluation needed "
+                "them when it was pre-trained; run the study into a new folder"
+            )
+        else:
+            tensors, _ = store.read_tensors(path)
         device = self.machine.device
         network = build_objective(self.cell.recipe, self.data, device).network()
         network.load_state_dict(tensors)

@@ -7,7 +7,7 @@ from pse_repro.config.study import Study
 from pse_repro.data.folds import folds
 from pse_repro.data.stl10 import CLASSES, Dataset
 from pse_repro.errors import NotFitError
-from pse_repro.evaluation.registry import EVALUATIONS
+from pse_repro.evaluation.registry import EVALUATIONS, row_of
 from pse_repro.study.cells import Cell
 from pse_repro.training.pretrain import build_objective, check_split
 
@@ -26,7 +26,7 @@ def check_images(study: Study, cells: list[Cell], data: Dataset, evaluations: tu
     for cell in {(cell.protocol.name, cell.model.name): cell for cell in cells}.values():
         check_split(len(data.unlabeled), cell.protocol.settings.validation_fraction, cell.length.batch_size)
         build_objective(cell.recipe, data, torch.device("cpu"))
-    wanted = [EVALUATIONS[name] for name in (study.evaluations if evaluations is None else evaluations)]
+    wanted = [row_of(name) for name in (study.evaluations if evaluations is None else evaluations)]
     on_pixels = evaluations is None and any(name != "random" for name in study.baselines)
     if wanted:
         _check_test_images(len(data.test), CLASSES if any(each.clusters for each in wanted) else TEST_IMAGES)

@@ -16,6 +16,7 @@ RUN/models/MODEL-seedN-HASH/       one pre-training, shared by all cells that ne
     checkpoint.safetensors         the final network; its SHA-256 is in pretrain.json
     pretrain.json  curves.csv  reconstructions.npz (autoencoders only)  portrait.npz (run/model_summary.py)
     epochs/epoch-K.npz             features after every epoch, if they are clustered
+    epochs/weights-K.safetensors   the best network of the first K epochs, if it is evaluated (linear@K)
     EVALUATION-HASH/fold-K.npz     probabilities (N, 10) on the test set, labels, losses by epoch
     cluster-HASH/                  measures.json, embedding.npz, curve.csv (run/cluster.py)
 
@@ -33,7 +34,7 @@ from pathlib import Path
 from typing import Any
 
 from pse_repro.config.protocol import Protocol
-from pse_repro.evaluation.registry import EVALUATIONS
+from pse_repro.evaluation.registry import row_of
 from pse_repro.objectives import OBJECTIVES
 from pse_repro.study.cells import Cell
 
@@ -55,7 +56,7 @@ LAYOUT = {
     "baselines/*": r"fold-\d+\.npz",
     "cells/*/*": r"(provenance|failed)\.json",
     "models/*": r"(state|checkpoint)\.safetensors|pretrain\.json|curves\.csv|(reconstructions|portrait)\.npz",
-    f"models/*/{EPOCHS}": r"epoch-\d+\.npz",
+    f"models/*/{EPOCHS}": r"epoch-\d+\.npz|weights-\d+\.safetensors",
     "models/*/*": r"fold-\d+\.npz|measures\.json|embedding\.npz|curve\.csv",
 }
 _PRETRAIN = ("pretrain_augmentation", "gradient_clipping")
@@ -207,6 +208,10 @@ class CellFiles:
         """Return the path of the features after an epoch, counted from 0."""
         return self.model / EPOCHS / f"epoch-{epoch}.npz"
 
+    def weights_after(self, epochs: int) -> Path:
+        """Return the path of the best network of the first so many epochs."""
+        return self.model / EPOCHS / f"weights-{epochs}.safetensors"
+
     def stored_epochs(self) -> list[int]:
         """Return the epochs, from 0, whose features are stored."""
         return sorted(int(path.stem.removeprefix("epoch-")) for path in self.model.glob(f"{EPOCHS}/epoch-*.npz"))
@@ -216,7 +221,7 @@ class CellFiles:
         settings = vars(self.cell.protocol.settings)
         content = {
             "settings": {name: value for name, value in settings.items() if not name.startswith("pretrain_")},
-            "switches": self._switches(EVALUATIONS[evaluation].switches),
+            "switches": self._switches(row_of(evaluation).switches),
         }
         return self.model / f"{evaluation}-{_digest(content)}"
 

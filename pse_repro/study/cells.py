@@ -1,6 +1,6 @@
 """A study expanded into cells: one cell = protocol x encoder x objective x seed."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import pandas as pd
 
@@ -8,7 +8,7 @@ from pse_repro.config.limits import MAX_CELLS
 from pse_repro.config.protocol import Protocol
 from pse_repro.config.study import Budget, Length, Model, Recipe, Study
 from pse_repro.errors import UsageError
-from pse_repro.evaluation.registry import PRETRAIN, has_folds
+from pse_repro.evaluation.registry import PRETRAIN, epochs_of, has_folds
 from pse_repro.objectives import OBJECTIVES
 from pse_repro.tables import model_name, plain_cell
 
@@ -91,12 +91,14 @@ def expand(study: Study, protocols: list[Protocol], seeds: int) -> list[Cell]:
             f"study {study.name} has {len(models):,} models under {len(protocols):,} protocols with {seeds:,} seeds; "
             f"expected {MAX_CELLS:,} or fewer in all: split it into several studies"
         )
-    return [
-        Cell(protocol, model, seed, study.epochs, study.evaluations, study.folds, study.budget)
-        for seed in range(seeds)
-        for protocol in protocols
-        for model in models
-    ]
+    return [_cell(study, protocol, model, seed) for seed in range(seeds) for protocol in protocols for model in models]
+
+
+def _cell(study: Study, protocol: Protocol, model: Model, seed: int) -> Cell:
+    """Return a cell with the evaluations that its length allows: a model of two epochs has no linear@2."""
+    cell = Cell(protocol, model, seed, study.epochs, study.evaluations, study.folds, study.budget)
+    epochs = cell.length.epochs
+    return replace(cell, evaluations=tuple(name for name in study.evaluations if (epochs_of(name) or 0) < epochs))
 
 
 def _untrained(study: Study) -> list[Model]:

@@ -17,7 +17,7 @@ from pse_repro.config.study import Study
 from pse_repro.data.augment.steps import Augmentation, downstream_augmentation, pretrain_augmentation
 from pse_repro.data.stl10 import OFFICIAL_IMAGES, SIDE
 from pse_repro.evaluation.cost import WHOLE_PASS, Costs, Work
-from pse_repro.evaluation.registry import EVALUATIONS
+from pse_repro.evaluation.registry import row_of
 from pse_repro.machine.device import Machine
 from pse_repro.models import ENCODERS, build_autoencoder, build_classifier
 from pse_repro.objectives import OBJECTIVES
@@ -50,7 +50,7 @@ def estimate_seconds(
         work[CellFiles(Path(), cell).model] = _pretraining_seconds(cell, taken, cost)
         for evaluation in cell.evaluations:
             evaluating = Work(cell.protocol, cell.folds, taken, cost)
-            work[CellFiles(Path(), cell).evaluation(evaluation)] = EVALUATIONS[evaluation].seconds(evaluating)
+            work[CellFiles(Path(), cell).evaluation(evaluation)] = row_of(evaluation).seconds(evaluating)
     return sum(work.values())
 
 

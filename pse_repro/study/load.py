@@ -27,7 +27,7 @@ def evaluations_of(study: Study, more: Iterable[str]) -> tuple[str, ...]:
     """Return the study's evaluations and `more`, each once; UsageError for an unknown one."""
     wanted = dict.fromkeys((*study.evaluations, *more))
     for evaluation in wanted:
-        _check_evaluation("evaluation", evaluation, "")
+        _check_evaluation("evaluation", evaluation, study.epochs, "")
     return tuple(wanted)
 
 
@@ -78,7 +78,7 @@ def build_study(table: dict[str, Any], where: str) -> Study:
         known = expected_tables()
         raise UsageError(f"{where}: expected is {study.expected!r}; expected one of {', '.join(known)}")
     for evaluation in study.evaluations:
-        _check_evaluation("evaluations", evaluation, f"{where}: ")
+        _check_evaluation("evaluations", evaluation, study.epochs, f"{where}: ")
     if study.budget:
         check_budget(study.budget, where)
     for key, values in (("protocols", study.protocols), ("evaluations", study.evaluations)):
@@ -91,11 +91,17 @@ def build_study(table: dict[str, Any], where: str) -> Study:
     return study
 
 
-def _check_evaluation(key: str, evaluation: str, where: str) -> None:
+def _check_evaluation(key: str, evaluation: str, epochs: int, where: str) -> None:
     known = list(EVALUATIONS)
-    if evaluation not in known:
+    kind, at, earlier = evaluation.partition("@")
+    if kind not in known:
+        raise UsageError(f"{where}{key} is {evaluation!r}; expected one of {', '.join(known)}{hint_at(kind, known)}")
+    earlier_epochs = list(map(str, range(1, epochs)))
+    if at and not (EVALUATIONS[kind].has_folds and earlier in earlier_epochs):
+        with_folds = ", ".join(name for name, row in EVALUATIONS.items() if row.has_folds)
         raise UsageError(
-            f"{where}{key} is {evaluation!r}; expected one of {', '.join(known)}{hint_at(evaluation, known)}"
+            f"{where}{key} is {evaluation!r}; expected, before the @, one of {with_folds}, and after it an epoch of "
+            f"pre-training before the last of {epochs}"
         )
 
 

@@ -7,7 +7,7 @@ import pandas as pd
 
 from pse_repro.config.protocol import Protocol
 from pse_repro.data.folds import as_text
-from pse_repro.evaluation.registry import EVALUATIONS, PRETRAIN
+from pse_repro.evaluation.registry import PRETRAIN, has_folds
 from pse_repro.evaluation.scores import ensemble, scores
 from pse_repro.study import store
 from pse_repro.study.address import CellFiles, RunFiles
@@ -30,7 +30,7 @@ def cell_rows(cell: Cell, files: CellFiles) -> list[Row]:
 
 def is_complete(files: CellFiles, evaluation: str) -> bool:
     """Return True if all folds of an evaluation are stored or, without folds, its metrics."""
-    if not EVALUATIONS[evaluation].has_folds:
+    if not has_folds(evaluation):
         return files.measures(evaluation).is_file()
     return all(path.is_file() for path in files.folds(evaluation))
 
@@ -62,7 +62,7 @@ def computed_results(run: Run) -> pd.DataFrame:
 
 def _evaluation_rows(cell: Cell, files: CellFiles, evaluation: str) -> list[Row]:
     """Return rows of top1, top2, top4, loss and best_epoch per fold, and of the ensemble; or of the metrics."""
-    if not EVALUATIONS[evaluation].has_folds:
+    if not has_folds(evaluation):
         return _metric_rows(evaluation, store.read_record(files.measures(evaluation), Measured).metrics)
     stored = [store.read_npz(path) for path in files.folds(evaluation)]
     labels = stored[0]["labels"].astype(np.int64) - 1

@@ -16,7 +16,7 @@ import numpy as np
 from pse_repro.config.protocol import Protocol
 from pse_repro.config.study import Study
 from pse_repro.errors import NotFitError
-from pse_repro.evaluation.registry import EVALUATIONS, PRETRAIN
+from pse_repro.evaluation.registry import PRETRAIN, kind_of, row_of
 from pse_repro.files import open_regular
 from pse_repro.objectives import OBJECTIVES
 from pse_repro.progress.facts import StudyStatus, TimeLeft
@@ -103,8 +103,8 @@ def cell_parts(directory: Path, cell: Cell) -> list[Part]:
     files = CellFiles(directory, cell)
     parts = [_pretraining(files, cell)]
     for evaluation in cell.evaluations:
-        row = EVALUATIONS[evaluation]
-        kind = f"{evaluation} {encoder}" + (f" {tuning}" if "finetuning" in row.switches else "")
+        row = row_of(evaluation)
+        kind = f"{kind_of(evaluation)} {encoder}" + (f" {tuning}" if "finetuning" in row.switches else "")
         if not row.has_folds:
             parts.append(_whole(files.measures(evaluation), evaluation, kind))
             continue

@@ -115,3 +115,27 @@ def test_the_tests_stored_run_has_the_files_of_a_real_one(tmp_path: Path) -> Non
     store_run(tmp_path / "stored", replace(of.study, overrides={}))
     (stored,) = Run.open(tmp_path / "stored").cells
     assert contents(tmp_path / "stored", stored) == contents(tmp_path / "real", cell)
+
+
+def test_an_evaluation_after_fewer_epochs_is_that_of_a_shorter_pre_training(tmp_path: Path) -> None:
+    models = (Model("cnn", "mse"), Model("cnn", "random"))
+    for name, epochs, evaluations in (("short", 1, ("linear",)), ("long", 3, ("linear", "linear@1"))):
+        study = replace(TINY, models=models, epochs=epochs, evaluations=evaluations)
+        assert run_study(study, [protocol()], 1, context(tmp_path / name)) == {}
+    scores = {}
+    for name in ("short", "long"):
+        of = Run.open(tmp_path / name)
+        assert states(of) == ["done", "done"]  # an untrained encoder has no epochs, and nothing to do after the first
+        results = of.results[of.results["objective"] == "mse"]
+        for evaluation, part in results[results["evaluation"] != "pretrain"].groupby("evaluation"):
+            scores[name, evaluation] = part.set_index(["fold", "metric"])["value"].to_dict()
+    assert scores["long", "linear@1"] == scores["short", "linear"]
+    assert scores["long", "linear"] != scores["short", "linear"]
+    assert known_rows(Run.open(tmp_path / "long").results, load_expected("slides"))[1] == ()
+
+    cell = next(cell for cell in Run.open(tmp_path / "long").cells if cell.model.objective == "mse")
+    later = replace(study, evaluations=("linear", "linear@2"))
+    assert run_study(later, [protocol()], 1, context(tmp_path / "long")) == {
+        cell.name: "cnn-mse-seed0: its weights after 2 epochs were not kept, as no evaluation needed them when it was "
+        "pre-trained; run the study into a new folder"
+    }

@@ -122,6 +122,15 @@ def test_a_study_of_ones_own_loads_with_the_defaults(tmp_path: Path) -> None:
             'epochs = 2\nevaluations = ["froze"]',
             "evaluations is 'froze'; expected one of finetune, frozen",
         ),
+        *(
+            (
+                "epochs = 2",
+                f'epochs = 2\nevaluations = ["{name}"]',
+                f"evaluations is '{name}'; expected, before the @, one of finetune, frozen, linear, knn, low-label-1, "
+                "low-label-10, low-label-100, and after it an epoch of pre-training before the last of 2",
+            )
+            for name in ("linear@", "linear@0", "linear@2", "linear@01", "linear@x", "cluster@1", "linear@1@1")
+        ),
         ("epochs = 2", "epochs = 2\noverrides = 5", "overrides is 5; expected a table"),
         ("epochs = 2", 'epochs = 2\noverrides = {borders = "zeros"}', "unknown key 'borders'"),
         ("epochs = 2", "epochs = 2\nmodel = 1", "unknown key 'model'"),
@@ -190,6 +199,7 @@ def test_evaluations_are_the_studys_and_more_each_once() -> None:
     study = dataclasses.replace(load_study("smoke"), evaluations=("frozen", "knn"))
     assert evaluations_of(study, ()) == ("frozen", "knn")
     assert evaluations_of(study, ["cluster", "frozen", "cluster"]) == ("frozen", "knn", "cluster")
+    assert evaluations_of(dataclasses.replace(study, epochs=3), ["knn@2"])[-1] == "knn@2"
     with pytest.raises(UsageError, match="evaluation is 'clusters'; expected one of finetune, frozen, linear, knn, "):
         evaluations_of(study, ["clusters"])
 

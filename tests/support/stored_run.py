@@ -12,7 +12,7 @@ import pandas as pd
 
 from pse_repro.compare.join import Comparison, compare
 from pse_repro.config.study import Model, Study
-from pse_repro.evaluation.registry import EVALUATIONS
+from pse_repro.evaluation.registry import has_folds
 from pse_repro.expected import load_expected
 from pse_repro.objectives import OBJECTIVES
 from pse_repro.report.page import write_report
@@ -81,7 +81,7 @@ def store_cell(directory: Path, cell: Cell, number: int, data: dict[str, object]
     store.write_json(stored.provenance, note)
     rows = [cell.key | {"evaluation": "pretrain", "fold": "", "metric": "validation_mse", "value": losses[-1]}]
     for evaluation in cell.evaluations:
-        if not EVALUATIONS[evaluation].has_folds:
+        if not has_folds(evaluation):
             metrics = {"accuracy": 0.3, "nmi": 0.2, "ari": 0.1, "two_domains_accuracy": 0.6}
             store.write_json(stored.measures(evaluation), {"metrics": metrics, "points": IMAGES, "seconds": 2.0})
             clusters = {"assigned": np.arange(IMAGES) % 10, "labels": np.arange(IMAGES) % 10}

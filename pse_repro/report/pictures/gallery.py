@@ -15,6 +15,7 @@ from pse_repro.report.pictures import (
     embeddings,
     filters,
     learning,
+    lengths,
     neighbours,
     peers,
     sheets,
@@ -34,6 +35,7 @@ def gallery(run: Run, found: Sequence[Effect] | None = None) -> list[Section]:
     return [
         *sigma.section(run),
         *peers.section(run),
+        *lengths.section(run),
         *effects.section(run, found),
         *learning.section(run),
         *sheets.section(run),

@@ -12,7 +12,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
-from pse_repro.evaluation.registry import EVALUATIONS, title_of
+from pse_repro.evaluation.registry import row_of, title_of
 from pse_repro.expected import FOLDER
 from pse_repro.objectives import OBJECTIVES
 from pse_repro.objectives.shared.reconstruction import CURVE_SIGMA
@@ -84,7 +84,7 @@ def _curves_of(run: Run, reconstructs: bool) -> tuple[list[Group], str]:
 
 def _by_epochs(cell: Cell) -> list[str]:
     """Return the cell's evaluations whose classifiers have a validation loss per epoch."""
-    return [evaluation for evaluation in cell.evaluations if EVALUATIONS[evaluation].on_slides]
+    return [evaluation for evaluation in cell.evaluations if row_of(evaluation).on_slides]
 
 
 def pretraining_figure(models: Sequence[tuple[Panel, Panel]]) -> Drawing:

@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 
 from pse_repro.config.protocol import Protocol
 from pse_repro.config.study import Model
-from pse_repro.evaluation.registry import EVALUATIONS, Column
+from pse_repro.evaluation.registry import EVALUATIONS, Column, row_of
 from pse_repro.report.pictures.picture import Picture, Section
 from pse_repro.report.pictures.plots import BACKGROUND, COLOURS, GRID, PRINT_DPI, Drawing, as_svg
 from pse_repro.report.tables import Table
@@ -153,7 +153,7 @@ def _baselines(run: Run, protocol: Protocol) -> dict[str, float]:
 
 
 def _has_peers(run: Run) -> bool:
-    return any(not EVALUATIONS[evaluation].on_slides for evaluation in run.study.evaluations)
+    return any(not row_of(evaluation).on_slides for evaluation in run.study.evaluations)
 
 
 def _shown(values: Sequence[float]) -> str:
