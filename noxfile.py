@@ -1,6 +1,6 @@
 """Sessions for development and releases; each installs what it needs, and CI runs the same ones.
 
-Development: tests, lint, types, smoke, pretended-cuda, shortcuts, soak, minimums, tests-newest, tests-locked.
+Development: tests, long, lint, types, smoke, pretended-cuda, shortcuts, soak, minimums, tests-newest, tests-locked.
 Releases: lock, image, sbom, audit.
 """
 
@@ -29,6 +29,13 @@ def tests(session: nox.Session) -> None:
     """Run the test suite with branch coverage; arguments after -- go to pytest."""
     session.install("-e", ".[test]")
     session.run(*PYTEST, "--cov", "--cov-report=term-missing:skip-covered", *session.posargs, env=ONE_THREAD)
+
+
+@nox.session
+def long(session: nox.Session) -> None:
+    """Run the tests that take minutes: runs killed and resumed, and `bench --card` in its tiny form."""
+    session.install("-e", ".[test]")
+    session.run(*PYTEST, *map(str, Path("tests").rglob("long_*.py")), *session.posargs, env=ONE_THREAD)
 
 
 @nox.session(python="3.11")

@@ -1,43 +1,31 @@
-"""`bench --card`: parts that end in every way, and the whole of it in its tiny form on a CPU."""
+"""`bench --card`: parts that end in every way; all of them run in long_card.py."""
 
 import json
 import os
 import re
-import subprocess
 import sys
 import time
 from dataclasses import replace
-from importlib.resources import files
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
 
-import jsonschema
 import pytest
 
 from pse_repro.bench.card import run as driver
 from pse_repro.bench.card.gpu_tests import run_tests
 from pse_repro.bench.card.pair import EPOCHS, PROTOCOLS, SIZES, STUDY, _images_that_fit
 from pse_repro.bench.card.result import NOTES, Card, Figure, Part, add_note, read_notes
-from pse_repro.bench.card.run import LOG, PARTS, Options, Planned, card
+from pse_repro.bench.card.run import LOG, Options, Planned, card
 from pse_repro.bench.card.smoke import _beside
 from pse_repro.bench.card.task import OmittedError, Task, run_within
-from pse_repro.bench.result import load
 from pse_repro.errors import NotFitError, UsageError
 from pse_repro.evaluation.cost import Costs
 from pse_repro.study.load import load_study
-from pse_repro.study.record import Run
 from tests.support.card_parts import CHILD
+from tests.support.schemas import validated
 from tests.support.tiny import CPU
 
 ROOT = Path(__file__).parents[2]
-
-
-def validated(text: str, name: str) -> Any:
-    """Return the document after a check against its schema."""
-    document = json.loads(text)
-    jsonschema.validate(document, json.loads((files("pse_repro") / f"schemas/{name}.schema.json").read_text()))
-    return document
 
 
 def task(out: Path, seconds: float = 60.0, data: Path | None = None) -> Task:
@@ -46,60 +34,6 @@ def task(out: Path, seconds: float = 60.0, data: Path | None = None) -> Task:
 
 def options(out: Path, images: Path, minutes: float = 2.0) -> Options:
     return Options(out, images, "cpu", minutes, quick=True, quiet=True)
-
-
-def test_the_whole_of_it_in_its_tiny_form(images: Path, tmp_path: Path) -> None:
-    """One run of minutes: every part ends well, finds what the real form is to find, and leaves files the kit reads."""
-    out = tmp_path / "out"
-    words = ["bench", "--card", "--quick", "--device", "cpu", "--data", str(images), "--out", str(out)]
-    environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])}
-    command = [sys.executable, "-m", "pse_repro", *words, "--minutes", "20"]
-    process = subprocess.run(command, capture_output=True, text=True, env=environment)
-    assert process.returncode == 0, process.stderr
-    check_parts(out, process)
-    check_figures(json.loads((out / "card.json").read_text())["parts"])
-    check_files(out)
-
-
-def check_parts(out: Path, process: "subprocess.CompletedProcess[str]") -> None:
-    document = validated((out / "card.json").read_text(), "card")
-    assert {part["name"]: part["state"] for part in document["parts"]} == dict.fromkeys(PARTS, "ok")
-    lines = process.stdout.splitlines()
-    assert [line.partition(":")[0] for line in lines] == [*PARTS, "results"]
-    assert lines[-1] == f"results: {out / 'card.md'}"
-    assert "machine: at most" in process.stderr
-    assert document["quick"]
-    assert "Quick: tiny sizes" in (out / "card.md").read_text()
-
-
-def check_figures(parts: list[dict[str, Any]]) -> None:
-    found = {part["name"]: {figure["name"]: figure["value"] for figure in part["figures"]} for part in parts}
-    for name in ("matrix product, float32", "matrix product, bfloat16", "copy on the device, read and written"):
-        assert found["machine"][name] > 0
-    assert found["smoke"]["cnn-pse-3: validation_loss"] == pytest.approx(0.0589083, rel=1e-3)  # golden
-    assert found["tests"]["skipped"] > 10  # there is no GPU here
-    assert found["speed"]["PSE, sigma 3 / MSE, fp32"] > 0
-    assert found["speed"]["CNN, batch of 4, fp32"] > 0
-    assert found["study"]["as-released, cnn-mse: epoch of 8 images"] > 0
-    for evaluation in ("finetune", "frozen", "linear", "knn"):
-        assert found["study"][f"as-released, cnn-pse-3: {evaluation}"] > 0
-    for protocol in ("as-released", "as-described"):
-        for source in ("the bench's rates", "the run's epochs"):
-            assert found["study"][f"full on STL-10, {protocol}, one seed, by {source}: at least"] > 0
-
-
-def check_files(out: Path) -> None:
-    assert {row.group for name in ("loss", "pretrain") for row in load(out / f"bench-{name}.json").rows} == {
-        "loss",
-        "pretrain",
-    }
-    run = Run.open(out / "run")
-    assert len(run.cells) == 2
-    assert not run.failures()
-    assert run.run_files.page.is_file()
-    validated((out / "comparison.json").read_text(), "comparison")
-    assert (out / "comparison.md").read_text().startswith("|")
-    assert json.loads((out / "provenance.json").read_text())["versions"]["torch"]
 
 
 def test_parts_that_fail_crash_or_are_omitted_stop_none_after_them(

@@ -11,15 +11,14 @@ from tests.support.limited import quick
 
 FOLD = "models/*/frozen-*/fold-2.npz"
 REFUSED = [
-    *(Case("finished", "run.json", name) for name in ("bit flipped 0", "a link to /dev/zero", "deleted", "deep lists")),
-    *(Case("finished", "manifest.jsonl", name) for name in ("deleted", "emptied", "a link to a copy", "a named pipe")),
-    *(Case("finished", FOLD, name) for name in ("a digit changed", "rolled", "1 TB", "exchanged with its folder")),
-    *(Case("finished", "results.csv", name) for name in ("a line removed", "UTF-16", "a folder with it")),
+    *(Case("finished", "run.json", name) for name in ("bit flipped 0", "a link to /dev/zero")),
+    *(Case("finished", "manifest.jsonl", name) for name in ("deleted", "a named pipe")),
+    *(Case("finished", FOLD, name) for name in ("a digit changed", "1 TB", "exchanged with its folder")),
+    Case("finished", "results.csv", "a line removed"),
     Case("finished", "cells/*/*/provenance.json", "a value of NaN"),
     Case("finished", "models/*/manifest.jsonl", "garbage in front"),
-    *(Case("finished", "models/*", name) for name in ("from another run", "a link to a copy", "a file")),
-    Case("finished", "baselines/*", "a link to a copy"),
-    *(Case("interrupted", "models/*/state.safetensors", name) for name in ("cut in half", "null")),
+    *(Case("finished", "models/*", name) for name in ("from another run", "a link to a copy")),
+    Case("interrupted", "models/*/state.safetensors", "cut in half"),
 ]
 OLD = [
     Case("old", FOLD, "best_epoch of three"),
@@ -57,15 +56,14 @@ def test_a_damaged_run_from_before_there_were_manifests_ends_no_reader(damaged: 
     assert [outcome for outcome in found.values() if outcome.kind in ("unexpected", "hang")] == []
 
 
-@pytest.mark.parametrize("command", ["run", "repair"])
-@pytest.mark.parametrize("name", ["a lock that is a link", "a manifest", "a record of zeros", "a partial file"])
+@pytest.mark.parametrize(("name", "command"), [("a lock that is a link", "run"), ("a manifest", "repair")])
 def test_a_folder_of_others_is_left_alone(attacked: Attacked, name: str, command: str) -> None:
     attacked.out(name, command)
     assert attacked.found[-1]["kind"] == "refused", attacked.found[-1]
 
 
 @pytest.mark.parametrize("command", ["compare", "against", "status", "evaluate"])
-@pytest.mark.parametrize("name", ["a named pipe", "a device", "a link to itself", "a large file"])
+@pytest.mark.parametrize("name", ["a named pipe", "a large file"])
 def test_what_is_no_run_is_refused_at_once(attacked: Attacked, name: str, command: str) -> None:
     attacked.argument(name, command)
     assert attacked.found[-1]["kind"] == "refused", attacked.found[-1]
@@ -73,7 +71,6 @@ def test_what_is_no_run_is_refused_at_once(attacked: Attacked, name: str, comman
 
 @pytest.mark.parametrize("command", ["report", "export", "resume", "repair"])
 @pytest.mark.parametrize("name", ["a link to others' folder", "others' files in it"])
-@pytest.mark.parametrize("place", ["figures", "now"])
-def test_nothing_behind_a_link_is_changed_or_packed(attacked: Attacked, place: str, name: str, command: str) -> None:
-    attacked.inside(place, name, command)
+def test_nothing_behind_a_link_is_changed_or_packed(attacked: Attacked, name: str, command: str) -> None:
+    attacked.inside("figures", name, command)
     assert attacked.found[-1]["kind"] in ("refused", "accepted"), attacked.found[-1]

@@ -1,14 +1,13 @@
-"""Real processes killed and resumed, with the same numbers bit for bit; the short form of `nox -s soak -- kills`."""
+"""Real processes killed and resumed, with the same numbers bit for bit: a short form of `nox -s soak -- kills`."""
 
 import random
 import signal
 import time
 from pathlib import Path
 
-import numpy as np
 import pytest
 
-from tests.support.killed import CALLS, STUDY, Killed, differences
+from tests.support.killed import CALLS, STUDY, Killed
 
 ONE_MODEL = STUDY.rpartition("[[models]]")[0].replace("folds = 2", "folds = 1").replace(', "cluster"', "")
 SAVED_AFTER_EPOCHS = {"save_seconds": 60.0}
@@ -62,23 +61,3 @@ def test_a_run_killed_again_and_again_ends_like_one_that_was_not(study: Killed) 
     study.finish("run")
     study.compare("run")
     assert study.unlike == []
-
-
-@pytest.mark.parametrize("change", ["predictions", "table", "missing", "left"])
-def test_any_difference_is_found(change: str, tmp_path: Path) -> None:
-    for run in ("whole", "run"):
-        (tmp_path / run).mkdir()
-        np.savez(tmp_path / run / "fold-1.npz", probabilities=np.full(3, 0.1), seconds=np.random.default_rng().random())
-        (tmp_path / run / "results.csv").write_text("top1\n50.0\n")
-    whole, run = tmp_path / "whole", tmp_path / "run"
-    assert differences(whole, run) == []
-    if change == "predictions":
-        np.savez(run / "fold-1.npz", probabilities=np.nextafter(np.full(3, 0.1), 1), seconds=0)
-    elif change == "table":
-        (run / "results.csv").write_text("top1\n50.00\n")
-    elif change == "missing":
-        (run / "fold-1.npz").unlink()
-    else:
-        (run / ".results.csv.7.part").touch()
-    expected = {"table": ["results.csv"], "left": [".results.csv.7.part"]}.get(change, ["fold-1.npz"])
-    assert differences(whole, run) == expected
