@@ -11,9 +11,8 @@ Shapes: N images, C channels, H rows, W columns.
 """
 
 from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
 from numbers import Integral
-from typing import Any
+from typing import Any, Self
 
 import torch
 from torch import Tensor, nn
@@ -22,10 +21,8 @@ from torch.utils._python_dispatch import _get_current_dispatch_mode_stack
 from torch.utils._triton import has_triton_package
 
 from pse_repro.kernels import PADDINGS, kernel_1d
+from pse_repro.residual import check_reduction, difference, full_precision
 from pse_repro.smoothing import Smoothing, constant
-
-REDUCTIONS = ("mean", "sum", "none")
-_FLOATS = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
 
 
 def pse_loss(
@@ -85,14 +82,13 @@ class PSELoss(nn.Module):
         super().__init__()
         if padding not in PADDINGS:
             raise ValueError(f"padding is {padding!r}; expected one of {', '.join(PADDINGS)}")
-        if reduction not in REDUCTIONS:
-            raise ValueError(f"reduction is {reduction!r}; expected one of {', '.join(REDUCTIONS)}")
+        check_reduction(reduction)
         self.weights = constant(kernel_1d, kernel, sigma, radius, mass)
-        self.sigma, self.padding, self.reduction = sigma, padding, reduction
+        self.sigma, self.mass, self.padding, self.reduction = sigma, mass, padding, reduction
         self._smoothing = Smoothing(self.weights, padding)
 
     @classmethod
-    def as_released(cls, sigma: int) -> "PSELoss":
+    def as_released(cls, sigma: int) -> Self:
         """Return the released code's PSE: cut at one sigma, a third of the mass, zero borders (switches 1, 2 and 3).
 
         Raises ValueError unless `sigma` is a whole number of pixels, 1 or more.
@@ -116,21 +112,28 @@ class PSELoss(nn.Module):
 
     def in_plain_steps(self, input: Tensor, target: Tensor) -> Tensor:
         """Return the loss (mean or sum) without the fused kernel, which its values and derivatives must equal."""
-        residual = _residual(input, target)
-        with _full_precision(residual):
+        residual = self._residual(input, target)
+        with full_precision(residual):
             energy = self._energy(residual)
             return energy / residual.numel() if self.reduction == "mean" else energy
 
     def loss_map(self, input: Tensor, target: Tensor) -> Tensor:
         """Return the density `R * K` (slide 10), of the input's shape: the residual smoothed over its neighbours."""
-        residual = _residual(input, target)
-        with _full_precision(residual):
-            return self._smoothing.once(residual)  # rows @ R @ columns.T
+        residual = self._residual(input, target)
+        with full_precision(residual):
+            return self._filtered(residual)
+
+    def _filtered(self, residual: Tensor) -> Tensor:
+        return self._smoothing.once(residual)  # rows @ R @ columns.T
+
+    def _residual(self, input: Tensor, target: Tensor) -> Tensor:
+        """Return R = |input - target|, in float32 or float64."""
+        return difference(input, target).abs().contiguous()  # products copy channels last twice
 
     def _energy(self, residual: Tensor) -> Tensor:
         """Return sum((R * K)^2), in eager mode with a gradient that needs no further matrix product."""
         if torch.compiler.is_compiling() or torch._C._get_tracing_state():  # graphs take no Function that has a jvp
-            return self._smoothing.once(residual).square().sum((-2, -1)).sum()
+            return self._filtered(residual).square().sum((-2, -1)).sum()
         energy: Tensor = _EnergyAndHalfGradient.apply(residual, self._smoothing.twice)[0]
         return energy
 
@@ -167,7 +170,7 @@ class _EnergyAndHalfGradient(torch.autograd.Function):
         (q,) = ctx.saved_tensors
         gradient = torch.zeros_like(q) if grad is None else (2 * grad) * q
         if grad_of_q is not None:
-            with _full_precision(q):
+            with full_precision(q):
                 gradient = gradient + ctx.twice(grad_of_q)
         return gradient, None
 
@@ -192,27 +195,3 @@ def _is_ordinary(images: Tensor) -> bool:
         and all(getattr(mode, "ignores_kernels", False) for mode in _get_current_dispatch_mode_stack())
         and forward_ad._current_level < 0
     )
-
-
-def _full_precision(images: Tensor) -> AbstractContextManager[Any]:
-    """Return a context without autocast, which the meta device does not have."""
-    return nullcontext() if images.is_meta else torch.autocast(images.device.type, enabled=False)
-
-
-def _residual(input: Tensor, target: Tensor) -> Tensor:
-    """Return |input - target|, in float32 or float64."""
-    if not (isinstance(input, Tensor) and isinstance(target, Tensor)):
-        found = f"input is of type {type(input).__name__} and target {type(target).__name__}"
-        raise TypeError(f"{found}; expected tensors, which torch.from_numpy makes of NumPy images")
-    if input.shape != target.shape:
-        raise ValueError(f"input is {tuple(input.shape)} and target {tuple(target.shape)}; expected equal shapes")
-    if input.ndim not in (3, 4):
-        hint = "; fold the frames of videos (N, T, C, H, W) into N by flatten(0, 1)" if input.ndim == 5 else ""
-        raise ValueError(f"input is {tuple(input.shape)}; expected (N, C, H, W) or (C, H, W){hint}")
-    if not (input.dtype in _FLOATS and target.dtype in _FLOATS):
-        raise TypeError(
-            f"input is {input.dtype} and target {target.dtype}; expected floating-point images of 16, 32 or 64 bits"
-        )
-    half = (torch.float16, torch.bfloat16)
-    input, target = (images.float() if images.dtype in half else images for images in (input, target))
-    return (input - target).abs().contiguous()  # products copy channels last twice

@@ -30,6 +30,7 @@ REQUIRED = ("encoder", "objective", "evaluation", "fold", "metric", "value")
 # Assumed for columns that a table lacks; other missing columns are unknown (empty).
 DEFAULTS = {"protocol": "as-released", "seed": "0", "data": "stl10", "scale": "full"}
 
+_WITH_SIGMA = ("pse", "blurred-mse", "highpass-mse")  # objectives of which a table without sigma would be ambiguous
 _NUMBERS = frozenset({"sigma", "seed", "fold"})  # a fold may also be a word: ensemble
 _EMPTY = frozenset({"", "nan", "none", "<na>", "null"})  # spellings of "no number", in lower case
 _MAX_BYTES = 1 << 29  # of a table: the largest runs have some 200 MB
@@ -185,7 +186,11 @@ def _column(name: str) -> str:
 
 def _check_columns(frame: pd.DataFrame, name: str) -> None:
     absent = [column for column in REQUIRED if column not in frame]
-    if "sigma" not in frame and "objective" in frame and frame["objective"].astype(str).str.lower().eq("pse").any():
+    if (
+        "sigma" not in frame
+        and "objective" in frame
+        and frame["objective"].astype(str).str.lower().isin(_WITH_SIGMA).any()
+    ):
         absent.append("sigma")
     if not absent:
         return

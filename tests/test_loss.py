@@ -9,7 +9,7 @@ from torch.nn import functional as F
 
 from pse_repro import PSELoss, pse_loss
 from pse_repro.kernels import KERNELS, PADDINGS, kernel_1d
-from pse_repro.loss import REDUCTIONS
+from pse_repro.residual import REDUCTIONS
 from tests.support.dense_loss import REDUCE, images, reference_map
 
 

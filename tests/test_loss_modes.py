@@ -6,7 +6,7 @@ from torch import Tensor, func
 from torch.nn import functional as F
 
 from pse_repro import PSELoss, pse_loss
-from pse_repro.loss import REDUCTIONS
+from pse_repro.residual import REDUCTIONS
 from tests.support.dense_loss import grad_of, images
 
 

@@ -48,11 +48,12 @@ def test_what_was_assumed_stays_known_until_it_is_stated(tmp_path: Path) -> None
     assert set(table.attrs["assumed"]) - set(stated) == {"data", "device"}
 
 
-def test_sigma_may_be_absent_without_pse(tmp_path: Path) -> None:
+def test_sigma_may_be_absent_without_a_loss_with_a_kernel(tmp_path: Path) -> None:
     header = HEADER.replace("sigma,", "")
     assert read_table(save(tmp_path, header + ROW.replace(",,", ","))).loc[0, "sigma"] == ""
-    with pytest.raises(UsageError, match=r"lacks the column.*sigma"):
-        read_table(save(tmp_path, header + "cnn,pse,finetune,ensemble,top1,50\n"))
+    for loss in ("pse", "PSE", "blurred-mse"):
+        with pytest.raises(UsageError, match=r"lacks the column.*sigma"):
+            read_table(save(tmp_path, header + f"cnn,{loss},finetune,ensemble,top1,50\n"))
 
 
 @pytest.mark.parametrize(

@@ -99,7 +99,11 @@ def pretrain(
     ],
     sigma: Annotated[
         float | None,
-        typer.Option("--sigma", envvar="PSE_REPRO_SIGMA", help="Standard deviation of pse and joint-pse in pixels."),
+        typer.Option(
+            "--sigma",
+            envvar="PSE_REPRO_SIGMA",
+            help="Standard deviation of the kernel in pixels: for pse, blurred-mse, ...",
+        ),
     ] = None,
     epochs: Annotated[int, typer.Option("--epochs", min=1, envvar="PSE_REPRO_EPOCHS", help="Number of epochs.")] = 10,
     batch_size: Annotated[

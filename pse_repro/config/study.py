@@ -44,7 +44,7 @@ def parse_budget(text: str) -> Budget:
 
 @dataclass(frozen=True)
 class Model:
-    """A model of a study: an encoder and its pre-training objective (`sigma` in pixels, for pse).
+    """A model of a study: an encoder and its pre-training objective (`sigma` in pixels, if it has a kernel).
 
     `learning_rate` is that of its pre-training instead of the protocol's, also under a budget.
     """

@@ -1,11 +1,14 @@
 """Pre-training objectives, one per file. A new one needs its file, its test and a row here."""
 
 from pse_repro.objectives import (
+    blurred_mse,
     colorize,
     deepcluster,
+    highpass_mse,
     inpaint,
     jigsaw,
     joint,
+    l1,
     mse,
     patch_location,
     pirl,
@@ -24,6 +27,9 @@ OBJECTIVES: dict[str, Variant] = {
     "mse": Variant.of(mse.MSE),
     "pse": Variant.of(pse.PSE),
     "random": Variant.of(random.Random),
+    "blurred-mse": Variant.of(blurred_mse.BlurredMSE),
+    "highpass-mse": Variant.of(highpass_mse.HighpassMSE),
+    "l1": Variant.of(l1.L1),
     "inpaint": Variant.of(inpaint.Inpaint),
     "inpaint-random": Variant.of(inpaint.Inpaint, region="random"),
     "inpaint-adversarial": Variant.of(inpaint.AdversarialInpaint),

@@ -16,9 +16,11 @@ from torch import Tensor, nn
 
 from pse_repro.config.protocol import Switches
 from pse_repro.data.stl10 import CLASSES
+from pse_repro.loss import PSELoss
 from pse_repro.models import ENCODERS, Autoencoder, build_encoder
 from pse_repro.objectives.base import Batch, Objective, Setup
-from pse_repro.objectives.pse import PSE, pse_criterion
+from pse_repro.objectives.pse import PSE
+from pse_repro.objectives.shared.kernel import kernel_criterion
 from pse_repro.objectives.shared.labelled import LabelledImages, classification
 from pse_repro.objectives.shared.reconstruction import Criterion, squared_error
 
@@ -92,7 +94,7 @@ class JointPSE(Joint):
     """Joint training with PSE as the unsupervised term; `weight` is for a kernel of mass one, whatever switch 1."""
 
     def __init__(self, setup: Setup, fraction: float = 0.1, weight: float = 10) -> None:
-        criterion = pse_criterion(setup.sigma, setup.switches)
+        criterion = kernel_criterion(PSELoss, setup.sigma, setup.switches)
         kernel_mass = float(criterion.weights.sum()) ** 2  # in two dimensions; the loss is proportional to its square
         super().__init__(setup, criterion, fraction, weight / kernel_mass**2)
 

@@ -14,7 +14,7 @@ from pse_repro.study.cells import length_of
 from pse_repro.training.capture import AHEAD, WARM_UP, Captured
 from pse_repro.training.classifier import fit
 from pse_repro.training.pretrain import Pretraining
-from tests.support.tiny import dataset, protocol
+from tests.support.tiny import dataset, protocol, sigma_of
 
 # Objectives whose steps cannot be captured, and why.
 PLAIN = {
@@ -30,7 +30,7 @@ CASES = [(name, "as-described") for name in ONE_OF_A_KIND.values()] + [("mse", "
 
 def trained(name: str, protocol_name: str, machine: Machine, captured: bool) -> tuple[Pretraining, list[torch.Tensor]]:
     """Train two epochs; return the training and the loss sums after each step."""
-    sigma = 3.0 if "pse" in name else None
+    sigma = sigma_of(name)
     under, model = protocol(protocol_name), Model("cnn", name, sigma)
     training = Pretraining(Recipe("cell", model, under, length_of(model, under, 2), 0), dataset(), machine)
     if not captured:

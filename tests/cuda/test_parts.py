@@ -12,7 +12,7 @@ from pse_repro.machine.device import Machine
 from pse_repro.objectives import OBJECTIVES, Batch, Setup
 from pse_repro.objectives.shared.rendered_scenes import draw, render
 from pse_repro.seeding import seeded
-from tests.support.tiny import CPU, dataset, protocol
+from tests.support.tiny import CPU, dataset, protocol, sigma_of
 
 # Share of pixels that may differ: rounding can move a sampling position across the border between two pixels.
 OTHER_PIXELS = 2e-3
@@ -101,7 +101,7 @@ def test_losses_of_whole_networks_are_those_of_a_cpu(name: str, gpu: Machine) ->
     found = []
     for machine in (CPU, gpu):
         with seeded("network"):
-            sigma = 3.0 if "pse" in name else None
+            sigma = sigma_of(name)
             setup = Setup("cell", "cnn", sigma, protocol().switches, dataset(), machine.device, 51, 8)
             objective = OBJECTIVES[name].build(setup)
             network = objective.network().to(machine.device, memory_format=torch.channels_last)  # type: ignore[call-overload]

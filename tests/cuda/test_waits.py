@@ -16,7 +16,7 @@ from pse_repro.objectives import OBJECTIVES
 from pse_repro.study.cells import length_of
 from pse_repro.training.pretrain import Pretraining
 from tests.support.pretended_cuda.state import Counts, counted
-from tests.support.tiny import dataset, protocol
+from tests.support.tiny import dataset, protocol, sigma_of
 
 BATCH = 4
 # What 64 KB of a study's batch of 128 images are here; nearly all that is drawn grows with the batch.
@@ -42,7 +42,7 @@ def watched(name: str, under: str) -> Counts:
 
     Before are the clusterings, after the end of the epoch, which reads the mean loss.
     """
-    machine, model = choose_machine("cuda", "bf16"), Model("cnn", name, 3.0 if "pse" in name else None)
+    machine, model = choose_machine("cuda", "bf16"), Model("cnn", name, sigma_of(name))
     settings = protocol(under, batch_size=BATCH)
     training = Pretraining(
         Recipe("cell", model, settings, length_of(model, settings, 1), 0), dataset(36, 40, 10), machine

@@ -12,7 +12,8 @@ from pse_repro.config.protocol import Switches, load_protocol
 from pse_repro.kernels import PADDINGS
 from pse_repro.objectives import OBJECTIVES
 from pse_repro.objectives.joint import JointPSE
-from pse_repro.objectives.pse import PSE, pse_criterion
+from pse_repro.objectives.pse import PSE
+from pse_repro.objectives.shared.kernel import kernel_criterion
 from tests.support.tiny import setup
 
 RELEASED = load_protocol("as-released").switches
@@ -28,6 +29,10 @@ def pair() -> tuple[Tensor, Tensor]:
 def switched(**values: str) -> Switches:
     """Return the released switches with some changed."""
     return dataclasses.replace(RELEASED, **values)  # type: ignore[arg-type]
+
+
+def pse_criterion(sigma: float | None, switches: Switches) -> PSELoss:
+    return kernel_criterion(PSELoss, sigma, switches)
 
 
 @pytest.mark.parametrize("sigma", [1.0, 3.0, 6.0])
@@ -69,7 +74,7 @@ def test_no_other_switch_changes_the_loss(pair: tuple[Tensor, Tensor]) -> None:
 @pytest.mark.parametrize(
     ("sigma", "message"),
     [
-        (None, "sigma is missing; pse needs one, in pixels"),
+        (None, "sigma is missing; expected 0 to 96 pixels, an image's width"),
         (-1.0, "sigma is -1; expected 0 to 96 pixels, an image's width"),
         (math.nan, "sigma is nan; expected 0 to 96 pixels"),
         (math.inf, "sigma is inf; expected 0 to 96 pixels"),

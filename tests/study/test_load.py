@@ -78,7 +78,7 @@ def test_a_study_of_ones_own_loads_with_the_defaults(tmp_path: Path) -> None:
         ("sigma = 3", "sigma = 0", "model cnn-pse-0 under protocol as-released: sigma is 0; kernel_support"),
         ("sigma = 3", "sigma = inf", "models 1: sigma is inf; expected a finite number"),
         ("sigma = 3", 'sigma = "3"', "sigma is '3'; expected a number"),
-        ("sigma = 3", "", "sigma is missing; pse needs one, in pixels"),
+        ("sigma = 3", "", "sigma is missing; expected 0 to 96 pixels"),
         ("sigma = 3", "sigma = 3\nlearning_rate = 0", "models 1: learning_rate is 0; expected a finite number above 0"),
         ("sigma = 3", "sigma = 3\nepochs = 0", "models 1: epochs is 0; expected a finite number above 0"),
         ("sigma = 3", "sigma = 3\nbatch = 4", "unknown key 'batch'; expected encoder, objective, sigma"),

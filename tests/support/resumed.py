@@ -16,7 +16,7 @@ from pse_repro.run.pretrain import PretrainRun
 from pse_repro.study.cells import Cell
 from pse_repro.study.store import read_json
 from pse_repro.training.state import State
-from tests.support.tiny import dataset, protocol
+from tests.support.tiny import dataset, protocol, sigma_of
 
 EPOCHS = 2
 
@@ -27,7 +27,7 @@ class CutShortError(Exception):
 
 def cell(name: str, encoder: str = "cnn", steps_per_epoch: int = 1) -> Cell:
     """Return the cell of one model pre-trained by this objective."""
-    model = Model(encoder, name, 3.0 if "pse" in name else None)
+    model = Model(encoder, name, sigma_of(name))
     return Cell(protocol("as-described"), model, 0, EPOCHS, (), 2, Budget(steps=EPOCHS * steps_per_epoch))
 
 

@@ -16,7 +16,7 @@ from pse_repro.config.study import Model
 from pse_repro.data.sample.embedded import draw_split, write_sample
 from pse_repro.data.stl10 import Dataset, Split
 from pse_repro.machine.device import Machine
-from pse_repro.objectives import Setup
+from pse_repro.objectives import OBJECTIVES, Setup
 from pse_repro.progress.stages import Progress
 from pse_repro.run.context import RunContext
 from pse_repro.study.cells import Cell
@@ -55,6 +55,15 @@ def setup(objective_name: str = "cell", encoder: str = "cnn", sigma: float | Non
     """Return the setup of an objective as released, with 60 drawn images, 51 of them for training."""
     switches = load_protocol("as-released").switches
     return Setup(objective_name, encoder, sigma, switches, dataset(), CPU.device, train_images=51, batch_size=8)
+
+
+def sigma_of(objective: str) -> float | None:
+    """Return a sigma of 3 pixels for objectives that need one, else None."""
+    try:
+        OBJECTIVES[objective].kind.check(None)
+    except ValueError:
+        return 3.0
+    return None
 
 
 def dataset(unlabeled: int = 60, train: int = 50, test: int = 40) -> Dataset:

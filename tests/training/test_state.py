@@ -12,6 +12,7 @@ from pse_repro.study import store
 from pse_repro.training.pretrain import Pretraining
 from pse_repro.training.state import State, Stopwatch, optimizer_tensors
 from tests.support.pretraining import nothing, outcome, pretraining, resumed, saved
+from tests.support.tiny import sigma_of
 
 pytestmark = pytest.mark.usefixtures("tiny_models")
 IMAGES = 120  # 18 of them for validation: two batches of 8
@@ -20,7 +21,7 @@ OTHER_OPTIONS = ("jigsaw-", "patch-location-")
 
 
 def of_objective(name: str) -> Model:
-    return Model("cnn", name, 3.0 if "pse" in name else None)
+    return Model("cnn", name, sigma_of(name))
 
 
 @pytest.mark.parametrize("name", [name for name in OBJECTIVES if not name.startswith(OTHER_OPTIONS)])
