@@ -45,5 +45,15 @@ def test_the_damage_is_the_stored_one() -> None:
     assert set(outcomes) <= {"refused", "same", "another manifest", "nothing proven", "not repaired"}
 
 
+def test_half_an_hour_is_the_stored_one() -> None:
+    facts = stored("steady")
+    low, high = (round(megabytes) for megabytes in facts["process"]["megabytes"])
+    files, threads = (" to ".join(map(str, facts["process"][name])) for name in ("files", "threads"))
+    assert f"{facts['rounds']} rounds in {facts['minutes']:.0f} minutes, {facts['unlike']} with other results" in PAGE
+    assert f"resident memory {low} to {high} MB, open files {files}, threads {threads}" in PAGE
+    assert facts["unlike"] == facts["watcher_status"] == 0
+    assert max(facts["process"]["growth"], facts["watcher"]["growth"]) < 0.05
+
+
 def test_no_figure_is_missing() -> None:
     assert not re.search(r"\b(KILLS|DAMAGE|HOSTILE|INPUTS|STEADY)\b", PAGE)
