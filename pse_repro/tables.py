@@ -256,6 +256,8 @@ def model_id(cell: Mapping[Hashable, Any]) -> str:
 
 
 def model_name(encoder: str, objective: str, sigma: str) -> str:
-    """Name a model as the slides do: CNN-MSE, ResNet-PSE-3."""
+    """Name a model as the slides do: CNN-MSE, ResNet-PSE-3; with a label, "mse+slow": CNN-MSE (slow)."""
+    objective, _, label = objective.partition("+")
     encoder = {"cnn": "CNN", "resnet": "ResNet", "pixels": "Pixels", "pca": "PCA-256"}.get(encoder, encoder)
-    return "-".join(part for part in (encoder, "" if objective == "none" else objective.upper(), sigma) if part)
+    name = "-".join(part for part in (encoder, "" if objective == "none" else objective.upper(), sigma) if part)
+    return f"{name} ({label})" if label else name

@@ -80,7 +80,7 @@ def _row(cell: Cell) -> dict[str, Any]:
     return {
         "protocol": cell.protocol.name,
         "encoder": cell.model.encoder,
-        "objective": cell.model.objective,
+        "objective": cell.model.labelled,
         "sigma": cell.model.sigma,
         "seed": cell.seed,
         "epochs": length.epochs,

@@ -53,10 +53,10 @@ def switch_effects(run: Run) -> list[Effect]:
 
 
 def _pairs(models: tuple[Model, ...]) -> Iterator[tuple[Model, Model]]:
-    """Yield each PSE model with the MSE model of the same encoder."""
+    """Yield each PSE model with the MSE model of the same encoder and label."""
     for pse in models:
         for mse in models:
-            if (pse.objective, mse.objective, pse.encoder) == ("pse", "mse", mse.encoder):
+            if (pse.objective, mse.objective, pse.encoder, pse.label) == ("pse", "mse", mse.encoder, mse.label):
                 yield pse, mse
 
 

@@ -17,6 +17,7 @@ Count = Annotated[int, Field(gt=0, le=MAX_COUNT)]
 Seeds = Annotated[int, Field(gt=0, le=MAX_SEEDS)]
 Folds = Annotated[int, Field(ge=2, le=MAX_FOLDS)]
 Positive = Annotated[float, Field(gt=0)]
+NotNegative = Annotated[float, Field(ge=0)]
 Share = Annotated[float, Field(gt=0, lt=1)]
 
 

@@ -1,12 +1,13 @@
 """A study: its models, their evaluations and the pre-training budget."""
 
 import re
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
 from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-from pse_repro.config.limits import MAX_MODELS, MAX_PROTOCOLS, Count, Positive
+from pse_repro.config.limits import MAX_MODELS, MAX_PROTOCOLS, Count, NotNegative, Positive, Share
 from pse_repro.config.protocol import Protocol
 from pse_repro.config.toml import build
 from pse_repro.errors import UsageError
@@ -16,8 +17,8 @@ from pse_repro.errors import UsageError
 class Budget:
     """Amount of pre-training of every model, whatever its objective and encoder; exactly one of the three is set.
 
-    `steps` of the optimiser; `images` drawn, each counted once per step, however often the step uses it; `seconds` of
-    training.
+    `steps` of the protocol's batch size, so of as many images with any; `images` drawn, each counted once per step,
+    however often the step uses it; `seconds` of training.
     """
 
     steps: Count | None = None
@@ -42,23 +43,77 @@ def parse_budget(text: str) -> Budget:
     return build(Budget, {unit: amount if unit == "seconds" else int(amount)}, "budget")
 
 
-@dataclass(frozen=True)
-class Model:
-    """A model of a study: an encoder and its pre-training objective (`sigma` in pixels, if it has a kernel).
+@dataclass(frozen=True, kw_only=True)
+class OptimizerSettings:
+    """How a model is pre-trained, as far as it differs from the protocol; None: as the protocol has it.
 
-    `learning_rate` is that of its pre-training instead of the protocol's, also under a budget.
+    Without any, that is Adam at a constant rate without weight decay, with the protocol's clip (switch 5) and batch.
+    `schedule` and `warmup`, a share of the steps in which the rate rises from 0, multiply the learning rate.
+    `weight_decay` is a penalty on all weights; adamw subtracts it from them instead. sgd has a momentum of 0.9. `clip`
+    is the largest norm of the gradient, 0 for any.
+    """
+
+    learning_rate: Positive | None = None
+    batch_size: Count | None = None
+    optimizer: Literal["adam", "adamw", "sgd"] | None = None
+    schedule: Literal["constant", "cosine"] | None = None
+    warmup: Share | None = None
+    weight_decay: NotNegative | None = None
+    clip: NotNegative | None = None
+
+    @property
+    def given(self) -> dict[str, float | str]:
+        """The settings that are not the protocol's."""
+        found = {item.name: getattr(self, item.name) for item in fields(OptimizerSettings)}
+        return {name: value for name, value in found.items() if value is not None}
+
+    @property
+    def of_optimizer(self) -> dict[str, float | str]:
+        """The settings that are not the protocol's, but learning rate and batch size, which every model has."""
+        return {name: value for name, value in self.given.items() if name not in ("learning_rate", "batch_size")}
+
+    @property
+    def changes_rate(self) -> bool:
+        """True if the learning rate changes from step to step."""
+        return self.schedule == "cosine" or self.warmup is not None
+
+
+def described(settings: Mapping[str, float | str]) -> str:
+    """List settings in words, as in "clip 0, schedule cosine"."""
+    shown = {name: value if isinstance(value, str) else f"{value:g}" for name, value in settings.items()}
+    return ", ".join(f"{name} {value}" for name, value in shown.items())
+
+
+@dataclass(frozen=True)
+class Model(OptimizerSettings):
+    """A model of a study: an encoder and its pre-training objective (`sigma` in pixels, if it has a kernel), and settings.
+
+    A `label` tells it from others of the same encoder and objective. It is no part of what shapes the training: models
+    that differ in their settings alone begin with the same weights and draw the same images.
     """
 
     encoder: str
     objective: str
     sigma: float | None = None
     epochs: Count | None = None
-    batch_size: Count | None = None
-    learning_rate: Positive | None = None
+    label: str = ""
+
+    @property
+    def labelled(self) -> str:
+        """Objective and label, as in the tables' column."""
+        return f"{self.objective}+{self.label}" if self.label else self.objective
 
     @property
     def name(self) -> str:
-        return "-".join([self.encoder, self.objective] + ([] if self.sigma is None else [f"{self.sigma:g}"]))
+        return self._named(self.labelled)
+
+    @property
+    def unlabelled(self) -> str:
+        """Name without the label, from which random numbers derive."""
+        return self._named(self.objective)
+
+    def _named(self, objective: str) -> str:
+        return "-".join([self.encoder, objective] + ([] if self.sigma is None else [f"{self.sigma:g}"]))
 
 
 @dataclass(frozen=True)
@@ -89,6 +144,14 @@ class Recipe:
         """Learning rate of the pre-training: the model's own, else the protocol's."""
         return self.model.learning_rate or self.protocol.settings.learning_rate
 
+    @property
+    def clip_norm(self) -> float | None:
+        """Largest norm of the gradient: the model's own, else the protocol's (switch 5); None for any."""
+        own, protocol = self.model.clip, self.protocol
+        if own is None and protocol.switches.gradient_clipping:
+            own = protocol.settings.pretrain_clip_norm
+        return own or None
+
 
 @dataclass(frozen=True)
 class Subset:
@@ -105,8 +168,9 @@ class Study:
 
     `scale` is "full" if the numbers may be compared with the published ones, else "reduced". `overrides` replaces
     settings of the protocol (never switches). `baselines` are evaluated like the models: logistic regression on pixels
-    and on principal components, and each encoder untrained. A `budget` replaces switch 6 and the models' own lengths
-    and batch sizes: pre-training then has `epochs` equal parts of the budget.
+    and on principal components, and each encoder untrained. A `budget` replaces switch 6 and the models' own lengths:
+    pre-training then has `epochs` equal parts of the budget, and a model's own batch size, if it has one, draws as many
+    images.
     """
 
     name: str

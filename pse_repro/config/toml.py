@@ -33,7 +33,7 @@ _EXPECTED = {
     "float_type": "a number",
     "finite_number": "a finite number",
     "greater_than": "a finite number above {gt:g}",
-    "greater_than_equal": "{ge} or more",
+    "greater_than_equal": "{ge:g} or more",
     "less_than": "a number below {lt:g}",
     "less_than_equal": "{le:,} or less",
     "too_long": "{max_length:,} or fewer",
@@ -104,7 +104,8 @@ def refuse_unknown(table: dict[str, Any], cls: type, where: str) -> None:
 
 
 def _unknown(key: str, cls: type, where: str) -> str:
-    known = [item.name for item in dataclasses.fields(cls)]
+    # The fields of a base class are keywords, and less important.
+    known = [item.name for item in sorted(dataclasses.fields(cls), key=lambda item: bool(item.kw_only))]
     return f"{where}: unknown key {_shown(key)}; expected {', '.join(known)}{hint_at(key, known)}"
 
 

@@ -4,7 +4,7 @@ A row holds everything that differs between evaluations. It names its implementa
 estimate something, because reading a run must not import training code.
 
 An evaluation with folds can also be done earlier: "linear@2" is `linear` of the encoder that a pre-training of two
-epochs would have kept.
+epochs would have kept, at a constant learning rate.
 """
 
 from collections.abc import Mapping

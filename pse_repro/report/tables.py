@@ -27,7 +27,7 @@ from pse_repro.compare.render import (
     shown_number,
 )
 from pse_repro.config.protocol import Protocol
-from pse_repro.config.study import Model
+from pse_repro.config.study import Model, described
 from pse_repro.evaluation.registry import EVALUATIONS, has_folds, title_of
 from pse_repro.expected import load_expected
 from pse_repro.study.cells import Cell, key, label
@@ -173,11 +173,11 @@ def _published(rows: pd.DataFrame) -> str:
 
 
 def _gain(part: pd.DataFrame, model: Model) -> str:
-    """Format the ensemble top-1 minus that of MSE with the same encoder and seed, in points; not rounded before."""
+    """Format the ensemble top-1 minus that of MSE with the same encoder, label and seed, in points, not rounded."""
     if model.objective == "mse":
         return NONE
     top1 = _where(part, fold="ensemble", metric="top1")
-    models = (model, Model(model.encoder, "mse"))
+    models = (model, Model(model.encoder, "mse", label=model.label))
     own, baseline = (_where(top1, **key(each)).set_index("seed")["value"] for each in models)
     gains = (own - baseline).dropna()
     return _shown(gains.mean(), "top1", "+") + _spread(gains)
@@ -226,13 +226,23 @@ def cells_table(run: Run) -> Table:
         memory = note.peak_memory_bytes if note else 0
         rows.append([
             run.title(cell), _state(run, cell), *length,
-            f"{cell.recipe.learning_rate:g}",
+            f"{cell.recipe.learning_rate:g}", _optimizer(cell.model),
             duration(trained.seconds) if trained else NONE,
             duration(sum(note.seconds.values())) if note else NONE,
             f"{memory / 2**30:.2f} GiB" if memory else NONE,
         ])  # fmt: skip
-    header = ("cell", "state", "epochs", "batch", "learning rate", "pre-training", "total", "peak memory")
-    return Table("Cells", header, "llrrrrrr", rows)
+    header: tuple[str, ...] = (
+        "cell", "state", "epochs", "batch", "learning rate", "optimizer", "pre-training", "total", "peak memory",
+    )  # fmt: skip
+    align = "llrrrlrrr"
+    if all(not _optimizer(model) for model in run.models):
+        header, align, rows = header[:5] + header[6:], "llrrrrrr", [row[:5] + row[6:] for row in rows]
+    return Table("Cells", header, align, rows)
+
+
+def _optimizer(model: Model) -> str:
+    """List the model's own settings of the optimizer beside its learning rate and batch size."""
+    return described(model.of_optimizer)
 
 
 def _state(run: Run, cell: Cell) -> str:

@@ -48,7 +48,7 @@ def run_cell(cell: Cell, context: RunContext) -> Outcome:
         ):
             return Outcome(cell, CellRun(cell, context).run())
     except CellError as error:
-        reason = str(error) if cell.pretraining_id in str(error) else f"{cell.pretraining_id}: {error}"
+        reason = str(error) if cell.model.name in str(error) else f"{cell.model.name}-seed{cell.seed}: {error}"
         store.write_json(files.failed, {"error": reason})
         progress.say(reason)
         return Outcome(cell, None, reason)

@@ -175,8 +175,11 @@ class CellFiles:
         }
         if cell.budget:
             content["budget"] = [length.steps, length.seconds]
+        # Keys only where they are needed, so that other models keep their addresses.
+        if cell.model.of_optimizer:
+            content["optimizer"] = cell.model.of_optimizer
         if not OBJECTIVES[cell.model.objective].kind.crops and cell.protocol.switches.pretrain_augmentation != "none":
-            content["crops"] = False  # a key only here, so that models that are cropped keep their addresses
+            content["crops"] = False
         return self.run / "models" / f"{cell.pretraining_id}-{_digest(content)}"
 
     @property

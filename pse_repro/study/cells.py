@@ -28,12 +28,12 @@ class Cell:
     @property
     def name(self) -> str:
         """Protocol, model and seed; also the cell's folder."""
-        return f"{self.protocol.name}/{self.pretraining_id}"
+        return f"{self.protocol.name}/{self.model.name}-seed{self.seed}"
 
     @property
     def pretraining_id(self) -> str:
         """Model and seed, from which the cell's random numbers derive: the same under every protocol."""
-        return f"{self.model.name}-seed{self.seed}"
+        return f"{self.model.unlabelled}-seed{self.seed}"
 
     @property
     def length(self) -> Length:
@@ -48,17 +48,17 @@ class Cell:
     @property
     def key(self) -> dict[str, object]:
         """Values of the cell's key columns in the tables."""
-        return {
-            "protocol": self.protocol.name,
-            "encoder": self.model.encoder,
-            "objective": self.model.objective,
-            "sigma": "" if self.model.sigma is None else f"{self.model.sigma:g}",
-            "seed": self.seed,
-        }
+        return {"protocol": self.protocol.name, **key(self.model), "seed": self.seed}
 
 
 def length_of(model: Model, protocol: Protocol, study_epochs: int, budget: Budget | None = None) -> Length:
-    """Return the length of a model's pre-training; UsageError for a budget of less than one step per epoch."""
+    """Return the length of a model's pre-training.
+
+    A budget of steps is one of images: models with other batch sizes than the protocol's draw as many.
+
+    Raises:
+        UsageError: the budget is less than one step per epoch, or is one of seconds and the learning rate changes.
+    """
     trains, batch_size = OBJECTIVES[model.objective].trains, protocol.settings.batch_size
     if budget is None:
         own_length = protocol.switches.pretrain_length == "per-model" and model.epochs is not None
@@ -68,10 +68,17 @@ def length_of(model: Model, protocol: Protocol, study_epochs: int, budget: Budge
         return Length(min(epochs, protocol.settings.pretrain_max_epochs) if trains else 1, batch_size)
     if not trains:
         return Length(1, batch_size)
+    own_size = model.batch_size or batch_size
     if budget.seconds is not None:
-        return Length(study_epochs, batch_size, seconds=budget.seconds / study_epochs)
-    steps = budget.steps if budget.images is None else budget.images // batch_size
-    if not steps or steps < study_epochs:
+        if model.changes_rate:
+            raise UsageError(
+                f"{model.name}: schedule and warmup need a number of steps, and the budget is one of seconds; give one "
+                "of images or steps"
+            )
+        return Length(study_epochs, own_size, seconds=budget.seconds / study_epochs)
+    images = budget.images or (budget.steps or 0) * batch_size
+    batch_size, steps = own_size, images // own_size
+    if steps < study_epochs:
         raise UsageError(
             f"the budget is {steps} steps of {batch_size} images; expected at least one for each of the "
             f"{study_epochs} epochs"
@@ -122,7 +129,7 @@ def scope(cells: list[Cell]) -> pd.DataFrame:
 
 def key(model: Model) -> dict[str, str]:
     """Return the values of the model's key columns in the tables."""
-    return {"encoder": model.encoder, "objective": model.objective, "sigma": plain_cell("sigma", model.sigma)}
+    return {"encoder": model.encoder, "objective": model.labelled, "sigma": plain_cell("sigma", model.sigma)}
 
 
 def label(model: Model) -> str:

@@ -1,10 +1,11 @@
 """Studies from TOML, checked against the encoders, objectives and evaluations that exist."""
 
+import re
 from collections.abc import Iterable
 from typing import Any
 
 from pse_repro.config.protocol import Protocol, load_protocol
-from pse_repro.config.study import Study, Subset, check_budget
+from pse_repro.config.study import Model, Study, Subset, check_budget
 from pse_repro.config.toml import build, check_name, hint_at, read_toml
 from pse_repro.errors import UsageError
 from pse_repro.evaluation.registry import EVALUATIONS
@@ -86,9 +87,20 @@ def build_study(table: dict[str, Any], where: str) -> Study:
             raise UsageError(f"{where}: {key} is {list(values)}; expected one or more, each once")
     if study.scale == "full" and (study.subset != Subset() or study.overrides):
         raise UsageError(f'{where}: scale is full, but subset or overrides reduce it; expected scale = "reduced"')
-    if study.scale == "full" and any(model.learning_rate for model in study.models):
-        raise UsageError(f'{where}: scale is full, but a model has its own learning_rate; expected scale = "reduced"')
+    for model in study.models:
+        _check_settings(model, study, f"{where}, model {model.name}")
     return study
+
+
+def _check_settings(model: Model, study: Study, where: str) -> None:
+    """Raise UsageError for settings of the optimizer that mean nothing together, or nothing in the study."""
+    if model.label and not re.fullmatch(r"[a-z0-9][a-z0-9.-]{,39}", model.label):
+        raise UsageError(f"{where}: label is {model.label!r}; expected 1 to 40 of a to z, 0 to 9, dots and dashes")
+    if model.optimizer == "adamw" and not model.weight_decay:
+        raise UsageError(f"{where}: optimizer is 'adamw' without weight_decay; give one, or take adam: the same")
+    own = [name for name in model.given if name != "batch_size"]
+    if study.scale == "full" and own:
+        raise UsageError(f'{where}: scale is full, but the model has its own {own[0]}; expected scale = "reduced"')
 
 
 def _check_evaluation(key: str, evaluation: str, epochs: int, where: str) -> None:
@@ -111,7 +123,7 @@ def _check_models(study: Study, where: str) -> None:
 
     names = [model.name for model in study.models]
     if not names or len(set(names)) < len(names):
-        raise UsageError(f"{where}: models are {names}; expected one or more [[models]], each once")
+        raise UsageError(f"{where}: models are {names}; expected one or more [[models]], each once, or with a label")
     for model in study.models:
         for key, value, known in (
             ("encoder", model.encoder, list(ENCODERS)),

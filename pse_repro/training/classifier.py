@@ -18,6 +18,7 @@ from pse_repro.errors import CellError
 from pse_repro.machine.device import Machine
 from pse_repro.seeding import seeded
 from pse_repro.training.capture import Captured
+from pse_repro.training.optimizer import set_rate
 
 
 class FoldData(Interface):
@@ -103,11 +104,7 @@ class PlateauRate(ReduceLROnPlateau):
 
     def give_to(self, optimizer: torch.optim.Optimizer) -> None:
         """Let the optimizer continue with this rate."""
-        for group in optimizer.param_groups:
-            if isinstance(group["lr"], Tensor):
-                group["lr"].fill_(self.value)
-            else:
-                group["lr"] = self.value
+        set_rate(optimizer, self.value)
 
 
 def fit(

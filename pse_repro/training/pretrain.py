@@ -1,7 +1,8 @@
 """Pre-training of an encoder on unlabelled images by an objective; the checkpoint of lowest validation loss is kept.
 
-Source: slides "Unsupervised Pre-Training" and the released code (switches 4, 5, 6 and 14): Adam, shuffled batches,
-partial last batches dropped in training and validation, gradients clipped by norm over all parameters.
+Source: slides "Unsupervised Pre-Training" and the released code (switches 4, 5, 6 and 14): Adam, unless the
+model has an optimizer of its own, shuffled batches, partial last batches dropped in training and validation, gradients
+clipped by norm over all parameters.
 """
 
 import itertools
@@ -21,6 +22,7 @@ from pse_repro.machine.device import Machine
 from pse_repro.objectives import OBJECTIVES, Batch, Objective, Setup
 from pse_repro.seeding import generator, seeded
 from pse_repro.training.capture import Captured
+from pse_repro.training.optimizer import new_optimizer, rate_factor, set_rate
 from pse_repro.training.state import PartialEpoch, State
 
 
@@ -29,7 +31,7 @@ class Pretraining:
 
     def __init__(self, recipe: Recipe, data: Dataset, machine: Machine) -> None:
         self.name, self.length, self.machine = recipe.name, recipe.length, machine
-        self.learning_rate = recipe.learning_rate
+        self.recipe, self.clip_norm = recipe, recipe.clip_norm
         self.switches, self.settings = recipe.protocol.switches, recipe.protocol.settings
         train, validation = self._split(len(data.unlabeled), recipe.seed)
         self.train = Images(data.unlabeled, machine.device, train.numpy())
@@ -50,9 +52,7 @@ class Pretraining:
         with seeded(self.name, "initialisation"):
             network = self.objective.network()
         network.to(self.machine.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-        on_gpu = self.machine.device.type == "cuda"
-        optimizer = torch.optim.Adam(network.parameters(), self.learning_rate, fused=on_gpu, capturable=on_gpu)
-        return State(network, optimizer)
+        return State(network, new_optimizer(network, self.recipe, self.machine.device))
 
     @property
     def steps_per_epoch(self) -> int:
@@ -113,12 +113,19 @@ class Pretraining:
             for positions in self._positions(partial):
                 batch = self.train.rows(positions), to_device(positions, self.machine.device)
                 progress = self._progress(epoch, partial.steps)
+                if self.recipe.model.changes_rate:
+                    self._set_rate(epoch, partial.steps)
                 loss = self.captured(*batch) if self.captured else self._step(*batch, progress)
                 partial.loss_sum += loss  # no .item() here: it would wait for the device
                 partial.steps += 1
                 with partial.watch.paused():
                     after_batch(len(positions))
         return partial.mean_loss()
+
+    def _set_rate(self, epoch: int, step: int) -> None:
+        """Set a step's learning rate, from the middle of the step, so that none has a rate of 0."""
+        factor = rate_factor(self.recipe.model, self._progress(epoch, step + 0.5))
+        set_rate(self.state.optimizer, factor * self.recipe.learning_rate)
 
     def _step(self, rows_NHWC: Tensor, positions: Tensor, progress: float = 0.0) -> Tensor:
         """Train on the images of these rows; return the loss, on the device."""
@@ -129,8 +136,8 @@ class Pretraining:
             loss = self.objective.loss(network, Batch(images, positions, True, progress))
         optimizer.zero_grad()
         loss.backward()
-        if self.switches.gradient_clipping:
-            nn.utils.clip_grad_norm_(network.parameters(), self.settings.pretrain_clip_norm)
+        if self.clip_norm:
+            nn.utils.clip_grad_norm_(network.parameters(), self.clip_norm)
         optimizer.step()
         return loss.detach()
 
@@ -154,7 +161,7 @@ class Pretraining:
             return itertools.islice(drawn, partial.steps, self.steps_per_epoch)
         return _within(self.length.seconds, partial, itertools.islice(drawn, partial.steps, None))
 
-    def _progress(self, epoch: int, step: int) -> float:
+    def _progress(self, epoch: int, step: float) -> float:
         """Return the completed share of the pre-training; with a budget of seconds, in whole epochs."""
         within = 0.0 if self.length.seconds else step / self.steps_per_epoch
         return (epoch + within) / self.length.epochs

@@ -140,7 +140,7 @@ def _with_prefix(prefix: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
 
 
 def optimizer_tensors(optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
-    """Return Adam's moments and step counts by name, for safetensors."""
+    """Return the optimizer's moments and step counts by name, for safetensors."""
     states = optimizer.state_dict()["state"]
     return {f"{index}.{key}": value for index, state in states.items() for key, value in state.items()}
 
@@ -157,5 +157,5 @@ def restore_optimizer(optimizer: torch.optim.Optimizer, tensors: dict[str, Tenso
         states.setdefault(int(index), {})[key] = value
     optimizer.load_state_dict(optimizer.state_dict() | {"state": states})
     for weights, state in optimizer.state.items():
-        for key in ("exp_avg", "exp_avg_sq"):
+        for key in state.keys() - {"step"}:
             state[key] = torch.empty_like(weights).copy_(state[key])

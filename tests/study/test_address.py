@@ -2,12 +2,14 @@
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
 
 from pse_repro.config.protocol import load_protocol
+from pse_repro.config.study import Model
 from pse_repro.config.switches import all_switches
 from pse_repro.evaluation.registry import EVALUATIONS
 from pse_repro.progress.stages import Progress
@@ -66,6 +68,20 @@ def test_a_models_own_learning_rate_moves_it_to_where_the_protocols_would() -> N
 
     assert model(0.5) != CellFiles(RUN, cell()).model
     assert model(0.5) == CellFiles(RUN, cell(under=protocol(learning_rate=0.5))).model  # the same work
+
+
+@pytest.mark.parametrize(
+    "own",
+    [
+        {"optimizer": "sgd"}, {"schedule": "cosine"}, {"warmup": 0.1}, {"weight_decay": 0.1}, {"clip": 0.0},
+        {"clip": 0.5}, {"clip": 0.5, "schedule": "constant"},
+    ],
+)  # fmt: skip
+def test_each_setting_of_the_optimizer_moves_a_model_and_its_label_only_the_cell(own: dict[str, Any]) -> None:
+    models = [Model("cnn", "mse", **settings) for settings in ({}, {"label": "a"}, own, own | {"label": "b"})]
+    files = [CellFiles(RUN, replace(cell(), model=model)) for model in models]
+    assert [files.index(next(other for other in files if other.model == each.model)) for each in files] == [0, 0, 2, 2]
+    assert [each.folder.name for each in files] == [f"cnn-mse{label}-seed0" for label in ("", "+a", "", "+b")]
 
 
 @pytest.mark.parametrize(

@@ -7,9 +7,9 @@ import pytest
 from pse_repro.config.protocol import load_protocol
 from pse_repro.config.study import Budget, Length, Model
 from pse_repro.errors import UsageError
-from pse_repro.study.cells import expand, length_of, scope
+from pse_repro.study.cells import expand, label, length_of, scope
 from pse_repro.study.load import load_study
-from tests.support.tiny import protocol
+from tests.support.tiny import cell, protocol
 
 
 def test_full_is_the_seven_rows_and_covers_the_slides() -> None:
@@ -64,9 +64,31 @@ def test_the_learning_rate_is_the_models_own_else_the_protocols_also_under_a_bud
     ],
 )
 def test_a_budget_is_the_same_for_every_model(budget: Budget, length: Length) -> None:
-    for model in (Model("cnn", "pse", 3.0), Model("resnet", "mse", epochs=116, batch_size=64)):
+    for model in (Model("cnn", "pse", 3.0), Model("resnet", "mse", epochs=116)):
         assert length_of(model, protocol(), 4, budget) == length
     assert length_of(Model("cnn", "random"), protocol(), 4, budget) == Length(1, 8)
+
+
+@pytest.mark.parametrize("budget", [Budget(steps=60), Budget(images=480), Budget(seconds=10)])
+def test_a_model_with_a_batch_size_of_its_own_draws_as_many_images_of_a_budget(budget: Budget) -> None:
+    for under in (protocol(), protocol(switches={"pretrain_batch": "equal"})):
+        found = length_of(Model("cnn", "simclr", batch_size=40), under, 3, budget)
+        assert found.batch_size == 40
+        assert (found.steps, found.seconds) == ((None, 10 / 3) if budget.seconds else (4, None))
+
+
+def test_a_rate_that_changes_with_the_steps_is_refused_where_their_number_is_unknown() -> None:
+    for settings in ({"schedule": "cosine"}, {"warmup": 0.1}):
+        with pytest.raises(UsageError, match="cnn-mse: schedule and warmup need a number of steps, and the budget is"):
+            length_of(Model("cnn", "mse", **settings), protocol(), 4, Budget(seconds=9))  # type: ignore[arg-type]
+
+
+def test_a_label_tells_models_apart_everywhere_but_in_their_random_numbers() -> None:
+    plain, slow = (replace(cell("pse", 3.0), model=Model("cnn", "pse", 3.0, label=label)) for label in ("", "slow"))
+    assert (plain.name, slow.name) == ("as-released/cnn-pse-3-seed0", "as-released/cnn-pse+slow-3-seed0")
+    assert plain.pretraining_id == slow.pretraining_id == "cnn-pse-3-seed0"
+    assert (plain.key["objective"], slow.key["objective"]) == ("pse", "pse+slow")
+    assert (label(plain.model), label(slow.model)) == ("CNN-PSE-3", "CNN-PSE-3 (slow)")
 
 
 def test_a_budget_of_less_than_a_step_an_epoch_is_refused() -> None:

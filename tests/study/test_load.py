@@ -80,6 +80,23 @@ def test_a_study_of_ones_own_loads_with_the_defaults(tmp_path: Path) -> None:
         ("sigma = 3", 'sigma = "3"', "sigma is '3'; expected a number"),
         ("sigma = 3", "", "sigma is missing; expected 0 to 96 pixels"),
         ("sigma = 3", "sigma = 3\nlearning_rate = 0", "models 1: learning_rate is 0; expected a finite number above 0"),
+        (
+            "sigma = 3",
+            'sigma = 3\noptimizer = "lars"',
+            "models 1: optimizer is 'lars'; expected one of adam, adamw, sgd",
+        ),
+        ("sigma = 3", "sigma = 3\nclip = -1", "models 1: clip is -1; expected 0 or more"),
+        ("sigma = 3", "sigma = 3\nwarmup = 1", "models 1: warmup is 1; expected a number below 1"),
+        (
+            "sigma = 3",
+            'sigma = 3\noptimizer = "adamw"',
+            "model cnn-pse-3: optimizer is 'adamw' without weight_decay; give one, or take adam",
+        ),
+        (
+            "sigma = 3",
+            'sigma = 3\nlabel = "a b"',
+            "label is 'a b'; expected 1 to 40 of a to z, 0 to 9, dots and dashes",
+        ),
         ("sigma = 3", "sigma = 3\nepochs = 0", "models 1: epochs is 0; expected a finite number above 0"),
         ("sigma = 3", "sigma = 3\nbatch = 4", "unknown key 'batch'; expected encoder, objective, sigma"),
         ("epochs = 2", "epochs = -2", "epochs is -2; expected a finite number above 0"),
@@ -170,7 +187,8 @@ def test_a_mistake_in_a_study_is_refused_by_its_key(old: str, new: str, expected
     ("new", "expected"),
     [
         ("[subset]\ntrain = 100", "scale is full, but subset or overrides reduce it"),
-        ("learning_rate = 1e-3", "scale is full, but a model has its own learning_rate"),
+        ("learning_rate = 1e-3", "scale is full, but the model has its own learning_rate"),
+        ("clip = 0", "scale is full, but the model has its own clip"),
     ],
 )
 def test_what_cannot_be_compared_with_published_numbers_is_not_full_scale(
@@ -207,6 +225,15 @@ def test_evaluations_are_the_studys_and_more_each_once() -> None:
 def test_a_model_twice_is_refused(tmp_path: Path) -> None:
     row = STUDY[STUDY.index("[[models]]") : STUDY.index("[subset]")]
     assert "models are ['cnn-pse-3', 'cnn-pse-3']" in refused(tmp_path / "mine.toml", STUDY + row, "study")
+
+
+def test_models_of_one_kind_stand_side_by_side_with_labels(tmp_path: Path) -> None:
+    row = STUDY[STUDY.index("[[models]]") : STUDY.index("[subset]")]
+    path = tmp_path / "mine.toml"
+    path.write_text(f'{STUDY}{row}clip = 0\nlabel = "free"\n', encoding="utf-8")
+    study = load_study(str(path))
+    assert [model.name for model in study.models] == ["cnn-pse-3", "cnn-pse+free-3"]
+    assert build_study(json.loads(json.dumps(dataclasses.asdict(study))), "record") == study
 
 
 def test_a_study_has_so_many_models_at_most(tmp_path: Path) -> None:
