@@ -58,6 +58,8 @@ def fetch(
 def verify(data: DataOption = None, format: ShortFormatOption = "table", quiet: QuietOption = False) -> None:
     """Verify that a folder holds STL-10: sizes, MD5s, classes, the study's folds. Exit status 3 if it does not.
 
+    It also counts the unlabelled images that equal a test or a labelled image, in any images of that layout.
+
     Example: `pse-repro data verify --data /data`
     """
     from pse_repro.commands import data as commands

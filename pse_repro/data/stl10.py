@@ -6,15 +6,19 @@ Shapes: N images, stored_NCWH as in the file (columns before rows), images_NCHW 
 """
 
 import hashlib
+import mmap
 import os
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from pse_repro.config.study import Subset
+from pse_repro.data.duplicates import Digest, digest
 from pse_repro.data.tiny import read_tiny
 from pse_repro.errors import NotFitError, explain_os_error
 from pse_repro.files import open_regular
@@ -25,6 +29,7 @@ CLASS_NAMES = ("airplane", "bird", "car", "cat", "deer", "dog", "horse", "monkey
 SIDE = 96
 IMAGE_BYTES = 3 * SIDE * SIDE
 SPLITS = ("unlabeled", "train", "test")
+_BLOCK = 64  # images per block: their integers fit a processor's cache
 _MAX_LABELS = 10**7  # bytes: with as many labels, the images would have 276 GB
 OFFICIAL_IMAGES = {"unlabeled": 100_000, "train": 5_000, "test": 8_000}
 OFFICIAL_MD5 = {
@@ -65,6 +70,22 @@ class Split:
             return self
         chosen = np.linspace(0, len(self) - 1, count).round().astype(np.int64)
         return Split(self.stored_NCWH[chosen], None if self.labels is None else self.labels[chosen])
+
+    def blocks(self) -> Iterator[np.ndarray]:
+        """Yield the images in blocks; mapped ones are read from the file, or their pages would stay in memory."""
+        stored_NCWH = self.stored_NCWH
+        for start in range(0, len(stored_NCWH), _BLOCK):
+            block = stored_NCWH[start : start + _BLOCK]
+            if isinstance(stored_NCWH, np.memmap) and isinstance(stored_NCWH.base, mmap.mmap):  # a whole map, no slice
+                offset = stored_NCWH.offset + start * block[0].nbytes
+                yield np.fromfile(stored_NCWH.filename, np.uint8, block.size, offset=offset).reshape(block.shape)
+            else:
+                yield np.ascontiguousarray(block)
+
+    @cached_property
+    def digests(self) -> list[Digest]:
+        """A digest of each image, the same for two images if their pixels are; OSError if they cannot be read."""
+        return [digest(image) for block in self.blocks() for image in block]
 
 
 @dataclass(frozen=True)

@@ -4,25 +4,21 @@ All figures are exact and cover all images: values are counted in integers. Imag
 not grow with the data set. The JSON follows schemas/data-info.schema.json. Shapes: N images as stored, (N, 3, W, H).
 """
 
-import hashlib
 import math
-import mmap
-from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import combinations
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from pse_repro.data.classes import class_names, mapped_folder
+from pse_repro.data.duplicates import count_duplicates, digest
 from pse_repro.data.folds import folds
 from pse_repro.data.stl10 import SPLITS, Dataset, Split
 from pse_repro.progress.listener import Stage
 from pse_repro.progress.stages import Progress
 
 GREY_THOUSANDTHS = (299, 587, 114)  # of R, G, B in a grey value: ITU-R BT.601, as integers so that sums are exact
-_BLOCK = 64  # images per block: their integers fit a processor's cache
 _FOLDS = 5
 
 
@@ -61,26 +57,15 @@ def statistics(split: Split, stage: Stage | None = None) -> Statistics:
     count, _, width, height = split.stored_NCWH.shape
     histogram, laplacian, grey = np.zeros((3, 256), np.int64), 0, 0
     digests = []
-    for block in _blocks(split.stored_NCWH):
+    for block in split.blocks():
         histogram += [np.bincount(block[:, channel].ravel(), minlength=256) for channel in range(3)]
         laplacian += _absolute_laplacian(block)
         grey += int(((block[:, 0] == block[:, 1]) & (block[:, 1] == block[:, 2])).all((1, 2)).sum())
-        digests += [hashlib.blake2b(image, digest_size=16).digest() for image in block]
+        digests += [digest(image) for image in block]
         if stage:
             stage.advance(len(block))
     inner = count * (width - 2) * (height - 2)
     return Statistics(histogram, laplacian / (inner * sum(GREY_THOUSANDTHS) * 255), grey, digests)
-
-
-def _blocks(stored_NCWH: np.ndarray) -> Iterator[np.ndarray]:
-    """Yield the images in blocks. Memory-mapped images are read from the file, or their pages would stay in memory."""
-    for start in range(0, len(stored_NCWH), _BLOCK):
-        block = stored_NCWH[start : start + _BLOCK]
-        if isinstance(stored_NCWH, np.memmap) and isinstance(stored_NCWH.base, mmap.mmap):  # a whole map, no slice
-            offset = stored_NCWH.offset + start * block[0].nbytes
-            yield np.fromfile(stored_NCWH.filename, np.uint8, block.size, offset=offset).reshape(block.shape)
-        else:
-            yield np.ascontiguousarray(block)
 
 
 def _absolute_laplacian(block: np.ndarray) -> int:
@@ -112,7 +97,7 @@ def info(data: Dataset, progress: Progress | None = None, source: Path | None = 
         "source": None if folder is None else str(folder),
         "class_names": list(class_names(data.train)),
         "splits": {name: _split_info(data, name, measured[name]) for name in SPLITS},
-        "duplicates": _duplicates({name: found.digests for name, found in measured.items()}),
+        "duplicates": count_duplicates({name: found.digests for name, found in measured.items()}),
         "folds": _folds(data.train),
     }
 
@@ -140,14 +125,6 @@ def _split_info(data: Dataset, name: str, measured: Statistics) -> dict[str, Any
 
 def _class_counts(labels: np.ndarray) -> list[int]:
     return np.bincount(labels, minlength=11)[1:].tolist()
-
-
-def _duplicates(digests: dict[str, list[bytes]]) -> dict[str, int]:
-    """Count images equal to an earlier one of their split, and images of one split that are also in another."""
-    sets = {name: set(found) for name, found in digests.items()}
-    within = {f"within_{name}": len(found) - len(sets[name]) for name, found in digests.items()}
-    pairs = combinations(("test", "train", "unlabeled"), 2)
-    return within | {f"{one}_in_{other}": sum(map(sets[other].__contains__, digests[one])) for one, other in pairs}
 
 
 def _folds(train: Split) -> list[dict[str, Any]]:

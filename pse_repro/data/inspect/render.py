@@ -4,6 +4,7 @@ import textwrap
 from collections.abc import Sequence
 from typing import Any
 
+from pse_repro.data.duplicates import copies_sentence
 from pse_repro.data.inspect.verify import OFFICIAL_PER_CLASS, RELEASED_FIRST, RELEASED_SIZES, Verification
 from pse_repro.data.stl10 import OFFICIAL_MD5, SPLITS
 from pse_repro.errors import UsageError
@@ -63,6 +64,7 @@ def verification_document(found: Verification) -> dict[str, Any]:
             "training_images": [training for training, _ in found.folds.sizes],
             "validation_images": [validation for _, validation in found.folds.sizes],
         },
+        "duplicates": found.duplicates,
     }
 
 
@@ -85,6 +87,8 @@ def _verification_table(found: Verification) -> str:
         training, validation = RELEASED_SIZES[0]
         first = f"first validation images {_list(found.folds.first)}, as in the released logs"
         lines += wrapped(f"folds: {training:,} + {validation:,} images each, {first}", WIDTH)
+    if found.duplicates and found.images:
+        lines += wrapped(f"copies: {copies_sentence(found.duplicates, found.images)}", WIDTH)
     # for usable images the verdict is enough, unless a file looks like a truncated STL-10
     covered = [file.problem for file in found.files if file.state != "truncated"] if found.consistent else []
     for problem in found.problems:
@@ -100,7 +104,7 @@ def _info_table(document: dict[str, Any]) -> str:
         _files(splits),
         _values(splits),
         "sharpness: mean absolute Laplacian of the grey image (BT.601) in [0, 1]\n"
-        + _duplicates(document["duplicates"]),
+        + _duplicates(document["duplicates"], {name: split["images"] for name, split in splits.items()}),
         _classes(document),
     ]
     return "\n\n".join(blocks)
@@ -138,9 +142,10 @@ def _values(splits: dict[str, dict[str, Any]]) -> str:
     return table(header, "llrrrrrrrr", rows)
 
 
-def _duplicates(duplicates: dict[str, int]) -> str:
+def _duplicates(duplicates: dict[str, int], images: dict[str, int]) -> str:
     counted = [f"{count:,} {place.replace('_', ' ')}" for place, count in duplicates.items() if count]
-    return "\n".join(wrapped(f"exact duplicates: {', '.join(counted) or 'none, within a split or across'}", WIDTH))
+    lines = wrapped(f"exact duplicates: {', '.join(counted) or 'none, within a split or across'}", WIDTH)
+    return "\n".join([*lines, *wrapped(f"copies: {copies_sentence(duplicates, images)}", WIDTH)])
 
 
 def _classes(document: dict[str, Any]) -> str:

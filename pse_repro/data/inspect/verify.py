@@ -1,4 +1,4 @@
-"""Verification that a folder holds STL-10: sizes and MD5s of five files, labels, and the released folds (switch 11).
+"""Verification that a folder holds STL-10: five files by size and MD5, labels, equal images, folds (switch 11).
 
 Every file is checked, even if others are bad, and the verdict covers them all. The JSON follows
 schemas/data-verify.schema.json.
@@ -6,14 +6,15 @@ schemas/data-verify.schema.json.
 
 import hashlib
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
 
+from pse_repro.data.duplicates import Digest, count_duplicates, digest
 from pse_repro.data.folds import folds
-from pse_repro.data.stl10 import IMAGE_BYTES, OFFICIAL_IMAGES, OFFICIAL_MD5, open_dataset
+from pse_repro.data.stl10 import IMAGE_BYTES, OFFICIAL_IMAGES, OFFICIAL_MD5, SPLITS, Dataset, open_dataset
 from pse_repro.errors import NotFitError
 from pse_repro.files import open_regular
 from pse_repro.progress.listener import Stage
@@ -24,7 +25,7 @@ RELEASED_FIRST = (1012, 1006, 10, 104, 1030)  # each fold's first validation ima
 RELEASED_SIZES = ((4_000, 1_000),) * 5  # training and validation images of each fold
 STATES = ("official", "other", "truncated", "missing", "unreadable")
 FETCH = "pse-repro data fetch"
-_READ = 1 << 20  # bytes hashed at once
+_READ = 38 * IMAGE_BYTES  # bytes hashed at once, about a megabyte: whole images
 
 
 @dataclass(frozen=True)
@@ -74,6 +75,7 @@ class Verification:
     """Result for `folder`; `labels` covers readable files, `folds` is None unless train_y is the official file.
 
     `consistent` means whole images and equally many labels, all in 1..10, so that the kit can use them, STL-10 or not.
+    Then `images` counts those of each split, and `duplicates` the equal ones among them (data/duplicates.py).
     """
 
     folder: Path
@@ -81,6 +83,8 @@ class Verification:
     labels: tuple[LabelCheck, ...]
     folds: FoldCheck | None
     consistent: bool
+    images: dict[str, int] | None
+    duplicates: dict[str, int] | None
 
     @property
     def official(self) -> bool:
@@ -132,20 +136,25 @@ def verify(directory: Path, progress: Progress) -> Verification:
     )
     labels = tuple(_check_labels(split, found) for split in OFFICIAL_PER_CLASS if found[f"{split}_y.bin"].bytes)
     checked = _check_folds(folder / "train_y.bin") if states["train_y.bin"] == "official" else None
+    digests = None
     if set(states.values()) == {"missing"}:
-        consistent = _opens(directory)  # an .npz file
-    else:
-        consistent = all(_whole(name, found[name]) for name in found) and not any(check.problem for check in labels)
-    return Verification(folder, files, labels, checked, consistent)
+        if data := _opened(directory):  # an .npz file
+            digests = {split: getattr(data, split).digests for split in SPLITS}
+    elif all(_whole(name, found[name]) for name in found) and not any(check.problem for check in labels):
+        digests = {split: found[f"{split}_X.bin"].digests for split in SPLITS}
+    images = digests and {split: len(each) for split, each in digests.items()}
+    duplicates = digests and count_duplicates(digests)
+    return Verification(folder, files, labels, checked, digests is not None, images, duplicates)
 
 
 @dataclass(frozen=True)
 class _Found:
-    """Content of one file: bytes, MD5 and, if it holds labels, the count of each value 0..255; or the error."""
+    """Content of one file: bytes, MD5 and the digest of each image or the count of each label 0..255; or the error."""
 
     bytes: int | None = None
     md5: str | None = None
     labels: np.ndarray | None = None
+    digests: list[Digest] = field(default_factory=list)
     error: str = ""
     missing: bool = False
 
@@ -175,16 +184,19 @@ def _read_all(folder: Path, progress: Progress) -> dict[str, _Found]:
 
 
 def _read(path: Path, stage: Stage) -> _Found:
-    digest, size = hashlib.md5(usedforsecurity=False), 0
+    md5, size, digests = hashlib.md5(usedforsecurity=False), 0, []
     labels = np.zeros(256, np.int64) if path.name.endswith("_y.bin") else None
     with open_regular(path) as file:
         while block := file.read(_READ):
-            digest.update(block)
+            md5.update(block)
             size += len(block)
             if labels is not None:  # counted per block, as the file may have any size
                 labels += np.bincount(np.frombuffer(block, np.uint8), minlength=256)
+            else:
+                images = np.frombuffer(block, np.uint8, len(block) // IMAGE_BYTES * IMAGE_BYTES)
+                digests += [digest(image) for image in images.reshape(-1, IMAGE_BYTES)]
             stage.advance(len(block))
-    return _Found(size, digest.hexdigest(), labels)
+    return _Found(size, md5.hexdigest(), labels, digests)
 
 
 def _split(name: str) -> str:
@@ -248,12 +260,11 @@ def _check_folds(path: Path) -> FoldCheck:
     return FoldCheck(tuple(int(validation[0]) for _, validation in parts), sizes)
 
 
-def _opens(directory: Path) -> bool:
+def _opened(directory: Path) -> Dataset | None:
     try:
-        open_dataset(directory)
+        return open_dataset(directory)
     except (NotFitError, OSError):
-        return False
-    return True
+        return None
 
 
 def _list(numbers: tuple[int, ...]) -> str:

@@ -16,9 +16,10 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from pse_repro.config.study import Subset
+from pse_repro.data import stl10
 from pse_repro.data.classes import class_names, mapped_folder, names_of
+from pse_repro.data.duplicates import PAIRS
 from pse_repro.data.folds import folds
-from pse_repro.data.inspect import info as info_module
 from pse_repro.data.inspect.info import info, statistics
 from pse_repro.data.inspect.render import render_info
 from pse_repro.data.stl10 import CLASS_NAMES, Dataset, Split, open_dataset
@@ -85,7 +86,7 @@ def test_the_schema_is_one_and_closed() -> None:
 @settings(max_examples=60)
 def test_statistics_are_the_slow_ones(stored: np.ndarray, block: int) -> None:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(info_module, "_BLOCK", block)
+        patch.setattr(stl10, "_BLOCK", block)
         found = statistics(Split(stored, None))
     channels = stored.transpose(1, 0, 2, 3).reshape(3, -1).astype(float)
     np.testing.assert_allclose(found.mean, channels.mean(1), rtol=1e-12)
@@ -114,7 +115,7 @@ def test_a_description_is_the_slow_one(unlabeled: np.ndarray, train: np.ndarray,
         assert found["grey_share"] == statistics(Split(stored, None)).grey / len(stored)
         assert found["mean_absolute_laplacian"] == pytest.approx(slow_laplacian(stored), abs=1e-15)
         assert document["duplicates"][f"within_{name}"] == slow_duplicates(stored)
-    for one, other in (("test", "train"), ("test", "unlabeled"), ("train", "unlabeled")):
+    for one, other in PAIRS:
         assert document["duplicates"][f"{one}_in_{other}"] == slow_duplicates(splits[one], splits[other])
 
 

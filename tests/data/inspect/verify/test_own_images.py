@@ -8,6 +8,7 @@ import pytest
 from pse_repro.data.inspect.render import render_verification
 from pse_repro.data.stl10 import IMAGE_BYTES
 from tests.support.checking import NAMES, checked, cut_between, states
+from tests.support.planted import COPIES, write_planted
 
 
 def test_own_images_are_consistent_but_not_stl10(folder: Path) -> None:
@@ -74,7 +75,23 @@ def test_the_kits_small_file_is_usable(folder: Path, tmp_path: Path) -> None:
     found = checked(tmp_path / "few.npz")
     assert found.folder == tmp_path / "few.npz"
     assert (found.official, found.consistent, found.exit_status) == (False, True, 3)
+    assert found.duplicates == checked(folder).duplicates is not None
     assert "missing:" not in render_verification(found)
+
+
+def test_planted_copies_are_counted(tmp_path: Path) -> None:
+    found = checked(write_planted(tmp_path))
+    assert found.duplicates is not None
+    assert COPIES.items() <= found.duplicates.items()
+    copies = (
+        "copies: of the 65 unlabelled images 3 equal 2 of the 40 test images (5.0 %), 1 equals 1 of the 50 labelled"
+    )
+    assert copies in " ".join(render_verification(found).split())
+
+
+def test_copies_are_counted_only_among_usable_images(folder: Path) -> None:
+    (folder / "train_X.bin").unlink()
+    assert checked(folder).duplicates is None
 
 
 def test_real_images_that_are_not_all_of_stl10_are_usable(real_images: Path) -> None:
