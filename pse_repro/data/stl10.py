@@ -43,11 +43,15 @@ OFFICIAL_MD5 = {
 
 @dataclass(frozen=True)
 class Split:
-    """Images as stored, (N, 3, 96, 96) uint8 with columns before rows, and their labels 1..10 (None if unlabelled)."""
+    """Images as stored, (N, 3, 96, 96) uint8 with columns before rows, and their labels 1..10 (None if unlabelled).
+
+    `indices` are their places in the file if they are only some of its images.
+    """
 
     stored_NCWH: np.ndarray
     labels: np.ndarray | None
     on_devices: dict[Any, Any] = field(default_factory=dict, repr=False, compare=False)  # copies by device
+    indices: np.ndarray | None = field(default=None, repr=False, compare=False)
 
     def __len__(self) -> int:
         return len(self.stored_NCWH)
@@ -69,7 +73,13 @@ class Split:
         if count is None or count >= len(self):
             return self
         chosen = np.linspace(0, len(self) - 1, count).round().astype(np.int64)
-        return Split(self.stored_NCWH[chosen], None if self.labels is None else self.labels[chosen])
+        labels, indices = None if self.labels is None else self.labels[chosen], self.in_file[chosen]
+        return Split(self.stored_NCWH[chosen], labels, indices=indices)
+
+    @property
+    def in_file(self) -> np.ndarray:
+        """The images' places (N,) in the file."""
+        return np.arange(len(self)) if self.indices is None else self.indices
 
     def blocks(self) -> Iterator[np.ndarray]:
         """Yield the images in blocks; mapped ones are read from the file, or their pages would stay in memory."""

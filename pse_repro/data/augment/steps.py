@@ -26,15 +26,17 @@ Augmentation = Callable[[Tensor], Tensor]
 CPU_IMAGES = 16  # per part on a CPU: fewer need more calls, more do not fit the cache
 
 
-def pretrain_augmentation(kind: str, crop: bool = True) -> Augmentation | None:
+def pretrain_augmentation(kind: str, crop: bool = True, flip: bool = True) -> Augmentation | None:
     """Return the augmentation of pre-training (switch 4), or None for "none".
 
     "small" is colour jitter 0.05/0.05, a crop of 96 with padding 4, and a flip. `crop` False leaves out the crop, as
-    for objectives that its black border would help (`Objective.crops`).
+    for objectives that its black border would help (`Objective.crops`); `flip` False leaves out the flip, as for
+    images whose captions tell left from right.
     """
     if kind == "none":
         return None
-    return Steps(PillowJitter(brightness=0.05, contrast=0.05), *([PaddedCrop(4)] if crop else []), Flip())
+    jitter, crops, flips = PillowJitter(brightness=0.05, contrast=0.05), [PaddedCrop(4)] * crop, [Flip()] * flip
+    return Steps(jitter, *crops, *flips)
 
 
 def downstream_augmentation(kind: str, crop: bool = True) -> Augmentation | None:

@@ -8,7 +8,7 @@ across CPUs and NumPy versions a value may occasionally be rounded differently (
 """
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -34,43 +34,73 @@ def _generator(seed: int, split: str, use: int, index: int) -> np.random.Generat
     return np.random.Generator(np.random.PCG64(np.random.SeedSequence([seed, _SPLITS.index(split), use, index])))
 
 
-def _balanced_shapes(split: str, count: int, seed: int) -> npt.NDArray[np.int64]:
-    """Return shape numbers 0..9; every block of ten holds each class once, in random order."""
-    blocks = range(-(-count // len(CLASSES)))
-    orders = [_generator(seed, split, _ORDER, block).random(len(CLASSES)).argsort() for block in blocks]
-    return np.concatenate([np.empty(0, np.int64), *orders])[:count]
+def _numbers(split: str, index: int, seed: int) -> tuple[int, npt.NDArray[np.float64], np.random.Generator]:
+    """Return an image's shape number, its uniform random numbers (K,), and the generator of the normal ones.
+
+    In labelled splits every block of ten holds each class once, in random order.
+    """
+    generator, classes = _generator(seed, split, _PIXELS, index), len(CLASSES)
+    if split == "unlabeled":
+        shape = generator.integers(len(_SHAPES))
+    else:
+        shape = _generator(seed, split, _ORDER, index // classes).random(classes).argsort()[index % classes]
+    return int(shape), generator.random(UNIFORMS), generator
 
 
-def draw_split(split: str, count: int, *, seed: int = 0) -> tuple[Bytes, Bytes]:
-    """Draw the first `count` images of "train", "test" or "unlabeled".
+def draw_numbers(
+    split: str, indices: Sequence[int], *, seed: int = 0
+) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float64]]:
+    """Return what decides the images at these indices, without painting them.
 
-    Returns images (count, 3, 96, 96), 0..255, and labels (count,): 1..10, balanced in train and test; in the unlabelled
+    That is the shapes' numbers (N,), 0..15, the classes first, and the uniform random numbers (N, K) of `paint`.
+
+    Raises:
+        ValueError: as for `draw_images`.
+    """
+    _check(split, indices, seed)
+    drawn = [_numbers(split, index, seed)[:2] for index in indices]
+    shapes_N = np.array([shape for shape, _ in drawn], np.int64)
+    return shapes_N, np.array([uniforms_K for _, uniforms_K in drawn]).reshape(-1, UNIFORMS)
+
+
+def draw_images(split: str, indices: Sequence[int], *, seed: int = 0) -> tuple[Bytes, Bytes]:
+    """Draw the images at these indices of "train", "test" or "unlabeled".
+
+    Returns images (N, 3, 96, 96), 0..255, and labels (N,): 1..10, balanced in train and test; in the unlabelled
     split 0 for a shape of none of the ten classes.
 
     Raises:
-        ValueError: unknown split, negative count or negative seed.
+        ValueError: unknown split, negative index or negative seed.
     """
-    if split not in _SPLITS:
-        raise ValueError(f"split is {split!r}, expected one of {', '.join(_SPLITS)}")
-    if count < 0 or seed < 0:
-        raise ValueError(f"count is {count} and seed is {seed}, expected neither to be negative")
-    images_NCHW = np.empty((count, 3, SIDE, SIDE), np.uint8)
-    shapes = np.zeros(count, np.int64) if split == "unlabeled" else _balanced_shapes(split, count, seed)
+    _check(split, indices, seed)
+    count = len(indices)
+    images_NCHW, shapes = np.empty((count, 3, SIDE, SIDE), np.uint8), np.empty(count, np.int64)
     for start in range(0, count, _BATCH):
         stop = min(start + _BATCH, count)
         uniforms_NK = np.empty((stop - start, UNIFORMS))
         normals_NFHW = np.empty((stop - start, 2, SIDE, SIDE), np.float32)
-        for place, index in enumerate(range(start, stop)):
-            generator = _generator(seed, split, _PIXELS, index)
-            if split == "unlabeled":
-                shapes[index] = generator.integers(len(_SHAPES))
-            uniforms_NK[place] = generator.random(UNIFORMS)
+        for place, index in enumerate(indices[start:stop]):
+            shapes[start + place], uniforms_NK[place], generator = _numbers(split, index, seed)
             normals_NFHW[place] = generator.standard_normal(normals_NFHW.shape[1:], dtype=np.float32)
         for shape in np.unique(shapes[start:stop]):
             places = np.flatnonzero(shapes[start:stop] == shape)
             images_NCHW[start + places] = paint(_SHAPES[shape], uniforms_NK[places], normals_NFHW[places])
     labels = np.where(shapes < len(CLASSES), shapes + 1, 0).astype(np.uint8)
     return images_NCHW, labels
+
+
+def _check(split: str, indices: Sequence[int], seed: int) -> None:
+    if split not in _SPLITS:
+        raise ValueError(f"split is {split!r}, expected one of {', '.join(_SPLITS)}")
+    if min(indices, default=0) < 0 or seed < 0:
+        raise ValueError(f"an index is {min(indices, default=0)} and seed is {seed}, expected neither to be negative")
+
+
+def draw_split(split: str, count: int, *, seed: int = 0) -> tuple[Bytes, Bytes]:
+    """Draw the first `count` images of a split as `draw_images` does; ValueError also for a negative count."""
+    if count < 0:
+        raise ValueError(f"count is {count}, expected 0 or more")
+    return draw_images(split, range(count), seed=seed)
 
 
 def write_sample(directory: Path, *, counts: Mapping[str, int] = SAMPLE_COUNTS, seed: int = 0) -> Path:

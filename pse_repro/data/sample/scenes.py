@@ -7,7 +7,9 @@ spectrum, and the mean squared error left by 64 principal components (0.016; pho
 Legend: N images, C = 3 channels, H = W = 96, K random numbers, F = 2 noise fields.
 """
 
-from collections.abc import Iterator
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 import numpy.typing as npt
@@ -20,23 +22,44 @@ EXPONENTS = (0.7, 0.9, 1.1, 1.4)  # amplitude ~ 1 / frequency^exponent, from rou
 Array = npt.NDArray[np.float32]
 
 
+@dataclass(frozen=True)
+class Draw:
+    """A random number that `paint` uses: its column among an image's uniform numbers, and its range."""
+
+    column: int
+    low: float
+    high: float
+
+    def of(self, uniforms_NK: npt.NDArray[np.float64]) -> Array:
+        """Return the numbers (N,), uniform in [low, high)."""
+        return (self.low + (self.high - self.low) * uniforms_NK[:, self.column]).astype(np.float32)
+
+
 class Dice:
-    """Supply of a batch's uniform random numbers: one column per call, as (N, 1, 1) in the requested range."""
+    """Supply of a batch's uniform random numbers: one column per call, as (N, 1, 1) in the requested range.
+
+    `named` are the draws with a name, which captions speak of.
+    """
 
     def __init__(self, uniforms_NK: npt.NDArray[np.float64]) -> None:
-        self._columns: Iterator[npt.NDArray[np.float64]] = iter(uniforms_NK.T)
+        self._uniforms_NK, self._used = uniforms_NK, 0
+        self.named: dict[str, Draw] = {}
 
-    def between(self, low: float, high: float) -> Field:
+    def between(self, low: float, high: float, name: str = "") -> Field:
         """Return numbers uniform in [low, high)."""
-        return (low + (high - low) * next(self._columns)).astype(np.float32)[:, None, None]
+        draw = Draw(self._used, low, high)
+        self._used += 1
+        if name:
+            self.named[name] = draw
+        return draw.of(self._uniforms_NK)[:, None, None]
 
-    def sign(self) -> Field:
+    def sign(self, name: str = "") -> Field:
         """Return -1 or 1."""
-        return np.where(self.between(-1, 1) < 0, np.float32(-1), np.float32(1))
+        return np.where(self.between(-1, 1, name) < 0, np.float32(-1), np.float32(1))
 
-    def direction(self) -> tuple[Field, Field]:
+    def direction(self, name: str = "") -> tuple[Field, Field]:
         """Return cosine and sine of an angle uniform on the circle."""
-        return _cos_sin(self.between(-np.pi, np.pi))
+        return _cos_sin(self.between(-np.pi, np.pi, name))
 
 
 def _cos_sin(angle: Field) -> tuple[Field, Field]:
@@ -70,10 +93,11 @@ def _noise_fields(dice: Dice, normals_NFHW: Array) -> tuple[Field, Field]:
     return np.ascontiguousarray(fields.real), np.ascontiguousarray(fields.imag)
 
 
-def _colour(dice: Dice, luminance: Field) -> tuple[Field, Field, Field]:
+def _colour(dice: Dice, luminance: Field, named: bool = False) -> tuple[Field, Field, Field]:
     """Draw a colour of the given luminance; as in nature, it varies most along blue-yellow, less along red-green."""
-    vivid = dice.between(0.1, 1.0)
-    blue_yellow, red_green = dice.between(-0.36, 0.26) * vivid, dice.between(-0.16, 0.2) * vivid
+    vivid = dice.between(0.1, 1.0, "vivid" * named)
+    blue_yellow = dice.between(-0.36, 0.26, "blue_yellow" * named) * vivid
+    red_green = dice.between(-0.16, 0.2, "red_green" * named) * vivid
     return (luminance - 0.4 * blue_yellow + red_green, luminance - 0.1 * blue_yellow - 0.4 * red_green,
             luminance + blue_yellow)  # fmt: skip
 
@@ -102,10 +126,10 @@ def _background(dice: Dice, rough: Field, smooth: Field) -> list[Field]:
 
 def _pose(dice: Dice) -> tuple[Pen, Field]:
     """Draw a pose; return the grid in the shape's coordinates, and the pixels per unit."""
-    size = dice.between(0.74, 1.0)
+    size = dice.between(0.74, 1.0, "size")
     cos, sin = _cos_sin(dice.between(-0.22, 0.22))
     x, y = _X - dice.between(-0.12, 0.12), _Y - dice.between(-0.1, 0.1)
-    flip, aspect, bend = dice.sign(), dice.between(0.85, 1.18), dice.between(-0.12, 0.12)
+    flip, aspect, bend = dice.sign("flip"), dice.between(0.85, 1.18), dice.between(-0.12, 0.12)
     across, down = (cos * x + sin * y) * (flip / (size * aspect)), (cos * y - sin * x) * (aspect / size)
     return Pen(across + bend * (down * down - 0.3), down), size * (SIDE / 2)
 
@@ -135,24 +159,44 @@ def _tones(dice: Dice, behind: Field) -> dict[int, tuple[Field, Field, Field]]:
     side = np.where(behind + dice.between(-0.15, 0.15) < 0.45, np.float32(1), np.float32(-1))
     main: Field = np.clip(behind + side * dice.between(0.26, 0.52), 0.06, 0.95)
     second: Field = np.clip(main + dice.sign() * dice.between(0.1, 0.3), 0.05, 0.95)
-    return {MAIN: _colour(dice, main), SECOND: _colour(dice, second), DARK: _colour(dice, dice.between(0.03, 0.15))}
+    return {
+        MAIN: _colour(dice, main, named=True),
+        SECOND: _colour(dice, second),
+        DARK: _colour(dice, dice.between(0.03, 0.15)),
+    }
 
 
 def paint(shape: Shape, uniforms_NK: npt.NDArray[np.float64], normals_NFHW: Array) -> npt.NDArray[np.uint8]:
     """Paint images (N, 3, 96, 96), 0..255, of one shape from random numbers: uniform in [0, 1), standard normal."""
-    dice = Dice(uniforms_NK)
+    return _painted(shape, Dice(uniforms_NK), normals_NFHW)
+
+
+@cache
+def named_draws() -> Mapping[str, Draw]:
+    """Return the draws that `paint` names; they have the same columns for every image and shape.
+
+    "size" is the shape's; "flip" is negative if it faces left; its main colour has "vivid", "blue_yellow" (above 0:
+    blue) and "red_green" (above 0: red); "light" is the angle of the lighter side from the right, clockwise, in
+    radians; "warmth" is above 0 if the light is reddish, below if it is bluish.
+    """
+    dice = Dice(np.zeros((1, UNIFORMS)))
+    _painted(lambda pen, _: [(MAIN, pen.x)], dice, np.zeros((1, 2, SIDE, SIDE), np.float32))
+    return dice.named
+
+
+def _painted(shape: Shape, dice: Dice, normals_NFHW: Array) -> npt.NDArray[np.uint8]:
     rough, smooth = _noise_fields(dice, normals_NFHW)
     pen, scale = _pose(dice)
     layers = shape(pen, [dice.between(-1, 1) for _ in range(8)])
     shares, rest = _weights(layers, scale / dice.between(0.9, 1.8))
     channels = _background(dice, rough, smooth)
     tones = _tones(dice, _mean_luminance(channels))
-    light_x, light_y = dice.direction()
+    light_x, light_y = dice.direction("light")
     ramp = light_x * _X + light_y * _Y
     shade = 1 + dice.between(0.05, 0.35) * ramp + dice.between(0.02, 0.14) * smooth
-    warmth, tint = dice.between(-0.12, 0.12), dice.between(-0.03, 0.03)
+    warmth, tint = dice.between(-0.12, 0.12, "warmth"), dice.between(-0.03, 0.03)
     light = dice.between(0.8, 1.15) * (1 + dice.between(0.0, 0.25) * ramp)
-    images_NCHW = np.empty((len(uniforms_NK), 3, SIDE, SIDE), np.uint8)
+    images_NCHW = np.empty((len(normals_NFHW), 3, SIDE, SIDE), np.uint8)
     for index, (channel, gain) in enumerate(zip(channels, (1 + warmth, 1 + tint, 1 - warmth), strict=True)):
         thing = sum((share * tones[tone][index] for tone, share in enumerate(shares)), np.float32(0))
         value = (channel * rest + thing * shade) * (light * gain)
