@@ -86,7 +86,7 @@ def described(settings: Mapping[str, float | str]) -> str:
 
 @dataclass(frozen=True)
 class Model(OptimizerSettings):
-    """A model of a study: an encoder and its pre-training objective (`sigma` in pixels, if it has a kernel), and settings.
+    """A model of a study: an encoder and its pre-training objective (`sigma` in pixels, for one with a kernel).
 
     A `label` tells it from others of the same encoder and objective. It is no part of what shapes the training: models
     that differ in their settings alone begin with the same weights and draw the same images.
