@@ -23,9 +23,7 @@ def test_a_criterion_first_used_in_inference_mode_can_train(reduction: str) -> N
 
 
 @pytest.mark.parametrize("sigma", [0, 3])
-@pytest.mark.parametrize(
-    "shape", [(128, 3, 96, 96), (64, 3, 256, 256), (4, 3, 1024, 1024)], ids=["the study's batch", "large", "larger"]
-)
+@pytest.mark.parametrize("shape", [(128, 3, 96, 96), (4, 3, 1024, 1024)], ids=["the study's batch", "large"])
 @pytest.mark.parametrize("constant", [True, False], ids=["constant", "random"])
 def test_in_float32_the_value_is_as_exact_as_that_of_mse(constant: bool, shape: tuple[int, ...], sigma: int) -> None:
     # A sequential sum of millions of values loses up to 3 %, most if they are equal.

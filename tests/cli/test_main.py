@@ -163,11 +163,8 @@ print("statuses:", statuses)
 """
 
 
-@pytest.mark.parametrize("encoding", ["cp1252", "utf-8:strict"])
-def test_a_name_that_the_output_cannot_show_ends_no_command(
-    encoding: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    monkeypatch.setenv("PYTHONIOENCODING", encoding)
+def test_a_name_that_the_output_cannot_show_ends_no_command(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("PYTHONIOENCODING", "cp1252")
     images = write_images(tmp_path / f"\N{PARROT}{os.fsdecode(bytes([0xE9]))}", 3, 3, 3)
     found = subprocess.run([sys.executable, "-c", TWICE, images, images / "no"], capture_output=True)
     assert found.stdout.splitlines()[-1] == b"statuses: [0, 3]", found.stderr

@@ -90,8 +90,7 @@ def eager(clipping: bool = True, **others: object) -> Protocol:
     return protocol(switches={"gradient_clipping": clipping}, **(EAGER | others))
 
 
-@pytest.mark.parametrize("precision", ["fp32", "bf16"])
-@pytest.mark.parametrize("clipping", [True, False])
+@pytest.mark.parametrize(("clipping", "precision"), [(True, "fp32"), (False, "bf16")])
 @pytest.mark.parametrize("kind", KINDS)
 def test_folds_together_equal_one_at_a_time(kind: str, clipping: bool, precision: str) -> None:
     machine, under = replace(CPU, precision=precision), eager(clipping)

@@ -16,8 +16,8 @@ from tests.support.tiny import sigma_of
 
 pytestmark = pytest.mark.usefixtures("tiny_models")
 IMAGES = 120  # 18 of them for validation: two batches of 8
-# Other images for the same network and state; tests/cuda/test_pretraining.py resumes these, too.
-OTHER_OPTIONS = ("jigsaw-", "patch-location-")
+# Other images or terms for the same network and state; tests/cuda/test_pretraining.py resumes these, too.
+OTHER_OPTIONS = ("jigsaw-", "patch-location-", "inpaint-random", "pirl-jigsaw", "pirl-rotation", "joint-mse")
 
 
 def of_objective(name: str) -> Model:

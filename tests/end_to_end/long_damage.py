@@ -1,4 +1,4 @@
-"""The short form of the soak of damage: some mutations of each file's kind, and some hostile folders and archives."""
+"""A short form of `nox -s soak -- damage`: some mutations of each kind of file, some hostile folders and archives."""
 
 from collections.abc import Iterator
 
