@@ -1,4 +1,4 @@
-"""Claims as data (`expected/claims.toml`): those of the study and of its peers, and the contrasts that test them.
+"""Claims as data (`expected/claims.toml`), of the study, its peers and PSE's relatives: the contrasts that test them.
 
 A claim is a conjunction: it holds if all its parts were tested and hold. There are five kinds of statement:
 
@@ -20,8 +20,10 @@ from typing import Literal
 
 from pse_repro.config.toml import build
 from pse_repro.expected import FOLDER
+from pse_repro.stats import Direction
 from pse_repro.tables import model_name
 
+Group = Literal["study", "peers", "relatives"]
 TOP1 = "top1"
 PERCENT_METRICS = (TOP1, "validation_accuracy")  # metrics in percent; validation_accuracy is that of a pretext task
 _LABELS = {"two_domains_accuracy": "two domains", "error_rank_correlation": "correlation"}
@@ -40,10 +42,10 @@ class Term:
 class Statement:
     """A family of contrasts, and the effect size from which each of them counts.
 
-    A difference holds if it exceeds `threshold` in the claimed direction by at least `minimum` (>= 0); an equivalence
-    holds if the difference lies within `margin`. Units: percentage points for top1 and validation_accuracy, else the
-    metric's own; `why` justifies the chosen values. `sd` is the standard
-    deviation of a part over seeds where it does not follow from that of the ensembles; only claims/power.py uses it.
+    A difference holds if it exceeds `threshold` in the claimed direction by at least `minimum` (>= 0), or with "either"
+    in one of the two; an equivalence holds if the difference lies within `margin`. Units: percentage points for top1
+    and validation_accuracy, else the metric's own; `why` justifies the chosen values. `sd` is the standard deviation of
+    a part over seeds where it does not follow from that of the ensembles; only claims/power.py uses it.
     `published` lists the published effects in the order of the parts.
     """
 
@@ -53,7 +55,7 @@ class Statement:
     pairs: tuple[tuple[str, str], ...] = ()
     models: tuple[str, ...] = ()
     metric: str = TOP1
-    direction: Literal["greater", "less"] = "greater"
+    direction: Direction = "greater"
     threshold: float = 0.0
     minimum: float = 0.0
     margin: float | None = None
@@ -115,7 +117,8 @@ class Part:
 class Claim:
     """A published claim: `title` is the full sentence, `short` its name in tables; `remark` is not tested.
 
-    `group` is "study" for the study's own claims, "peers" for published claims about the methods PSE is compared with.
+    `group` is "study" for the study's own claims, "peers" for published claims about the methods PSE is compared with,
+    "relatives" for what this kit asks about PSE and the losses that it is related to.
     """
 
     id: str
@@ -125,7 +128,7 @@ class Claim:
     source: str
     statements: tuple[Statement, ...]
     remark: str = ""
-    group: Literal["study", "peers"] = "study"
+    group: Group = "study"
 
     def parts(self) -> list[Part]:
         """Return every contrast of every statement, in the order of the file."""
@@ -142,7 +145,7 @@ class Claim:
 
 
 @cache
-def load_claims(group: Literal["study", "peers"] = "study") -> tuple[Claim, ...]:
+def load_claims(group: Group = "study") -> tuple[Claim, ...]:
     """Load the kit's claims of one group, in the order of their numbers."""
     table = tomllib.loads((FOLDER / "claims.toml").read_text(encoding="utf-8"))
     claims = [build(Claim, entry | {"id": name}, f"claims.toml, {name}") for name, entry in table.items()]

@@ -2,7 +2,8 @@
 
 A claim holds if all its parts were tested and hold. It is one hypothesis: its p-value is the largest of the parts'
 p-values, which needs no adjustment for the number of parts (Berger 1982); Holm's method adjusts over the claims that
-can hold under the same protocol, those with all parts tested.
+can hold under the same protocol, those with all parts tested. The claims on PSE's relatives are a family of their own,
+judged where one of these was trained: they change no verdict on the study's claims.
 A claim fails if one of its parts fails after Holm's adjustment over the parts, since one of many may fall below the
 claim by chance. Otherwise it is undecided, and always with fewer than three seeds or with parts that were not tested
 and none that fails. "Holds" establishes the direction of a difference; only the estimate is required to reach the
@@ -14,7 +15,7 @@ Sources: pse_repro/stats/verdicts.py.
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from pse_repro.claims.definitions import Claim, Part, Statement, load_claims
+from pse_repro.claims.definitions import Claim, Group, Part, Statement, load_claims
 from pse_repro.claims.describe import descriptions
 from pse_repro.claims.measure import Measured, complete_seeds, in_run, measure
 from pse_repro.stats import MIN_SEEDS, ClaimVerdict, Interval, equivalence_claim, holm, superiority_claim
@@ -22,6 +23,7 @@ from pse_repro.study.predictions import Predictions
 from pse_repro.study.record import Run
 
 ALPHA = 0.05
+GROUPS: tuple[Group, ...] = ("study", "peers", "relatives")
 LOOKS = (5, 8, 12, 20)  # numbers of seeds after which a run that may stop early is judged
 NOT_IN_RUN, NOT_COMPLETE = "not in this run", "not complete for any seed"
 
@@ -99,7 +101,12 @@ def judge(run: Run, *, alpha: float = ALPHA) -> list[ClaimResult]:
         NotFitError: a stored file is damaged, or labels differ between cells.
     """
     predictions, alpha = Predictions(run), alpha / len(run.looks)
-    return [result for protocol in run.protocols for result in _judge_protocol(protocol.name, predictions, alpha)]
+    return [
+        result
+        for protocol in run.protocols
+        for claims in _families(run)
+        for result in _judge_family(claims, protocol.name, predictions, alpha)
+    ]
 
 
 def planned_looks(seeds: int) -> tuple[int, ...]:
@@ -121,13 +128,20 @@ def is_decided(results: Sequence[ClaimResult]) -> bool:
 
 
 def claims_in_question(results: Sequence[ClaimResult]) -> list[Claim]:
-    """Return the claims that a table of these results covers: the study's and, if any was tested, its peers'."""
-    peers = any(result.claim.group == "peers" for result in results)
-    return [*load_claims(), *(load_claims("peers") if peers else ())]
+    """Return the claims that a table of these results covers: the study's, and those of other groups with a result."""
+    found = {result.claim.group for result in results}
+    return [claim for group in GROUPS if group == "study" or group in found for claim in load_claims(group)]
 
 
-def _judge_protocol(protocol: str, predictions: Predictions, alpha: float) -> list[ClaimResult]:
-    claims = [*load_claims(), *load_claims("peers")]
+def _families(run: Run) -> list[list[Claim]]:
+    """Return the claims that are adjusted together: of the study and its peers; on PSE's relatives, if it has any."""
+    published, own = [*load_claims(), *load_claims("peers")], [*load_claims("relatives")]
+    of_published, of_own = ({model for claim in claims for model in claim.models()} for claims in (published, own))
+    has_relatives = any(model.name in of_own - of_published for model in run.study.models)
+    return [published, own] if has_relatives else [published]
+
+
+def _judge_family(claims: list[Claim], protocol: str, predictions: Predictions, alpha: float) -> list[ClaimResult]:
     tested = [found for claim in claims if (found := _test(claim, protocol, predictions, alpha)).measured]
     if not tested:
         return []
@@ -157,8 +171,8 @@ def _judge_protocol(protocol: str, predictions: Predictions, alpha: float) -> li
 
 def _test(claim: Claim, protocol: str, predictions: Predictions, alpha: float) -> _Tested:
     measured, missing = [], []
-    # the study's models resemble each other; those of its peers vary by too different amounts to be pooled
-    models = [] if claim.group == "peers" else list(dict.fromkeys(m for each in load_claims() for m in each.models()))
+    # the study's models resemble each other; others vary by too different amounts to be pooled
+    models = [] if claim.group != "study" else list(dict.fromkeys(m for each in load_claims() for m in each.models()))
     for part in claim.parts():
         if not in_run(part, predictions):
             missing.append((part, NOT_IN_RUN))
@@ -234,7 +248,8 @@ def _weakest(parts: Sequence[PartResult]) -> PartResult:
 
     def strength(part: PartResult) -> tuple[float, float, float]:
         measured, statement = part.measured, part.measured.part.statement
-        effect = (measured.difference.estimate - statement.threshold) * (1 if statement.direction == "greater" else -1)
+        effect = measured.difference.estimate - statement.threshold
+        effect = {"greater": effect, "less": -effect, "either": abs(effect)}[statement.direction]
         return measured.p_against, -measured.p_value, effect if statement.margin is None else -abs(effect)
 
     return min(parts, key=strength)

@@ -187,6 +187,8 @@ def _p_against(part: Part, difference: Interval) -> float:
     statement = part.statement
     if statement.margin is not None:
         return outside_p_value(difference, statement.margin)
+    if statement.direction == "either":  # it may fail on neither side: the interval lies within the minimum
+        return min(1.0, 2 * equivalence_p_value([difference], statement.minimum))
     if statement.direction == "greater":
         return min(1.0, 2 * difference.p_value(statement.threshold + statement.minimum, "less"))
     return min(1.0, 2 * difference.p_value(statement.threshold - statement.minimum, "greater"))

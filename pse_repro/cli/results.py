@@ -133,7 +133,7 @@ def demo(
     ] = Path("demo.png"),
     seed: Annotated[int, typer.Option("--seed", min=0, envvar="PSE_REPRO_SEED", help="Seed of the noise.")] = 0,
 ) -> None:
-    """Show what PSE penalises and MSE does not: one image, a blob and noise of equal MSE, losses and gradients.
+    """Show what PSE penalises and MSE does not: one image, errors of equal MSE, losses and gradients.
 
     Example: `pse-repro demo --data /data --image 7 --sigma 3 --out demo.svg`
     """

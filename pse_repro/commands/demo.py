@@ -1,4 +1,4 @@
-"""The demo command: one image, two kinds of damage, both losses."""
+"""The demo command: one image, its kinds of damage, and their losses."""
 
 import math
 from pathlib import Path
@@ -16,7 +16,7 @@ from pse_repro.report.demo import compare_errors, losses_table
 
 
 def demo(data: Path | None, number: int, sigma: float, out: Path, seed: int) -> str:
-    """Draw the figure of one image to `out` (.png, .svg or .pdf); return its path and both losses as a short table.
+    """Draw the figure of one image to `out` (.png, .svg or .pdf); return its path and the losses as a short table.
 
     Raises:
         UsageError: the sigma, the image number or the kind of file is invalid.

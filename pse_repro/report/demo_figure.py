@@ -25,14 +25,14 @@ METADATA: dict[str, dict[str, str | None]] = {  # removes dates and versions: th
     ".png": {"Software": None}, ".svg": {"Date": None}, ".pdf": {"CreationDate": None, "Producer": None}
 }  # fmt: skip
 DPI = 240  # 3 pixels for each pixel of a 96-pixel image that is PANEL wide
-WIDTH, HEIGHT = 900 / SCREEN_DPI, 4.1
+WIDTH, HEIGHT = 900 / SCREEN_DPI, 5.55
 PANEL = 1.2
 COLUMNS = (0.1, 1.5, 2.8, 4.1, 5.45, 6.8, 8.1)  # left edges: image, Y, R, R * K, losses, gradients of MSE and PSE
-ROWS = (1.0, 2.45)  # upper edges: blob, noise
-HEADER, ABOVE, FOOT = 0.76, 0.05, 3.75  # lower edge of the headers, gap below titles, upper edge of the colour scales
+ROWS = (1.0, 2.45, 3.9)  # upper edges: blob, noise, blob of alternating signs
+HEADER, ABOVE, FOOT = 0.76, 0.05, 5.2  # lower edge of the headers, gap below titles, upper edge of the colour scales
 SMALL, LARGE = 8.5, 12.5  # points
 MAP = "magma_r"  # lightness falls evenly, so that it can be read without colour, and small values are visible
-MSE_COLOUR, PSE_COLOUR = "#767676", COLOURS[2]
+MSE_COLOUR, PSE_COLOUR, BLURRED_COLOUR = "#767676", COLOURS[2], COLOURS[1]
 
 
 def check_path(path: Path) -> None:
@@ -56,21 +56,25 @@ def write(figure: Figure, path: Path) -> None:
 
 
 def draw(demo: "Demo") -> Figure:
-    """Draw the blob above and the noise below, each with reconstruction, residual, density, losses and gradients."""
+    """Draw the blob, the noise and the blob of alternating signs, each with residual, density, losses and gradients."""
     figure = Figure(figsize=(WIDTH, HEIGHT), dpi=DPI, facecolor="white")
     _headline(figure, demo)
-    _panel(figure, COLUMNS[0], sum(ROWS) / 2, demo.image)
-    _text(figure, COLUMNS[0], sum(ROWS) / 2 - ABOVE, "image X")
-    pair = (demo.blob, demo.noise)
-    max_error = max(float(_mean(damage.residual).max()) for damage in pair)
-    max_gradient = max(float(_mean(gradient).max()) for damage in pair for gradient in _gradients(damage))
-    names = (f"blob: {demo.wrong} wrong pixels side by side", f"noise: {demo.wrong} wrong pixels, scattered")
-    for top, name, damage in zip(ROWS, names, pair, strict=True):
+    _panel(figure, COLUMNS[0], ROWS[1], demo.image)
+    _text(figure, COLUMNS[0], ROWS[1] - ABOVE, "image X")
+    damages = (demo.blob, demo.noise, demo.checkered)
+    max_error = max(float(_mean(damage.residual).max()) for damage in damages)
+    max_gradient = max(float(_mean(gradient).max()) for damage in damages for gradient in _gradients(damage))
+    names = (
+        f"blob: {demo.wrong} wrong pixels side by side",
+        f"noise: {demo.wrong} wrong pixels, scattered",
+        "the blob with signs as on a checkerboard; blurred: mean of ((Y \u2212 X) \u2217 K)\u00b2, without the modulus",
+    )
+    for top, name, damage in zip(ROWS, names, damages, strict=True):
         _text(figure, COLUMNS[1], top - ABOVE, name, weight="bold")
         _panel(figure, COLUMNS[1], top, damage.reconstruction)
         for left, values in zip(COLUMNS[2:4], (damage.residual, damage.density), strict=True):
             _panel(figure, left, top, values, max_error)
-        _losses(figure, top, damage, max(demo.blob.mse, demo.noise.mse))
+        _losses(figure, top, damage, max(damage.mse for damage in damages))
         for left, values in zip(COLUMNS[5:], _gradients(damage), strict=True):
             _panel(figure, left, top, values, max_gradient)
     _scale(figure, COLUMNS[2:4], max_error, "error (image: 0 to 1)")
@@ -95,13 +99,17 @@ def _headline(figure: Figure, demo: "Demo") -> None:
 
 
 def _losses(figure: Figure, top: float, damage: "Damage", maximum: float) -> None:
-    """Draw both losses as bars on a scale from 0 to `maximum`, each with its value above."""
+    """Draw the losses as bars on a scale from 0 to `maximum`, each with its value above."""
     axes = _axes(figure, COLUMNS[4], top, PANEL, PANEL)
     axes.set(xlim=(0, maximum), ylim=(0, 1))
-    bars = ((0.55, "MSE", damage.mse, MSE_COLOUR), (0.05, "PSE", damage.pse, PSE_COLOUR))
+    bars = (
+        (0.71, "MSE", damage.mse, MSE_COLOUR),
+        (0.37, "PSE", damage.pse, PSE_COLOUR),
+        (0.03, "blurred", damage.blurred, BLURRED_COLOUR),
+    )
     for foot, name, value, colour in bars:
-        axes.add_patch(Rectangle((0, foot), value, 0.2, color=colour, linewidth=0))
-        axes.text(0, foot + 0.24, f"{name} {digits(value)}", fontsize=SMALL + 1, va="bottom", weight="bold")
+        axes.add_patch(Rectangle((0, foot), value, 0.12, color=colour, linewidth=0))
+        axes.text(0, foot + 0.14, f"{name} {digits(value)}", fontsize=SMALL + 0.5, va="bottom", weight="bold")
 
 
 def _panel(figure: Figure, left: float, top: float, values: Tensor, maximum: float | None = None) -> None:
@@ -111,7 +119,7 @@ def _panel(figure: Figure, left: float, top: float, values: Tensor, maximum: flo
     """
     axes = _axes(figure, left, top, PANEL, PANEL)
     if maximum is None:
-        axes.imshow(values.permute(1, 2, 0).numpy(), interpolation="nearest")
+        axes.imshow(values.permute(1, 2, 0).clamp(0, 1).numpy(), interpolation="nearest")
     else:
         axes.imshow(_mean(values).numpy(), MAP, interpolation="nearest", vmin=0, vmax=maximum)
 

@@ -17,6 +17,7 @@ from pse_repro.stats.significance import McNemar, holm, mcnemar
 from pse_repro.stats.verdicts import (
     MIN_SEEDS,
     ClaimVerdict,
+    Direction,
     Equivalence,
     equivalence,
     equivalence_claim,
@@ -28,6 +29,7 @@ from pse_repro.stats.verdicts import (
 __all__ = [
     "MIN_SEEDS",
     "ClaimVerdict",
+    "Direction",
     "Equivalence",
     "Interval",
     "McNemar",

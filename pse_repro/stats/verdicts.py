@@ -19,6 +19,7 @@ from numpy.typing import ArrayLike
 from pse_repro.stats.intervals import Interval, StandardError, interval_of, mean_interval
 from pse_repro.stats.significance import holm
 
+Direction = Literal["greater", "less", "either"]
 MIN_SEEDS = 3  # two seeds have one degree of freedom: their 95 % interval is 11 times as wide as that of eight
 
 
@@ -87,12 +88,12 @@ def superiority_claim(
     adjusted_p: float,
     *,
     minimum: float = 0.0,
-    direction: Literal["greater", "less"] = "greater",
+    direction: Direction = "greater",
     alpha: float = 0.05,
 ) -> ClaimVerdict:
-    """Judge the claim that a exceeds b by at least `minimum` ("less": falls below b by at least `minimum`).
+    """Judge the claim that a exceeds b by at least `minimum` ("less": falls below b by it; "either": differs by it).
 
-    `minimum` is 0 or more, in the unit of the difference.
+    `minimum` is 0 or more, in the unit of the difference; with "either", a claim of at least 0 could not fail.
 
     "holds": `adjusted_p` (two-sided, null hypothesis of no difference, after Holm) is at most alpha, and the estimate
     has the claimed direction and reaches the minimum. Only the direction is thus tested, the size is that of the
@@ -108,15 +109,18 @@ def superiority_claim(
         raise ValueError(f"the minimum is {minimum}; expected 0 or more, in the claimed direction")
     if difference.seeds < MIN_SEEDS:
         return _too_few(difference.seeds)
-    greater = direction == "greater"
-    effect = difference.estimate if greater else -difference.estimate
-    largest = difference.high if greater else -difference.low
+    effect, largest = {
+        "greater": (difference.estimate, difference.high),
+        "less": (-difference.estimate, -difference.low),
+        "either": (abs(difference.estimate), max(difference.high, -difference.low)),
+    }[direction]
+    where = "in either direction" if direction == "either" else "in the claimed direction"
     if largest <= 0 or largest < minimum:
-        return ClaimVerdict("fails", f"the interval ends at {largest:.4g} in the claimed direction, below the claim")
+        return ClaimVerdict("fails", f"the interval ends at {largest:.4g} {where}, below the claim")
     if adjusted_p > alpha:
         return ClaimVerdict("undecided", f"not significant: p {adjusted_p:.2g}")
     if effect <= 0 or effect < minimum:
-        return ClaimVerdict("undecided", f"the effect of {effect:.4g} in the claimed direction is below the claim")
+        return ClaimVerdict("undecided", f"the effect of {effect:.4g} {where} is below the claim")
     return ClaimVerdict("holds", f"effect {effect:.4g}, p {adjusted_p:.2g}")
 
 

@@ -25,7 +25,8 @@ from tests.support.tiny import dataset
 IMAGE = torch.from_numpy(draw_split("unlabeled", 1)[0][0] / 255)
 SHOWN = compare_errors(IMAGE, 3.0, 0)
 FIGURE = demo_figure.draw(SHOWN)
-BOTH = pytest.mark.parametrize("damage", [SHOWN.blob, SHOWN.noise], ids=["blob", "noise"])
+DRAWN = (SHOWN.blob, SHOWN.noise, SHOWN.checkered)
+EACH = pytest.mark.parametrize("damage", [*DRAWN, SHOWN.white], ids=["blob", "noise", "checkered", "white"])
 
 
 def smoothed(maps: Tensor, sigma: float) -> Tensor:
@@ -38,17 +39,19 @@ def texts(figure: Figure) -> list[str]:
 
 
 def drawn_maps(figure: Figure) -> list[AxesImage]:
-    """Return the panels of a map: residual, density and two gradients of the blob, then of the noise."""
+    """Return the panels of a map: residual, density and two gradients of each drawn damage."""
     images = [axes.images[0] for axes in figure.axes if axes.images]
     return [image for image in images if np.shape(image.get_array()) == IMAGE.shape[1:]]
 
 
 @given(st.integers(0, 2**31), st.sampled_from([0.5, 1.0, 3.0, 6.0]), st.floats(0, 1), st.floats(0, 1))
-def test_both_errors_have_the_same_mse_and_stay_in_range(seed: int, sigma: float, low: float, high: float) -> None:
+def test_all_errors_have_the_same_mse_and_two_stay_in_range(seed: int, sigma: float, low: float, high: float) -> None:
     generator = torch.Generator().manual_seed(seed)
     image = low + (high - low) * torch.rand(3, 40, 48, generator=generator, dtype=torch.float64)
     shown = compare_errors(image, sigma, seed)
-    assert shown.blob.mse == pytest.approx(shown.noise.mse, rel=1e-6)
+    for other in (shown.noise, shown.checkered, shown.white):
+        assert other.mse == pytest.approx(shown.blob.mse, rel=1e-6)
+    assert shown.checkered.pse == pytest.approx(shown.blob.pse, rel=1e-6)
     assert shown.pse_ratio > 1
     for damage in (shown.blob, shown.noise):
         assert damage.reconstruction.min() >= -1e-12
@@ -69,6 +72,7 @@ def test_the_blob_is_a_disc_in_the_middle_and_the_seed_throws_the_noise() -> Non
 
 def test_without_smoothing_pse_is_mse() -> None:
     shown = compare_errors(IMAGE, 0.0, 0)
+    assert shown.checkered.blurred == pytest.approx(shown.blob.mse)
     assert shown.blob.pse == pytest.approx(shown.blob.mse)
     assert shown.pse_ratio == pytest.approx(1)
 
@@ -81,15 +85,26 @@ def test_noise_on_every_pixel_is_seen_by_pse_as_the_docstring_says() -> None:
         assert pse_loss(IMAGE + noise, IMAGE, sigma).item() > compare_errors(IMAGE, sigma, 0).blob.pse
 
 
-@BOTH
+def test_errors_of_alternating_sign_are_what_tells_pse_from_the_blurred_mse() -> None:
+    """The ratios to MSE at sigma 3: of the blob with alternating signs, and of white noise 2 / pi and 1 / (4 pi 9)."""
+    mse = SHOWN.blob.mse
+    assert (SHOWN.checkered.pse / mse, SHOWN.checkered.blurred / mse) == pytest.approx((0.659, 0.00014), rel=0.01)
+    assert (SHOWN.white.pse / mse, SHOWN.white.blurred / mse) == pytest.approx((0.588, 0.0085), rel=0.05)
+    for damage in (SHOWN.blob, SHOWN.noise, SHOWN.checkered, SHOWN.white):
+        assert damage.blurred < damage.pse
+
+
+@EACH
 def test_losses_and_maps_are_the_formulas(damage: Damage) -> None:
     torch.testing.assert_close(damage.residual, (damage.reconstruction - IMAGE).abs())
     torch.testing.assert_close(damage.density, smoothed(damage.residual, 3.0))
     assert damage.mse == pytest.approx(damage.residual.square().mean().item(), rel=1e-12)
     assert damage.pse == pytest.approx(smoothed(damage.residual, 3.0).square().mean().item(), rel=1e-9)
+    signed = smoothed(damage.reconstruction - IMAGE, 3.0)
+    assert damage.blurred == pytest.approx(signed.square().mean().item(), rel=1e-9)
 
 
-@BOTH
+@EACH
 def test_gradients_are_the_formulas_and_autograd_s(damage: Damage) -> None:
     sign, twice = (damage.reconstruction - IMAGE).sign(), 2 / IMAGE.numel()
     torch.testing.assert_close(damage.mse_gradient, twice * sign * damage.residual)
@@ -102,11 +117,11 @@ def test_gradients_are_the_formulas_and_autograd_s(damage: Damage) -> None:
 def test_the_panels_hold_the_maps_on_shared_colour_scales() -> None:
     expected = [
         values.abs().mean(0).numpy()
-        for damage in (SHOWN.blob, SHOWN.noise)
+        for damage in DRAWN
         for values in (damage.residual, damage.density, damage.mse_gradient, damage.pse_gradient)
     ]
     errors, pulls = (0, pytest.approx(SHIFT)), (0, pytest.approx(2 * SHIFT / IMAGE.numel()))  # the greatest there are
-    limits = [errors, errors, pulls, pulls] * 2
+    limits = [errors, errors, pulls, pulls] * 3
     for drawn, values, limit in zip(drawn_maps(FIGURE), expected, limits, strict=True):
         np.testing.assert_allclose(drawn.get_array(), values)
         assert drawn.get_clim() == limit
@@ -116,17 +131,20 @@ def test_the_figure_s_numbers_are_the_computed_ones_and_the_table_s() -> None:
     digits, table = demo_figure.digits, losses_table(SHOWN).splitlines()
     said = texts(FIGURE)
     assert any(f"{digits(SHOWN.pse_ratio)} times the PSE" in text for text in said)
-    for damage in (SHOWN.blob, SHOWN.noise):
-        assert said.count(f"MSE {digits(damage.mse)}") == 2
-        assert said.count(f"PSE {digits(damage.pse)}") == 1
-    mse, pse = (line.split()[-3:] for line in table if line.startswith(("MSE", "PSE")))
-    assert mse == [digits(SHOWN.blob.mse), digits(SHOWN.noise.mse), "1.00"]
-    assert pse == [digits(SHOWN.blob.pse), digits(SHOWN.noise.pse), digits(SHOWN.pse_ratio)]
+    for damage in DRAWN:
+        assert said.count(f"MSE {digits(damage.mse)}") == 3
+        assert said.count(f"PSE {digits(damage.pse)}") == sum(digits(each.pse) == digits(damage.pse) for each in DRAWN)
+        assert said.count(f"blurred {digits(damage.blurred)}") == 1
+    everything = (SHOWN.blob, SHOWN.noise, SHOWN.checkered, SHOWN.white)
+    for name, loss in (("MSE", "mse"), ("PSE", "pse"), ("blurred MSE", "blurred")):
+        (found,) = (line.split()[-5:] for line in table if line.startswith(name))
+        values = [getattr(damage, loss) for damage in everything]
+        assert found == [digits(value) for value in (*values[:2], values[0] / values[1], *values[2:])]
 
 
 def test_bars_are_as_long_as_the_losses() -> None:
     bars = [p.get_width() for axes in FIGURE.axes for p in axes.patches if isinstance(p, Rectangle)]
-    assert bars == [SHOWN.blob.mse, SHOWN.blob.pse, SHOWN.noise.mse, SHOWN.noise.pse]
+    assert bars == [value for damage in DRAWN for value in (damage.mse, damage.pse, damage.blurred)]
 
 
 @pytest.mark.parametrize(("value", "text"), [(0.00309552, "0.00310"), (17.1256, "17.1"), (1, "1.00"), (317, "317")])
@@ -148,7 +166,7 @@ def test_no_text_is_small_clipped_or_in_another_s_way(sigma: float) -> None:
         assert not any(box.overlaps(other) for other in [*boxes[:place], *panels])
 
 
-def test_the_file_shows_both_rows_on_white_and_is_the_same_again(tmp_path: Path) -> None:
+def test_the_file_shows_all_rows_on_white_and_is_the_same_again(tmp_path: Path) -> None:
     demo_figure.write(FIGURE, tmp_path / "new" / "demo.png")
     content = (tmp_path / "new" / "demo.png").read_bytes()
     picture = imread(io.BytesIO(content), format="png")[..., :3]

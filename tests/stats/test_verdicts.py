@@ -164,3 +164,20 @@ def test_verdicts_on_a_claim_that_it_matters_little(others: list[float], verdict
 def test_what_is_refused(call: object, text: str) -> None:
     with pytest.raises(ValueError, match=text):
         call()  # type: ignore[operator]
+
+
+@pytest.mark.parametrize(
+    ("values", "verdict"),
+    [
+        ((4.9, 5.0, 5.1), "holds"),
+        ((-4.9, -5.0, -5.1), "holds"),
+        ((0.1, 0.0, -0.1), "fails"),
+        ((1.0, 0.95, 1.05), "undecided"),  # told from 0 and perhaps below 1
+        ((-3.0, 0.0, 3.0), "undecided"),
+    ],
+)
+def test_a_difference_in_either_direction(values: tuple[float, ...], verdict: str) -> None:
+    found = mean_interval(values)
+    assert superiority_claim(found, found.p_value(), minimum=1.01, direction="either").verdict == verdict
+    mirrored = mean_interval([-value for value in values])
+    assert superiority_claim(mirrored, mirrored.p_value(), minimum=1.01, direction="either").verdict == verdict

@@ -69,11 +69,13 @@ class Group:
         return self.protocol.replace("/", "-")
 
 
-def groups(run: Run, ready: Callable[[Cell], bool], folder: Callable[[Cell], object]) -> tuple[list[Group], str]:
+def groups(
+    run: Run, ready: Callable[[Cell], bool], folder: Callable[[Cell], object], most: int = MAX_MODELS
+) -> tuple[list[Group], str]:
     """Return the cells to picture, a group per protocol, and a sentence on what is left out ("" if nothing is).
 
-    Each model is represented by its first seed that is `ready`. A model whose `folder` was pictured under an earlier
-    protocol is not pictured again, because shared work looks the same under both.
+    Each of at most `most` models is represented by its first seed that is `ready`. A model whose `folder` was pictured
+    under an earlier protocol is not pictured again, because shared work looks the same under both.
     """
     seen: set[object] = set()
     found: list[Group] = []
@@ -85,15 +87,15 @@ def groups(run: Run, ready: Callable[[Cell], bool], folder: Callable[[Cell], obj
         new = [cell for cell in cells.values() if folder(cell) not in seen]
         seen |= {folder(cell) for cell in new}
         if new:
-            found.append(Group(protocol.name, new[:MAX_MODELS], len(new[MAX_MODELS:])))
+            found.append(Group(protocol.name, new[:most], len(new[most:])))
     pictured, others = found[:MAX_PROTOCOLS], found[MAX_PROTOCOLS:]
     models = sum(group.left_out for group in pictured)
     return pictured, not_pictured({"model": models, "protocol": len(others)})
 
 
-def groups_with(run: Run, file: Callable[[CellFiles], Path]) -> tuple[list[Group], str]:
+def groups_with(run: Run, file: Callable[[CellFiles], Path], most: int = MAX_MODELS) -> tuple[list[Group], str]:
     """Return the groups of cells that have the given file of pre-training, and the sentence of `groups`."""
-    return groups(run, lambda cell: file(run.files(cell)).is_file(), lambda cell: run.files(cell).model)
+    return groups(run, lambda cell: file(run.files(cell)).is_file(), lambda cell: run.files(cell).model, most)
 
 
 def not_pictured(counts: Mapping[str, int]) -> str:

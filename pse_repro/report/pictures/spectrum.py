@@ -15,14 +15,17 @@ from pse_repro.study import store
 from pse_repro.study.cells import label
 from pse_repro.study.record import Run
 
+MAX_LINES = 40  # models, rather than the usual eight: every loss of studies/losses.toml, on both encoders
+
 
 def section(run: Run) -> list[Section]:
     """Return a section with a picture per protocol, two panels per encoder; none without reconstructions."""
-    found, left_out = groups_with(run, attrgetter("reconstructions"))
+    found, left_out = groups_with(run, attrgetter("reconstructions"), MAX_LINES)
     words = (
         "Low frequencies (left) are coarse errors, such as patches that are too light or too dark; high frequencies "
         "(right) are fine errors, such as lost texture. PSE gives more weight to coarse errors: if this takes effect, "
-        "its line is below that of MSE on the left and above it on the right."
+        "its line is below that of MSE on the left and above it on the right, and that of a loss of the high-passed "
+        "residual the other way round."
     )
     pictures = [_picture(run, group) for group in found]
     return [Section("Spectrum of the residual", paragraph(words, left_out), pictures)] if pictures else []
@@ -47,20 +50,23 @@ def radial_power(residuals_N3HW: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def spectrum_figure(encoders: Mapping[str, Mapping[str, tuple[np.ndarray, np.ndarray]]]) -> Drawing:
-    """Draw a row per entry (encoder: frequencies and power by model): power, and its ratio to the first model's."""
+    """Draw a row per entry (encoder: frequencies and power by model): power, and its ratio to the first model's.
+
+    A loss looks the same for every encoder.
+    """
     figure, axes = grid(2 * len(encoders), 4.1, 3.0, columns=2)
     handles: dict[str, Any] = {}
-    models = list(dict.fromkeys(model for lines in encoders.values() for model in lines))
+    losses = list(dict.fromkeys(_loss(model) for lines in encoders.values() for model in lines))
     for number, (encoder, lines) in enumerate(encoders.items()):
         left, right = axes[2 * number : 2 * number + 2]
         base = next(iter(lines))
         for model, (frequencies, power) in lines.items():
-            look = style(models.index(model)) | {"markevery": 0.12, "markersize": 4, "linewidth": 1.3}
+            look = style(losses.index(_loss(model))) | {"markevery": 0.12, "markersize": 4, "linewidth": 1.3}
             with np.errstate(divide="ignore", invalid="ignore"):
                 ratio = power / lines[base][1]
             for panel, values in ((left, power), (right, ratio)):
                 if (np.isfinite(values) & (values > 0)).any():
-                    (handles[model],) = panel.plot(frequencies, values, **look)
+                    (handles[_loss(model)],) = panel.plot(frequencies, values, **look)
         if any((power > 0).any() for _, power in lines.values()):
             left.set_yscale("log")
         left.set_ylabel("power of the residual", fontsize=9)
@@ -72,6 +78,11 @@ def spectrum_figure(encoders: Mapping[str, Mapping[str, tuple[np.ndarray, np.nda
             panel.grid(True, color=GRID, linewidth=0.6)
     legend(figure, handles)
     return as_svg(figure)
+
+
+def _loss(model: str) -> str:
+    """Return the name of a model without its encoder: PSE-3 of CNN-PSE-3."""
+    return model.partition("-")[2]
 
 
 def _picture(run: Run, group: Group) -> Picture:

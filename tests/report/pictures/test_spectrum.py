@@ -1,10 +1,17 @@
 """The spectrum of a residual: against waves of known frequency, a slow sum, and Parseval's theorem."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
-from pse_repro.report.pictures.spectrum import radial_power, spectrum_figure
+from pse_repro.report.pictures.picture import MAX_MODELS
+from pse_repro.report.pictures.spectrum import radial_power, section, spectrum_figure
+from pse_repro.study.cells import label
+from pse_repro.study.load import load_study
+from pse_repro.study.record import Run
 from tests.support.panels import assert_not_blank, drawn
+from tests.support.stored_run import store_run, study
 
 RANDOM = np.random.default_rng(0)
 LINE = radial_power(RANDOM.normal(size=(2, 3, 32, 32)))
@@ -62,3 +69,26 @@ def test_the_figure_shows_power_and_its_ratio(lines: dict[str, tuple[np.ndarray,
     ratios = [np.asarray(line.get_ydata(), float) for line in figure.axes[1].lines]
     if len(lines) == 2 and lines["CNN-MSE"][1].any():
         np.testing.assert_allclose(ratios[1], 2)
+
+
+def test_a_loss_looks_the_same_on_both_encoders_and_unlike_the_others() -> None:
+    losses = ("MSE", *(f"LOSS-{number}" for number in range(12)))
+    rows = {encoder: {f"{encoder}-{loss}": LINE for loss in losses} for encoder in ("CNN", "ResNet")}
+    _, figure = drawn(lambda: spectrum_figure(rows))
+    looks = [
+        [(line.get_color(), line.get_linestyle(), line.get_marker()) for line in panel.lines] for panel in figure.axes
+    ]
+    assert all(panel == looks[0] for panel in looks)
+    assert len(set(looks[0])) == len(losses)
+    assert [text.get_text() for text in figure.legends[0].get_texts()] == list(losses)
+
+
+def test_every_loss_of_the_study_of_losses_is_drawn(tmp_path: Path) -> None:
+    models = load_study("losses").models
+    assert len(models) > 2 * MAX_MODELS
+    store_run(tmp_path, study(models=models, evaluations=("knn",)))
+    (found,) = section(Run.open(tmp_path))
+    (picture,) = found.pictures
+    assert "Not pictured" not in found.words
+    for model in models:
+        assert f"{label(model)} " in picture.alt
