@@ -1,6 +1,7 @@
 """A captured step trains as the plain one does, number for number: every objective, over epochs, with its own draws."""
 
 from collections.abc import Callable
+from typing import Literal
 
 import pytest
 import torch
@@ -28,10 +29,11 @@ ONE_OF_A_KIND = {variant.kind: name for name, variant in reversed(OBJECTIVES.ite
 CASES = [(name, "as-described") for name in ONE_OF_A_KIND.values()] + [("mse", "as-released"), ("pse", "as-released")]
 
 
-def trained(name: str, protocol_name: str, machine: Machine, captured: bool) -> tuple[Pretraining, list[torch.Tensor]]:
+def trained(
+    model: Model, protocol_name: str, machine: Machine, captured: bool
+) -> tuple[Pretraining, list[torch.Tensor]]:
     """Train two epochs; return the training and the loss sums after each step."""
-    sigma = sigma_of(name)
-    under, model = protocol(protocol_name), Model("cnn", name, sigma)
+    under = protocol(protocol_name)
     training = Pretraining(Recipe("cell", model, under, length_of(model, under, 2), 0), dataset(), machine)
     if not captured:
         training.captured = None
@@ -50,9 +52,21 @@ def trained(name: str, protocol_name: str, machine: Machine, captured: bool) -> 
 @pytest.mark.usefixtures("tiny_models", "settings_put_back")
 @pytest.mark.parametrize(("name", "protocol_name"), CASES)
 def test_every_objective_trains_as_without_a_graph(name: str, protocol_name: str) -> None:
+    check_captured(Model("cnn", name, sigma_of(name)), protocol_name)
+
+
+@pytest.mark.usefixtures("tiny_models", "settings_put_back")
+@pytest.mark.parametrize("optimizer", ["adam", "adamw", "sgd"])
+def test_a_captured_step_follows_the_schedule_of_its_learning_rate(optimizer: Literal["adam", "adamw", "sgd"]) -> None:
+    schedule = Model("cnn", "mse", optimizer=optimizer, schedule="cosine", warmup=0.3, weight_decay=0.1)
+    check_captured(schedule, "as-described")
+
+
+def check_captured(model: Model, protocol_name: str) -> None:
+    """Assert that a model is trained with captured steps, unless they cannot be, as without."""
     machine = choose_machine("cuda", "fp32", deterministic=True)
-    (plain, expected), (ours, found) = (trained(name, protocol_name, machine, captured) for captured in (False, True))
-    if name in PLAIN:
+    (plain, expected), (ours, found) = (trained(model, protocol_name, machine, captured) for captured in (False, True))
+    if model.objective in PLAIN:
         assert ours.captured is None or ours.captured.why_not
     else:
         assert ours.captured is not None
