@@ -57,6 +57,8 @@ class Objective(ABC, Generic[Network]):
     reconstructs: ClassVar[bool] = False  # the network is an Autoencoder, whose reconstructions are shown
     captures: ClassVar[bool] = True  # False if `loss` uses `progress` or tensors that `begin_epoch` replaces
     crops: ClassVar[bool] = True  # False if the black border of switch 4's crop would help to answer: no crop then
+    # "accuracy" of `measures` that guessing evenly reaches, in percent; None without one, or if it is unknown
+    chance: float | None = None
 
     def __init__(self, setup: Setup) -> None:
         self.setup = setup

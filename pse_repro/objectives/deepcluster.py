@@ -75,6 +75,7 @@ class DeepCluster(Objective[EncoderWithHead]):
     def __init__(self, setup: Setup, clusters: int = 100) -> None:
         super().__init__(setup)
         self.clusters = max(2, min(clusters, setup.train_images // IMAGES_EACH))
+        self.chance = 100 / self.clusters
         self.components = max(1, min(ENCODERS[setup.encoder].latent_size // 4, setup.train_images // IMAGES_EACH))
         self.augment = Steps(ResizedCrop((0.08, 1.0), (3 / 4, 4 / 3)), Flip())
         self.clustering: Clustering | None = None

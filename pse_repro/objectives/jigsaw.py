@@ -46,6 +46,7 @@ class Jigsaw(Pretext[JigsawNetwork]):
     ) -> None:
         super().__init__(setup)
         self.orders_P9 = torch.from_numpy(load(permutations))
+        self.chance = 100 / len(self.orders_P9)
         self.gap, self.jitter, self.normalise = gap, jitter, normalise
 
     def network(self) -> JigsawNetwork:

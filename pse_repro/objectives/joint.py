@@ -53,6 +53,7 @@ class Joint(Objective[JointNetwork]):
     keeps = "last"
     reconstructs = True
     captures = False
+    chance = 100 / CLASSES
 
     def __init__(self, setup: Setup, criterion: Criterion, fraction: float, weight: float) -> None:
         super().__init__(setup)

@@ -49,6 +49,7 @@ class PatchLocation(Pretext[PairNetwork]):
     """
 
     crops = False  # a patch's border would tell its location: 16 % right instead of 12.5 on images without content
+    chance = 100 / NEIGHBOURS
 
     def __init__(self, setup: Setup, gap: bool = True, colour: Colour = "projected") -> None:
         super().__init__(setup)

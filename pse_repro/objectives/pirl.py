@@ -129,6 +129,7 @@ class PIRL(Objective[PIRLNetwork]):
             raise ValueError(f"transform is {transform!r}; expected one of {', '.join(TRANSFORMS)}")
         self.transform, self.temperature, self.weight = transform, temperature, weight
         self.negatives = min(negatives, setup.train_images)
+        self.chance = 100 / (1 + self.negatives)
         self.distort_image = distortion(blur=0)
         self.distort_transformed = distortion(smallest_crop=0.6, blur=0)
 

@@ -17,6 +17,8 @@ TURNS = 4  # of 90 degrees
 class Rotation(Pretext[EncoderWithHead]):
     """Cross-entropy of the four turns."""
 
+    chance = 100 / TURNS
+
     def network(self) -> EncoderWithHead:
         encoder = build_encoder(self.setup.encoder)
         return EncoderWithHead(encoder, pretext_head(ENCODERS[self.setup.encoder].latent_size, TURNS))

@@ -28,6 +28,8 @@ class RotationAutoencoder(Autoencoder):
 class RotationAE(Reconstruction[RotationAutoencoder]):
     """Reconstruction and rotation of rotated images; in validation, reconstruction is measured on unrotated images."""
 
+    chance = 100 / TURNS
+
     def __init__(self, setup: Setup, beta: float = BETA) -> None:
         super().__init__(setup, squared_error)
         self.beta = beta

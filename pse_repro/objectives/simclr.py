@@ -43,6 +43,7 @@ class SimCLR(Objective[EncoderWithHead]):
     def __init__(self, setup: Setup, temperature: float = 0.5) -> None:
         super().__init__(setup)
         self.temperature = temperature
+        self.chance = 100 / (2 * setup.batch_size - 1)  # all views but the image's own
         self.distort = distortion()
 
     def network(self) -> EncoderWithHead:

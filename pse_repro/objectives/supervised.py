@@ -20,6 +20,8 @@ class Supervised(Objective[EncoderWithHead]):
     The batch's unlabelled images are not used. The kept epoch is that of the lowest loss on held-out images.
     """
 
+    chance = 100 / CLASSES
+
     def __init__(self, setup: Setup) -> None:
         super().__init__(setup)
         self.images = LabelledImages(setup)

@@ -136,6 +136,7 @@ class PretrainRun:
             "metrics": metrics,
             "checkpoint_sha256": sha256,
             "length": length | {"steps": int(state.curves[-1]["steps"])},
+            "chance": training.objective.chance,
             "seconds": sum(row["seconds"] for row in state.curves),
             "cuda_graph": training.captured is not None and not training.captured.why_not,
         }

@@ -43,6 +43,7 @@ class Trained(Record):
     length: TrainedLength
     seconds: Seconds
     checkpoint_sha256: str = ""
+    chance: float | None = None  # of the metric validation_accuracy, in percent; None if unknown
     cuda_graph: bool = False  # whether its steps were captured, in the last session
 
 

@@ -19,6 +19,7 @@ from pse_repro.report.tables import Table
 from pse_repro.stats import Interval, mean_interval
 from pse_repro.study.cells import key, label
 from pse_repro.study.record import Run
+from pse_repro.study.records import Trained
 from pse_repro.text import NONE, duration
 
 (LINEAR,) = EVALUATIONS["linear"].columns  # the evaluation that the baselines on pixels have as well
@@ -27,11 +28,11 @@ STUDY = ("mse", "pse")
 
 @dataclass(frozen=True)
 class Row:
-    """One model under one protocol: for each column a value per seed, in percent, and the seconds of pre-training."""
+    """One model under one protocol: for each column a value per seed, in percent, and its finished pre-trainings."""
 
     model: Model
     values: dict[str, list[float]]
-    seconds: list[float]
+    trained: list[Trained]
 
     @property
     def rank(self) -> float:
@@ -52,9 +53,9 @@ def rows(run: Run, protocol: Protocol) -> list[Row]:
         own = part[(part[list(key(model))] == pd.Series(key(model))).all(axis=1)]
         values = {column.heading: _values(own, evaluation, column) for evaluation, column in columns()}
         cells = [cell for cell in run.cells if cell.model == model and cell.protocol.name == protocol.name]
-        seconds = [note.seconds for cell in cells if (note := run.pretraining(cell))]
+        trained = [note for cell in cells if (note := run.pretraining(cell))]
         if any(values.values()):
-            found.append(Row(model, values, seconds))
+            found.append(Row(model, values, trained))
     return sorted(found, key=lambda row: row.rank, reverse=True)
 
 
@@ -70,12 +71,22 @@ def peers_tables(run: Run) -> list[Table]:
         found = rows(run, protocol)
         used = [column.heading for _, column in columns() if any(row.values[column.heading] for row in found)]
         body = [
-            [label(row.model), str(len(row.seconds)), *(_shown(row.values[heading]) for heading in used), _time(row)]
+            [
+                label(row.model),
+                str(len(row.trained)),
+                *(_shown(row.values[heading]) for heading in used),
+                _pretext(row),
+                _time(row),
+            ]
             for row in found
         ]
-        header = ("model", "seeds", *used, "pre-training")
+        header: tuple[str, ...] = ("model", "seeds", *used, "pretext task %", "pre-training")
+        if all(row[-2] == NONE for row in body):
+            header, body = (*header[:-2], header[-1]), [[*row[:-2], row[-1]] for row in body]
         notes = [
             f"Every model was pre-trained with {_budget(run)}; the last column is the duration of pre-training.",
+            "Pretext task: right answers on validation images at the kept epoch, and what guessing would reach; a task "
+            "that was hardly learnt shows nothing of what it could teach.",
             "Supervised and joint pre-training have already used some of the labels of linear, kNN and low-label.",
         ]
         if body:
@@ -163,8 +174,16 @@ def _shown(values: Sequence[float]) -> str:
     return f"{fmean(values):.1f}{spread}"
 
 
+def _pretext(row: Row) -> str:
+    """Format the accuracy in the pretext task, and its chance level if that is known."""
+    right = [note.metrics["validation_accuracy"] for note in row.trained if "validation_accuracy" in note.metrics]
+    chance = next((f" (chance {note.chance:.3g})" for note in row.trained if note.chance is not None), "")
+    return f"{_shown(right)}{chance}" if right else NONE
+
+
 def _time(row: Row) -> str:
-    return duration(fmean(row.seconds)) if row.seconds and row.model.objective != "random" else NONE
+    trained = row.trained if row.model.objective != "random" else []
+    return duration(fmean(note.seconds for note in trained)) if trained else NONE
 
 
 def _budget(run: Run) -> str:

@@ -75,6 +75,21 @@ def test_the_best_model_stands_first_and_seeds_become_means_and_deviations(tmp_p
     assert table.rows[-1][2:] == ["25.2 ± 0.4", "26.5 ± 0.7", "-", "-", "-", "-", "-"]
 
 
+def test_a_pretext_task_is_shown_with_its_chance_level_if_it_is_known(tmp_path: Path) -> None:
+    run = stored(tmp_path, judged(), seeds=2)
+    for cell in run.cells:
+        known = {"simclr": {"chance": 100 / 63}, "pse": {}}.get(cell.model.objective)
+        if known is not None:
+            metrics = {"validation_accuracy": 12.0 + cell.seed}
+            note = {"metrics": metrics, "length": {"epochs": 5, "batch_size": 32}, "seconds": 60.0, **known}
+            store.write_json(run.files(cell).pretraining, note)
+    (table,) = peers_tables(run)
+    assert table.header[-2:] == ("pretext task %", "pre-training")
+    shown = {row[0]: row[-2] for row in table.rows}
+    assert (shown["CNN-SIMCLR"], shown["CNN-PSE-3"]) == ("12.5 ± 0.7 (chance 1.59)", "12.5 ± 0.7")
+    assert (shown["CNN-MSE"], shown["CNN-RANDOM"]) == ("-", "-")
+
+
 def test_one_seed_has_no_deviation(tmp_path: Path) -> None:
     (table,) = peers_tables(stored(tmp_path, judged()))
     assert table.rows[0] == ["CNN-SIMCLR", "1", "50.0", "20.0", "21.0", "30.0", "25.0", "80.0", "2 min"]
