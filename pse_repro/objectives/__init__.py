@@ -3,9 +3,11 @@
 from pse_repro.objectives import (
     colorize,
     deepcluster,
+    image_text,
     inpaint,
     jigsaw,
     joint,
+    label_text,
     mse,
     patch_location,
     pirl,
@@ -53,6 +55,9 @@ OBJECTIVES: dict[str, Variant] = {
     "joint-mse": Variant.of(joint.JointMSE),
     "joint-pse": Variant.of(joint.JointPSE),
     "supervised": Variant.of(supervised.Supervised),
+    "label-text": Variant.of(label_text.LabelText),
+    "image-text": Variant.of(image_text.ImageText),
+    "image-text-sigmoid": Variant.of(image_text.ImageText, sigmoid=True),
 }
 
 __all__ = ["OBJECTIVES", "Batch", "Objective", "Setup", "Variant"]
