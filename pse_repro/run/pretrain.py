@@ -4,6 +4,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -16,7 +17,7 @@ from pse_repro.evaluation.on_features import features
 from pse_repro.evaluation.registry import EVALUATIONS
 from pse_repro.machine.energy import EnergyMeter
 from pse_repro.models import encoder_of
-from pse_repro.objectives import OBJECTIVES
+from pse_repro.objectives import OBJECTIVES, Objective
 from pse_repro.progress.facts import Epoch
 from pse_repro.run.context import RunContext
 from pse_repro.run.model_summary import write_summary
@@ -51,7 +52,7 @@ class PretrainRun:
             self._train(training)
             self._finish(training)
         elif not self.files.summary.exists() or (self._reconstructs and not self.files.reconstructions.exists()):
-            network = self._network().eval()  # after a repair
+            network = self.trained()[1].eval()  # after a repair
             self._latent_metrics(network)
             write_summary(self.files, encoder_of(network), self.data, self.machine)
 
@@ -160,15 +161,17 @@ class PretrainRun:
 
     def encoder(self) -> nn.Module:
         """Load the pre-trained encoder from its checkpoint; NotFitError if the checkpoint was altered."""
-        return encoder_of(self._network())
+        return encoder_of(self.trained()[1])
 
-    def _network(self) -> nn.Module:
+    def trained(self) -> tuple[Objective[Any], nn.Module]:
+        """Load the objective and its trained network, like `encoder`."""
         record = store.read_record(self.files.pretraining, Trained)
         tensors, _ = store.read_tensors(self.files.checkpoint, record.checkpoint_sha256)
         device = self.machine.device
-        network = build_objective(self.cell.recipe, self.data, device).network()
+        objective = build_objective(self.cell.recipe, self.data, device)
+        network = objective.network()
         network.load_state_dict(tensors)
-        return network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload, no-any-return]
+        return objective, network.to(device, memory_format=torch.channels_last)
 
 
 @dataclass

@@ -8,7 +8,7 @@ from pse_repro.config.limits import MAX_CELLS
 from pse_repro.config.protocol import Protocol
 from pse_repro.config.study import Budget, Length, Model, Recipe, Study
 from pse_repro.errors import UsageError
-from pse_repro.evaluation.registry import PRETRAIN, has_folds
+from pse_repro.evaluation.registry import EVALUATIONS, PRETRAIN, has_folds
 from pse_repro.objectives import OBJECTIVES
 from pse_repro.tables import model_name, plain_cell
 
@@ -92,11 +92,17 @@ def expand(study: Study, protocols: list[Protocol], seeds: int) -> list[Cell]:
             f"expected {MAX_CELLS:,} or fewer in all: split it into several studies"
         )
     return [
-        Cell(protocol, model, seed, study.epochs, study.evaluations, study.folds, study.budget)
+        Cell(protocol, model, seed, study.epochs, _possible(model, study.evaluations), study.folds, study.budget)
         for seed in range(seeds)
         for protocol in protocols
         for model in models
     ]
+
+
+def _possible(model: Model, evaluations: tuple[str, ...]) -> tuple[str, ...]:
+    """Return the evaluations that the model's objective allows."""
+    names_classes = OBJECTIVES[model.objective].kind.names_classes
+    return tuple(name for name in evaluations if names_classes or not EVALUATIONS[name].names_classes)
 
 
 def _untrained(study: Study) -> list[Model]:
