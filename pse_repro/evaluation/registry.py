@@ -33,7 +33,7 @@ class Evaluation:
     """A row of EVALUATIONS.
 
     `implementation` names a `FoldEvaluation`, "module:class", built with `options`. Without one, the evaluation has no
-    folds, and run/cluster.py measures its `metrics`. Folds are numbered classifiers of one encoder.
+    folds, and run/cluster.py or run/zero_shot.py measures its `metrics`. Folds are numbered classifiers of one encoder.
     """
 
     title: str  # in tables and figures
@@ -45,6 +45,7 @@ class Evaluation:
     columns: tuple[Column, ...] = ()  # in the table of peers
     splits_labels: bool = True  # folds are parts of the labelled images, so each needs at least one image
     classes_a_fold: bool = False  # needs two classes among the training images of each fold
+    names_classes: bool = False  # for objectives alone that do; cells of others leave it out
     clusters: bool = False  # needs as many test images as classes, and features after every epoch of an autoencoder
 
     @property
@@ -123,6 +124,18 @@ EVALUATIONS: dict[str, Evaluation] = {
         ),
         splits_labels=False,
         clusters=True,
+    ),
+    "zero-shot": Evaluation(
+        "zero-shot",
+        (),
+        metrics=(_TOP1, "seen_combinations", "held_out_combinations"),
+        columns=(
+            Column(_TOP1, "zero-shot %"),
+            Column("seen_combinations", "seen combinations %"),
+            Column("held_out_combinations", "held-out combinations %"),
+        ),
+        splits_labels=False,
+        names_classes=True,
     ),
 }
 

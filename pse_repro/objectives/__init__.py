@@ -7,10 +7,12 @@ from pse_repro.objectives import (
     deepcluster,
     focal_frequency,
     highpass_mse,
+    image_text,
     inpaint,
     jigsaw,
     joint,
     l1,
+    label_text,
     ms_ssim,
     mse,
     patch_location,
@@ -67,6 +69,9 @@ OBJECTIVES: dict[str, Variant] = {
     "joint-mse": Variant.of(joint.JointMSE),
     "joint-pse": Variant.of(joint.JointPSE),
     "supervised": Variant.of(supervised.Supervised),
+    "label-text": Variant.of(label_text.LabelText),
+    "image-text": Variant.of(image_text.ImageText),
+    "image-text-sigmoid": Variant.of(image_text.ImageText, sigmoid=True),
 }
 
 __all__ = ["OBJECTIVES", "Batch", "Objective", "Setup", "Variant"]

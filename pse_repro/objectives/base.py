@@ -56,6 +56,7 @@ class Objective(ABC, Generic[Network]):
     keeps: ClassVar[Literal["best", "last"]] = "best"  # kept epoch: of the lowest validation loss, or the last
     reconstructs: ClassVar[bool] = False  # the network is an Autoencoder, whose reconstructions are shown
     captures: ClassVar[bool] = True  # False if `loss` uses `progress` or tensors that `begin_epoch` replaces
+    names_classes: ClassVar[bool] = False  # a `TextObjective`, which evaluation zero-shot needs
     crops: ClassVar[bool] = True  # False if the black border of switch 4's crop would help to answer: no crop then
     # "accuracy" of `measures` that guessing evenly reaches, in percent; None without one, or if it is unknown
     chance: float | None = None

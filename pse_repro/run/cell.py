@@ -15,10 +15,13 @@ from pse_repro.progress.facts import Epoch
 from pse_repro.run.cluster import ClusterRun
 from pse_repro.run.context import RunContext
 from pse_repro.run.pretrain import PretrainRun
+from pse_repro.run.zero_shot import ZeroShotRun
 from pse_repro.study import store
 from pse_repro.study.cells import Cell
-from pse_repro.study.records import Provenance, Trained
+from pse_repro.study.records import Measured, Provenance, Trained
 from pse_repro.study.rows import cell_rows
+
+_WITHOUT_FOLDS: dict[str, type[ClusterRun] | type[ZeroShotRun]] = {"cluster": ClusterRun, "zero-shot": ZeroShotRun}
 
 
 class CellRun:
@@ -27,7 +30,6 @@ class CellRun:
     def __init__(self, cell: Cell, context: RunContext) -> None:
         self.cell, self.context, self.files = cell, context, context.files(cell)
         self.pretraining = PretrainRun(cell, context)
-        self.clustering = ClusterRun(self.pretraining)
         self.gpu_energy = GpuEnergyMeter(context.machine.gpu_uuid())
 
     def run(self) -> pd.DataFrame:
@@ -50,7 +52,7 @@ class CellRun:
     def evaluate(self, evaluation: str) -> None:
         """Train and test what an evaluation has not stored yet."""
         if not row_of(evaluation).has_folds:
-            self.clustering.complete()
+            _WITHOUT_FOLDS[evaluation](self.pretraining).complete()
             return
         cell, data = self.cell, self.context.data
         # The same draws after fewer epochs, so that only the weights differ.
@@ -93,8 +95,8 @@ class CellRun:
             folders[evaluation] = self.files.evaluation(evaluation)
             for path in self.files.stored_folds(evaluation):
                 seconds[f"{evaluation}/{path.stem}"] = float(store.read_npz(path)["seconds"])
-        if clustering := self.clustering.seconds():
-            seconds["cluster"] = clustering
+            if measured := store.find_record(self.files.measures(evaluation), Measured):
+                seconds[evaluation] = measured.seconds
         before, machine = store.find_record(self.files.provenance, Provenance), self.context.machine
         if before and before.seconds == seconds and not self.files.failed.exists():
             return

@@ -22,7 +22,6 @@ from pse_repro.evaluation.on_features import features
 from pse_repro.run.pretrain import EPOCH_POINTS, PretrainRun
 from pse_repro.seeding import derive
 from pse_repro.study import store
-from pse_repro.study.records import Measured
 
 POINTS = 1000  # clustered test images, evenly spaced over the split
 DOMAINS = 2
@@ -37,10 +36,6 @@ class ClusterRun:
         self.measures = self.files.measures("cluster")
         self.has_domains = names_of(self.data) == CLASS_NAMES
         self.seed = derive(self.cell.pretraining_id, "cluster") % 2**32  # scikit-learn takes 32 bits
-
-    def seconds(self) -> float:
-        stored = store.find_record(self.measures, Measured)
-        return stored.seconds if stored else 0.0
 
     def complete(self) -> None:
         """Measure the clusterings, unless they are stored."""

@@ -4,6 +4,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -16,7 +17,7 @@ from pse_repro.evaluation.on_features import features
 from pse_repro.evaluation.registry import epochs_of, row_of
 from pse_repro.machine.energy import EnergyMeter
 from pse_repro.models import encoder_of
-from pse_repro.objectives import OBJECTIVES
+from pse_repro.objectives import OBJECTIVES, Objective
 from pse_repro.progress.facts import Epoch
 from pse_repro.run.context import RunContext
 from pse_repro.run.model_summary import write_summary
@@ -51,7 +52,7 @@ class PretrainRun:
             self._train(training)
             self._finish(training)
         elif not self.files.summary.exists() or (self._reconstructs and not self.files.reconstructions.exists()):
-            network = self._network().eval()  # after a repair
+            network = self.trained()[1].eval()  # after a repair
             self._latent_metrics(network)
             write_summary(self.files, encoder_of(network), self.data, self.machine)
 
@@ -169,9 +170,10 @@ class PretrainRun:
             NotFitError: its file was altered.
             CellError: the pre-training was finished before it was requested.
         """
-        return encoder_of(self._network(epochs))
+        return encoder_of(self.trained(epochs)[1])
 
-    def _network(self, epochs: int | None = None) -> nn.Module:
+    def trained(self, epochs: int | None = None) -> tuple[Objective[Any], nn.Module]:
+        """Load the objective and its trained network, like `encoder`."""
         if epochs is None:
             record = store.read_record(self.files.pretraining, Trained)
             tensors, _ = store.read_tensors(self.files.checkpoint, record.checkpoint_sha256)
@@ -183,9 +185,10 @@ class PretrainRun:
         else:
             tensors, _ = store.read_tensors(path)
         device = self.machine.device
-        network = build_objective(self.cell.recipe, self.data, device).network()
+        objective = build_objective(self.cell.recipe, self.data, device)
+        network = objective.network()
         network.load_state_dict(tensors)
-        return network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload, no-any-return]
+        return objective, network.to(device, memory_format=torch.channels_last)
 
 
 @dataclass

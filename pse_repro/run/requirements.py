@@ -6,8 +6,9 @@ from pse_repro.config.protocol import Protocol
 from pse_repro.config.study import Study
 from pse_repro.data.folds import folds
 from pse_repro.data.stl10 import CLASSES, Dataset
-from pse_repro.errors import NotFitError
+from pse_repro.errors import NotFitError, UsageError
 from pse_repro.evaluation.registry import EVALUATIONS, row_of
+from pse_repro.objectives import OBJECTIVES
 from pse_repro.study.cells import Cell
 from pse_repro.training.pretrain import build_objective, check_split
 
@@ -21,12 +22,14 @@ def check_images(study: Study, cells: list[Cell], data: Dataset, evaluations: tu
 
     Raises:
         NotFitError: there are too few images, or too few classes.
-        UsageError: the budget is too small.
+        UsageError: the budget is too small, or no model allows an evaluation.
     """
+    asked = study.evaluations if evaluations is None else evaluations
+    _check_evaluations(asked, cells)
     for cell in {(cell.protocol.name, cell.model.name): cell for cell in cells}.values():
         check_split(len(data.unlabeled), cell.protocol.settings.validation_fraction, cell.length.batch_size)
         build_objective(cell.recipe, data, torch.device("cpu"))
-    wanted = [row_of(name) for name in (study.evaluations if evaluations is None else evaluations)]
+    wanted = [row_of(name) for name in asked]
     on_pixels = evaluations is None and any(name != "random" for name in study.baselines)
     if wanted:
         _check_test_images(len(data.test), CLASSES if any(each.clusters for each in wanted) else TEST_IMAGES)
@@ -38,6 +41,15 @@ def check_images(study: Study, cells: list[Cell], data: Dataset, evaluations: tu
             _check_folds(protocol, data)
         if any(each.classes_a_fold for each in on_labels):
             _check_classes(protocol, study.folds, data)
+
+
+def _check_evaluations(asked: tuple[str, ...], cells: list[Cell]) -> None:
+    """Raise UsageError for an evaluation that no model's objective allows."""
+    known = [objective for objective, row in OBJECTIVES.items() if row.kind.names_classes]
+    if any(cell.model.objective in known for cell in cells):
+        return
+    if name := next((name for name in asked if row_of(name).names_classes), ""):
+        raise UsageError(f"{name}: the study has no model for it; expected one with objective {', '.join(known)}")
 
 
 def _check_test_images(count: int, needed: int) -> None:

@@ -59,6 +59,7 @@ def run_study(
         store.write_json(context.run_files.requested, requested)
         write_test_sample(context.run_files, context.data)
         cells = expand(study, protocols, seeds)
+        _say_left_out(study, cells, context)
         began, statuses = modified(context.run_files.record), context.run_files.statuses
 
         def estimate() -> StudyStatus:
@@ -75,6 +76,14 @@ def _with_recorded_evaluations(study: Study, directory: Path) -> Study:
     if not RunFiles(directory).record.is_file():
         return study
     return replace(study, evaluations=evaluations_of(Run.open(directory).study, study.evaluations))
+
+
+def _say_left_out(study: Study, cells: list[Cell], context: RunContext) -> None:
+    """Say which evaluations are left out for models whose objectives do not allow them."""
+    for name in study.evaluations if context.evaluations is None else context.evaluations:
+        names = dict.fromkeys(cell.model.name for cell in cells if name not in cell.evaluations)
+        if names:
+            context.progress.say(f"{name}: left out for {', '.join(names)}, whose objectives name no classes")
 
 
 def _looks(seeds: int, context: RunContext, fresh: bool) -> list[int]:

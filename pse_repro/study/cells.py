@@ -8,7 +8,7 @@ from pse_repro.config.limits import MAX_CELLS
 from pse_repro.config.protocol import Protocol
 from pse_repro.config.study import Budget, Length, Model, Recipe, Study
 from pse_repro.errors import UsageError
-from pse_repro.evaluation.registry import PRETRAIN, epochs_of, has_folds
+from pse_repro.evaluation.registry import PRETRAIN, epochs_of, has_folds, row_of
 from pse_repro.objectives import OBJECTIVES
 from pse_repro.tables import model_name, plain_cell
 
@@ -102,10 +102,15 @@ def expand(study: Study, protocols: list[Protocol], seeds: int) -> list[Cell]:
 
 
 def _cell(study: Study, protocol: Protocol, model: Model, seed: int) -> Cell:
-    """Return a cell with the evaluations that its length allows: a model of two epochs has no linear@2."""
+    """Return a cell with the evaluations that it allows: after fewer epochs than it has, and of classes by name."""
     cell = Cell(protocol, model, seed, study.epochs, study.evaluations, study.folds, study.budget)
-    epochs = cell.length.epochs
-    return replace(cell, evaluations=tuple(name for name in study.evaluations if (epochs_of(name) or 0) < epochs))
+    epochs, names_classes = cell.length.epochs, OBJECTIVES[model.objective].kind.names_classes
+    possible = (
+        name
+        for name in study.evaluations
+        if (epochs_of(name) or 0) < epochs and (names_classes or not row_of(name).names_classes)
+    )
+    return replace(cell, evaluations=tuple(possible))
 
 
 def _untrained(study: Study) -> list[Model]:

@@ -69,7 +69,7 @@ def test_a_run_is_judged_on_the_images_that_it_was_made_on(run: Run, tmp_path: P
     status, out, err = run("evaluate", "one", "--evaluation", "knn", "--quiet")  # without --data
     assert (status, "knn" in out) == (0, True), err
     status, out, err = run("evaluate", "one", "--evaluation", "knm", "--quiet")
-    known = "finetune, frozen, linear, knn, low-label-1, low-label-10, low-label-100, cluster"
+    known = "finetune, frozen, linear, knn, low-label-1, low-label-10, low-label-100, cluster, zero-shot"
     assert (status, out) == (2, "")
     assert f"evaluation is 'knm'; expected one of {known} (did you mean knn?)" in err
     status, out, err = run("evaluate", "one", "--evaluation", "frozen", "--data", "others", "--quiet")

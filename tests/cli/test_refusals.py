@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from pse_repro.data.stl10 import IMAGE_BYTES
 from tests.cli.conftest import Run
 from tests.support.tiny import write_images
 
@@ -47,6 +48,7 @@ STUDIES = {
     "cluster": study('"cluster"', subset="test = 3"),
     "folds": study(more="folds = 1000"),
     "batch": study(more="downstream_max_epochs = 2").replace("batch_size = 8", "batch_size = 1000000000000"),
+    "zero-shot": study('"knn", "zero-shot"'),
     "deep": f"a = {'[' * 1000}{']' * 1000}",
 }
 PRETRAIN = ("pretrain", "--encoder", "cnn", "--data", "images")
@@ -56,6 +58,8 @@ PRETRAIN = ("pretrain", "--encoder", "cnn", "--data", "images")
 def folder(tmp_path: Path) -> Path:
     """A folder with images, studies, a foreign file and folder, and things that are no regular files."""
     write_images(tmp_path / "images", 60, 20, 20)
+    write_images(tmp_path / "grey", 60, 20, 20)
+    (tmp_path / "grey" / "stl10_binary" / "unlabeled_X.bin").write_bytes(bytes([128]) * 60 * IMAGE_BYTES)
     for name, text in STUDIES.items():
         (tmp_path / f"{name}.toml").write_text(text, encoding="utf-8")
     (tmp_path / "notes" / "sub").mkdir(parents=True)
@@ -114,6 +118,9 @@ REFUSED: list[tuple[tuple[str, ...], int, str]] = [
     ((*PRETRAIN, "--objective", "mse", "--batch-size", "1000000000000"), 3, "one batch of 1,000,000,000,000"),
     ((*PRETRAIN, "--objective", "mse", "--batch-size", "1000000000001"), 2, "; expected 1,000,000,000,000 or less"),
     ((*PRETRAIN, "--objective", "mse", "--epochs", "1001"), 2, "protocol as-released has pretrain_max_epochs 1000"),
+    (("pretrain", "--encoder", "cnn", "--data", "grey", "--objective", "image-text", "--batch-size", "8"), 3,
+     "image 0 of unlabeled is not the embedded sample's, so it has no caption; expected"),
+    (("run", "zero-shot.toml"), 2, "zero-shot: the study has no model for it; expected one with objective label-text"),
     (("data", "fetch", "--data", "new/one", "--from", "ftp://x/y"), 3, "ftp://x/y"),
     (("data", "fetch", "--data", "notes", "--from", "http://%%%/y"), 3, "http://%%%/y cannot be opened"),
     (("data", "fetch", "--data", "new", "--from", "http://127.0.0.1:1/y"), 3, "sent nothing in 7 attempts"),

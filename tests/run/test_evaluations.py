@@ -37,8 +37,10 @@ TINY = Study("tiny", "reduced", "paper", 1, (Model("cnn", "mse"),), folds=2)
 
 
 def run(directory: Path, *evaluations: str) -> Run:
-    """Return a finished run of TINY with these evaluations."""
-    study, under = replace(TINY, evaluations=evaluations), protocol(downstream_max_epochs=1)
+    """Return a finished run of TINY with these evaluations, of a model that allows them."""
+    objective = "label-text" if any(EVALUATIONS[name].names_classes for name in evaluations) else "mse"
+    study = replace(TINY, evaluations=evaluations, models=(Model("cnn", objective),))
+    under = protocol(downstream_max_epochs=1)
     assert run_study(study, [under], 1, context(directory)) == {}
     return Run.open(directory)
 

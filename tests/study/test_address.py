@@ -25,7 +25,7 @@ RUN = Path("run")
 MODEL = {1, 2, 3, 4, 5, 6, 14}  # switches that change the pre-training
 LABELS = ("low-label-1", "low-label-10", "low-label-100")
 LOW_LABEL = MODEL | {5, 10}
-MOVES = {"finetune": MODEL | {7, 9, 10, 11}, "frozen": MODEL | {8, 9, 10, 11}, "cluster": MODEL}
+MOVES = {"finetune": MODEL | {7, 9, 10, 11}, "frozen": MODEL | {8, 9, 10, 11}, "cluster": MODEL, "zero-shot": MODEL}
 MOVES |= dict.fromkeys(("linear", "knn"), MODEL | {11}) | dict.fromkeys(LABELS, LOW_LABEL)
 SCORES_ONLY = {12, 13}
 

@@ -33,6 +33,15 @@ def test_cells_are_seed_by_protocol_by_model_with_names_of_their_own() -> None:
     assert cells[0].name == "as-released/cnn-mse-seed0"
 
 
+def test_zero_shot_is_left_out_by_objectives_that_name_no_classes() -> None:
+    models = tuple(Model("cnn", name) for name in ("mse", "image-text", "label-text", "supervised"))
+    study = replace(load_study("quick"), models=models, evaluations=("knn", "zero-shot"))
+    cells = expand(study, [protocol()], seeds=1)
+    both, one = ("knn", "zero-shot"), ("knn",)
+    assert [cell.evaluations for cell in cells] == [one, both, both, one, one]  # the last is untrained
+    assert set(scope(cells)[lambda rows: rows["evaluation"] == "zero-shot"]["fold"]) == {""}
+
+
 def test_scope_holds_the_folds_that_are_run() -> None:
     found = scope(expand(load_study("quick"), [load_protocol("as-released")], seeds=2))
     assert len(found) == 3 * (1 + 2 * 3)  # two models and an untrained one; two folds and an ensemble each

@@ -69,7 +69,7 @@ def test_a_study_of_ones_own_loads_with_the_defaults(tmp_path: Path) -> None:
         ('"cnn"', '"cn"', "encoder is 'cn'; expected one of cnn, resnet, residual (did you mean cnn?)"),
         ('"cnn"', '"vit"', "encoder is 'vit'; expected one of cnn, resnet, residual"),
         ('"pse"', '"psee"', "objective is 'psee'; expected one of mse, pse, random, "),
-        ('"pse"', '"psee"', "supervised (did you mean pse?)"),
+        ('"pse"', '"psee"', " (did you mean pse?)"),
         ('"pse"', '"mse"', "sigma is 3, but mse takes none; leave it out"),
         ("sigma = 3", "sigma = -1", "sigma is -1; expected 0 to 96 pixels, an image's width"),
         ("sigma = 3", "sigma = nan", "models 1: sigma is nan; expected a finite number"),

@@ -87,7 +87,8 @@ def peers_tables(run: Run) -> list[Table]:
             f"Every model was pre-trained with {_budget(run)}; the last column is the duration of pre-training.",
             "Pretext task: right answers on validation images at the kept epoch, and what guessing would reach; a task "
             "that was hardly learnt shows nothing of what it could teach.",
-            "Supervised and joint pre-training have already used some of the labels of linear, kNN and low-label.",
+            "Supervised, label-text and joint pre-training have already used some of the labels of linear, kNN and "
+            "low-label; image-text has been told what each unlabelled image shows.",
         ]
         if body:
             tables.append(Table(f"Peers, {protocol.name}", header, "l" + "r" * (len(header) - 1), body, notes))
