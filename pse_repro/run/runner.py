@@ -83,7 +83,7 @@ def _say_left_out(study: Study, cells: list[Cell], context: RunContext) -> None:
     for name in study.evaluations if context.evaluations is None else context.evaluations:
         names = dict.fromkeys(cell.model.name for cell in cells if name not in cell.evaluations)
         if names:
-            context.progress.say(f"{name}: left out for {', '.join(names)}, whose objectives name no classes")
+            context.progress.say(f"{name}: left out for {', '.join(names)}: no text tower")
 
 
 def _looks(seeds: int, context: RunContext, fresh: bool) -> list[int]:

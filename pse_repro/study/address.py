@@ -19,6 +19,7 @@ RUN/models/MODEL-seedN-HASH/       one pre-training, shared by all cells that ne
     epochs/weights-K.safetensors   the best network of the first K epochs, if it is evaluated (linear@K)
     EVALUATION-HASH/fold-K.npz     probabilities (N, 10) on the test set, labels, losses by epoch
     cluster-HASH/                  measures.json, embedding.npz, curve.csv (run/cluster.py)
+    zero-shot-HASH/                measures.json (run/zero_shot.py; models with a text tower only)
 
 A folder is named by a hash of the settings that determine its content, so that cells which share it compute it once:
 two protocols that differ only in a downstream switch share their checkpoints; two that differ only in how scores are
@@ -286,6 +287,7 @@ def archive_contents(weights: bool) -> list[tuple[str, str]]:
         ("models/*/curves.csv", "losses of a pre-training by epoch; its summary is pretrain.json"),
         ("models/*/*/fold-K.npz", "a classifier's probabilities (N, 10) on the test images, and their labels"),
         ("models/*/cluster-*/*", "clusterings: their measures, the embedding, the curve over epochs"),
+        ("models/*/zero-shot-*/*", "what the text tower alone gets right: measures.json"),
         ("models/*/portrait.npz", "latents of some test images, their embedding, the first layer's filters"),
         ("models/*/reconstructions.npz", "a few test images and the autoencoder's reconstructions of them"),
         *([("models/*/*.safetensors", "the autoencoders' weights")] if weights else []),

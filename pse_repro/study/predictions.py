@@ -70,7 +70,7 @@ class Predictions:
         return self._correct[folder]
 
     def metric(self, protocol: str, model: str, evaluation: str, name: str, seed: int) -> float | None:
-        """Return a metric of "pretrain" or "cluster", in its own unit (validation_mse: pixels in [0, 1]), or None.
+        """Return a metric of an evaluation without folds or of "pretrain" (validation_mse: pixels in [0, 1]), or None.
 
         Raises:
             NotFitError: the file is damaged, or the metric is not a finite number.

@@ -71,7 +71,7 @@ def test_models_of_other_objectives_leave_it_out_and_it_is_said(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert run_study(TINY, [protocol()], 1, context(tmp_path, progress=Progress(lines=True))) == {}
-    assert "zero-shot: left out for cnn-mse, whose objectives name no classes" in capsys.readouterr().err
+    assert "zero-shot: left out for cnn-mse: no text tower" in capsys.readouterr().err
     results = Run.open(tmp_path).results
     assert set(results[results["evaluation"] == "zero-shot"]["objective"]) == {"label-text"}
     assert set(results["objective"]) == {"mse", "label-text"}
