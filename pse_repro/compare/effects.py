@@ -53,10 +53,11 @@ def switch_effects(run: Run) -> list[Effect]:
 
 
 def _pairs(models: tuple[Model, ...]) -> Iterator[tuple[Model, Model]]:
-    """Yield each PSE model with the MSE model of the same encoder."""
+    """Yield each PSE model with the MSE model of the same encoder and images."""
     for pse in models:
         for mse in models:
-            if (pse.objective, mse.objective, pse.encoder) == ("pse", "mse", mse.encoder):
+            same = (pse.encoder, pse.unlabeled) == (mse.encoder, mse.unlabeled)
+            if same and (pse.objective, mse.objective) == ("pse", "mse"):
                 yield pse, mse
 
 

@@ -7,6 +7,7 @@ from dataclasses import replace
 import pandas as pd
 
 from pse_repro.compare.join import Unknown
+from pse_repro.config.study import marked
 from pse_repro.config.toml import builtin, closest
 from pse_repro.evaluation.baselines import BASELINES
 from pse_repro.evaluation.registry import EVALUATIONS, PRETRAIN
@@ -75,6 +76,8 @@ def _is_known(column: str, word: str, known: list[str]) -> bool:
         return True
     if column == "protocol":  # users may name their protocols freely, except by a different spelling of a known one
         return _plain(word) not in map(_plain, known)
+    if column == "objective":  # of a model that is trained both ways
+        return word.removesuffix(marked("", "without-test")) in known
     return (column == "fold" and word.isdigit()) or (column == "metric" and word.startswith("validation_"))
 
 

@@ -11,6 +11,14 @@ from pse_repro.config.protocol import Protocol
 from pse_repro.config.toml import build
 from pse_repro.errors import UsageError
 
+# The unlabelled images of a pre-training: all, or those that equal no test image pixel by pixel.
+Unlabeled = Literal["all", "without-test"]
+
+
+def marked(name: str, unlabeled: Unlabeled | None) -> str:
+    """Return a name as results have it: marked if copies of test images were left out."""
+    return f"{name}-without-test" if unlabeled == "without-test" else name
+
 
 @dataclass(frozen=True)
 class Budget:
@@ -46,7 +54,8 @@ def parse_budget(text: str) -> Budget:
 class Model:
     """A model of a study: an encoder and its pre-training objective (`sigma` in pixels, for pse).
 
-    `learning_rate` is that of its pre-training instead of the protocol's, also under a budget.
+    `learning_rate` is that of its pre-training instead of the protocol's, also under a budget. `unlabeled` leaves the
+    copies of test images out of its pre-training; else the study decides.
     """
 
     encoder: str
@@ -55,10 +64,16 @@ class Model:
     epochs: Count | None = None
     batch_size: Count | None = None
     learning_rate: Positive | None = None
+    unlabeled: Literal["without-test"] | None = None
+
+    @property
+    def variant(self) -> str:
+        """The objective as results name it: marked if copies of test images are left out of this model alone."""
+        return marked(self.objective, self.unlabeled)
 
     @property
     def name(self) -> str:
-        return "-".join([self.encoder, self.objective] + ([] if self.sigma is None else [f"{self.sigma:g}"]))
+        return "-".join([self.encoder, self.variant] + ([] if self.sigma is None else [f"{self.sigma:g}"]))
 
 
 @dataclass(frozen=True)
@@ -83,6 +98,7 @@ class Recipe:
     protocol: Protocol
     length: Length
     seed: int
+    unlabeled: Unlabeled = "all"
 
     @property
     def learning_rate(self) -> float:
@@ -106,7 +122,8 @@ class Study:
     `scale` is "full" if the numbers may be compared with the published ones, else "reduced". `overrides` replaces
     settings of the protocol (never switches). `baselines` are evaluated like the models: logistic regression on pixels
     and on principal components, and each encoder untrained. A `budget` replaces switch 6 and the models' own lengths
-    and batch sizes: pre-training then has `epochs` equal parts of the budget.
+    and batch sizes: pre-training then has `epochs` equal parts of the budget. `unlabeled` is for all of its models, or
+    each of them has its own.
     """
 
     name: str
@@ -121,5 +138,6 @@ class Study:
     gpu: bool = False  # meant for a GPU: on a CPU only if --device cpu requests it
     embedded: bool = True  # may use the embedded sample if no other images are given
     subset: Subset = field(default_factory=Subset)
+    unlabeled: Unlabeled = "all"
     budget: Budget | None = None
     overrides: dict[str, Any] = field(default_factory=dict)

@@ -9,7 +9,7 @@ from pse_repro.data.stl10 import CLASSES, Dataset
 from pse_repro.errors import NotFitError
 from pse_repro.evaluation.registry import EVALUATIONS
 from pse_repro.study.cells import Cell
-from pse_repro.training.pretrain import build_objective, check_split
+from pse_repro.training.pretrain import build_objective
 
 TEST_IMAGES = 2  # the minimum for an interval over test images
 
@@ -24,7 +24,6 @@ def check_images(study: Study, cells: list[Cell], data: Dataset, evaluations: tu
         UsageError: the budget is too small.
     """
     for cell in {(cell.protocol.name, cell.model.name): cell for cell in cells}.values():
-        check_split(len(data.unlabeled), cell.protocol.settings.validation_fraction, cell.length.batch_size)
         build_objective(cell.recipe, data, torch.device("cpu"))
     wanted = [EVALUATIONS[name] for name in (study.evaluations if evaluations is None else evaluations)]
     on_pixels = evaluations is None and any(name != "random" for name in study.baselines)

@@ -1,12 +1,12 @@
 """A study expanded into cells: one cell = protocol x encoder x objective x seed."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import pandas as pd
 
 from pse_repro.config.limits import MAX_CELLS
 from pse_repro.config.protocol import Protocol
-from pse_repro.config.study import Budget, Length, Model, Recipe, Study
+from pse_repro.config.study import Budget, Length, Model, Recipe, Study, Unlabeled
 from pse_repro.errors import UsageError
 from pse_repro.evaluation.registry import PRETRAIN, has_folds
 from pse_repro.objectives import OBJECTIVES
@@ -24,16 +24,20 @@ class Cell:
     evaluations: tuple[str, ...]
     folds: int
     budget: Budget | None = None
+    unlabeled: Unlabeled = "all"
 
     @property
     def name(self) -> str:
         """Protocol, model and seed; also the cell's folder."""
-        return f"{self.protocol.name}/{self.pretraining_id}"
+        return f"{self.protocol.name}/{self.model.name}-seed{self.seed}"
 
     @property
     def pretraining_id(self) -> str:
-        """Model and seed, from which the cell's random numbers derive: the same under every protocol."""
-        return f"{self.model.name}-seed{self.seed}"
+        """Model and seed, from which the cell's random numbers derive: the same under every protocol.
+
+        And with or without the copies of test images, so that the two are paired.
+        """
+        return f"{replace(self.model, unlabeled=None).name}-seed{self.seed}"
 
     @property
     def length(self) -> Length:
@@ -43,7 +47,7 @@ class Cell:
     @property
     def recipe(self) -> Recipe:
         """All that the pre-training depends on besides the images."""
-        return Recipe(self.pretraining_id, self.model, self.protocol, self.length, self.seed)
+        return Recipe(self.pretraining_id, self.model, self.protocol, self.length, self.seed, self.unlabeled)
 
     @property
     def key(self) -> dict[str, object]:
@@ -51,7 +55,7 @@ class Cell:
         return {
             "protocol": self.protocol.name,
             "encoder": self.model.encoder,
-            "objective": self.model.objective,
+            "objective": self.model.variant,
             "sigma": "" if self.model.sigma is None else f"{self.model.sigma:g}",
             "seed": self.seed,
         }
@@ -92,7 +96,16 @@ def expand(study: Study, protocols: list[Protocol], seeds: int) -> list[Cell]:
             f"expected {MAX_CELLS:,} or fewer in all: split it into several studies"
         )
     return [
-        Cell(protocol, model, seed, study.epochs, study.evaluations, study.folds, study.budget)
+        Cell(
+            protocol,
+            model,
+            seed,
+            study.epochs,
+            study.evaluations,
+            study.folds,
+            study.budget,
+            model.unlabeled or study.unlabeled,
+        )
         for seed in range(seeds)
         for protocol in protocols
         for model in models
@@ -120,7 +133,7 @@ def scope(cells: list[Cell]) -> pd.DataFrame:
 
 def key(model: Model) -> dict[str, str]:
     """Return the values of the model's key columns in the tables."""
-    return {"encoder": model.encoder, "objective": model.objective, "sigma": plain_cell("sigma", model.sigma)}
+    return {"encoder": model.encoder, "objective": model.variant, "sigma": plain_cell("sigma", model.sigma)}
 
 
 def label(model: Model) -> str:

@@ -142,7 +142,7 @@ def _mark(panel: Axes, point: Accuracy, x: float, number: int) -> dict[str, Any]
 def _place(model: Model) -> str:
     if model.objective == "random":
         return "untrained"
-    return model_name("", model.objective, "") + ("" if model.sigma is None else f" {model.sigma:g}")
+    return model_name("", model.variant, "") + ("" if model.sigma is None else f" {model.sigma:g}")
 
 
 def _correct(stored: Predictions, protocol: str, model: str, evaluation: str) -> np.ndarray:
