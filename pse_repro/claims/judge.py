@@ -256,5 +256,5 @@ def _weakest(parts: Sequence[PartResult]) -> PartResult:
 
 
 def _conditions(run: Run) -> str:
-    data, scale = run.data["name"], run.study.scale
+    data, scale = run.images_name, run.study.scale
     return "" if (data, scale) == ("stl10", "full") else f"on {data}, {scale}"

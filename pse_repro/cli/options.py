@@ -154,6 +154,15 @@ BudgetOption = Annotated[
         help="Pre-training budget of every model, instead of the study's: '20000 images', '500 steps' or '600 s'.",
     ),
 ]
+WithoutTestOption = Annotated[
+    bool,
+    typer.Option(
+        "--without-test",
+        envvar="PSE_REPRO_WITHOUT_TEST",
+        help="Leave unlabelled images that equal a test image pixel by pixel out of pre-training; the numbers are then "
+        "not comparable with the published ones.",
+    ),
+]
 QuietOption = Annotated[bool, typer.Option("--quiet", envvar="PSE_REPRO_QUIET", help="Only results, no progress.")]
 FormatOption = Annotated[Format, _format_option(get_args(Format), "Format of the comparison.")]
 BenchFormatOption = Annotated[Format, _format_option(("table", "markdown", "csv", "json"), "Format of the result.")]

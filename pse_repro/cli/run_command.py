@@ -23,6 +23,7 @@ from pse_repro.cli.options import (
     SeedsOption,
     StrictOption,
     UntilDecidedOption,
+    WithoutTestOption,
 )
 from pse_repro.commands.options import RunOptions
 
@@ -30,6 +31,7 @@ OPTIONS: dict[str, Any] = {
     "data": DataOption,
     "out": OutOption,
     "protocol": ProtocolOption,
+    "without_test": WithoutTestOption,
     "device": DeviceOption,
     "precision": PrecisionOption,
     "deterministic": DeterministicOption,

@@ -31,7 +31,7 @@ def _run(study: str, options: RunOptions) -> None:
     raise typer.Exit(status)
 
 
-@run_command()
+@run_command(without=("without_test",))
 def smoke(
     options: RunOptions,
     objectives: Annotated[
@@ -121,7 +121,12 @@ def pretrain(
     typer.echo(commands.pretrain(encoder, objective, sigma, epochs, batch_size, options))
 
 
-@run_command(without=("out", "protocol", "precision", "seeds", "until_decided", "jobs", "fresh", "strict", "format"))
+@run_command(
+    without=(
+        *("out", "protocol", "without_test", "precision", "seeds", "until_decided", "jobs"),
+        *("fresh", "strict", "format"),
+    )
+)
 def evaluate(
     run: RunArgument = None,
     evaluation: Annotated[

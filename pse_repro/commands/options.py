@@ -32,3 +32,4 @@ class RunOptions:
     format: str = "table"
     log_to: str | None = None
     budget: str | None = None
+    without_test: bool = False

@@ -57,7 +57,8 @@ def _plan(study: Study, protocols: list[Protocol], seeds: int, machine: Machine)
     """Expand the study into cells, and measure this machine for a few seconds to estimate their time."""
     cells, expected = expand(study, protocols, seeds), load_expected("slides")
     rows = planned_rows(expected, scope(cells), seeds)
-    is_comparable = study.scale == "full" and expected.conditions["protocol"] in [each.name for each in protocols]
+    is_own = study.scale == "full" and study.unlabeled == "all"
+    is_comparable = is_own and expected.conditions["protocol"] in [each.name for each in protocols]
     numbers = len(rows) if is_comparable else 0
     return Plan(
         study=study.name,

@@ -69,7 +69,7 @@ def explain(target: Path | None, format: str) -> str:
     if target is None:
         return render_switches(format)
     with _opened(target) as run:
-        return render_effects(switch_effects(run), f"{run.data['name']}, {run.study.scale}", format)
+        return render_effects(switch_effects(run), f"{run.images_name}, {run.study.scale}", format)
 
 
 def report(directory: Path | None) -> Path:
@@ -147,7 +147,7 @@ def _readme(run: Run, weights: bool) -> str:
     listing = "\n".join(f"  {path:<30}{what}" for path, what in archive_contents(weights))
     return f"""{name}: results of the study {run.study.name} ({run.study.scale}), made by pse-repro
 
-Images: {run.data["name"]}. Device: {run.device}, {run.precision}. Seeds: {run.seeds}.
+Images: {run.images_name}. Device: {run.device}, {run.precision}. Seeds: {run.seeds}.
 Digest: {digest(run.directory)} (pse-repro verify ARCHIVE prints it, too).
 
 {listing}

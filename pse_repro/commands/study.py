@@ -23,7 +23,7 @@ from pse_repro.run.context import RunContext
 from pse_repro.run.runner import run_study
 from pse_repro.study.address import RunFiles
 from pse_repro.study.estimate import estimate_seconds
-from pse_repro.study.load import build_study, evaluations_of, load_study, study_protocols
+from pse_repro.study.load import build_study, evaluations_of, load_study, study_protocols, without_test
 from pse_repro.study.prepare import RUNS, newest_run
 from pse_repro.study.record import Run
 from pse_repro.text import duration
@@ -38,6 +38,8 @@ def run(study_name: str, options: RunOptions) -> tuple[str, int]:
         study = replace(study, protocols=tuple(dict.fromkeys(options.protocol)))
     if options.budget:
         study = replace(study, budget=parse_budget(options.budget), scale="reduced")
+    if options.without_test:
+        study = without_test(study)
     if options.until_decided:
         _refuse_useless_looks(study, options.seeds)
     protocols = study_protocols(study)
@@ -95,6 +97,7 @@ def pretrain(
     name = Model(encoder, objective, sigma).name
     table = {"name": name, "scale": "reduced", "expected": "paper", "epochs": epochs, "models": [model]}
     study = build_study(table | {"protocols": options.protocol or ["as-released"]}, "pretrain")
+    study = without_test(study) if options.without_test else study
     protocols = study_protocols(study)
     machine = choose_machine(options.device, options.precision, options.deterministic)
     directory = options.out or RUNS / study.name

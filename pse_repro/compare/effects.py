@@ -53,10 +53,11 @@ def switch_effects(run: Run) -> list[Effect]:
 
 
 def _pairs(models: tuple[Model, ...]) -> Iterator[tuple[Model, Model]]:
-    """Yield each PSE model with the MSE model of the same encoder and label."""
+    """Yield each PSE model with the MSE model of the same encoder, images and label."""
     for pse in models:
         for mse in models:
-            if (pse.objective, mse.objective, pse.encoder, pse.label) == ("pse", "mse", mse.encoder, mse.label):
+            same = (pse.encoder, pse.labels) == (mse.encoder, mse.labels)
+            if same and (pse.objective, mse.objective) == ("pse", "mse"):
                 yield pse, mse
 
 

@@ -17,6 +17,7 @@ from tabulate import tabulate
 
 from pse_repro.compare.chance import TableVerdict, judge_table
 from pse_repro.compare.render import shown_interval, shown_number, whole_as_json
+from pse_repro.config.study import Unlabeled
 from pse_repro.expected import CELL, ExpectedTable, load_expected
 from pse_repro.seeding import derive
 from pse_repro.stats import Interval, paired_difference
@@ -36,12 +37,13 @@ class RunsComparison:
 
     `low` and `high` bound the difference, paired over test images; they are NaN for all but ensemble top-1. `whole` is
     the verdict on all numbers of the study's models together, as two runs differ in some by chance; none for other
-    images or another scale.
+    images or another scale. `unlabeled` says of each run whether copies of test images were left out.
     """
 
     first: str
     second: str
     same_images: bool
+    unlabeled: tuple[Unlabeled, Unlabeled]
     rows: pd.DataFrame
     whole: TableVerdict
 
@@ -62,9 +64,10 @@ def compare_runs(first: Run, second: Run) -> RunsComparison:
     stored = (Predictions(first), Predictions(second)) if same else None
     slides = load_expected("slides")
     rows = pd.DataFrame([_row(cell, slides, stored) for cell in joined.to_dict("records")], columns=list(COLUMNS))
-    comparable = same and first.study.scale == second.study.scale
+    unlabeled = (first.study.unlabeled, second.study.unlabeled)
+    comparable = same and first.study.scale == second.study.scale and len(set(unlabeled)) == 1
     whole = _whole(rows, slides) if comparable else TableVerdict("")
-    return RunsComparison(str(first.directory), str(second.directory), same, rows, whole)
+    return RunsComparison(str(first.directory), str(second.directory), same, unlabeled, rows, whole)
 
 
 def _whole(rows: pd.DataFrame, slides: ExpectedTable) -> TableVerdict:
@@ -153,7 +156,7 @@ def render_runs(comparison: RunsComparison, format: str) -> str:
     if format == "csv":
         return rows.to_csv(index=False, lineterminator="\n")
     if format == "json":
-        kept = {"first": comparison.first, "second": comparison.second, "same_images": comparison.same_images}
+        kept = {name: getattr(comparison, name) for name in ("first", "second", "same_images", "unlabeled")}
         return to_json(kept | {"whole": whole_as_json(comparison.whole), "rows": rows.to_dict("records")})
     style = {"table": "simple", "markdown": "pipe", "latex": "latex_booktabs"}.get(format, format)
     header = ["protocol", "model", "evaluation", "fold", "metric", "first", "second", "difference", "95 %", "verdict"]
@@ -161,6 +164,9 @@ def render_runs(comparison: RunsComparison, format: str) -> str:
     counts = ", ".join(f"{(rows['verdict'] == verdict).sum()} {verdict}" for verdict in VERDICTS)
     images = "the same test images" if comparison.same_images else "other test images: no intervals"
     summary = f"first {comparison.first}, second {comparison.second}, {images}: {len(rows)} values, {counts}"
+    ours, theirs = comparison.unlabeled
+    if ours != theirs:
+        summary += f"; other data sets: pre-trained on the unlabelled images {ours} (first), {theirs} (second)"
     if comparison.whole.verdict:
         summary += f"; all numbers together: {comparison.whole.verdict} ({comparison.whole.reason})"
     return f"{table}\n\n{html.escape(summary) if format == 'html' else summary}"

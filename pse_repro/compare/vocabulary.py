@@ -71,7 +71,9 @@ def _known(column: str, evaluation: str) -> list[str]:
 
 
 def _is_known(column: str, word: str, known: list[str]) -> bool:
-    if word in known or (column == "evaluation" and kind_of(word) in known):
+    # Of a model with labels, "mse+slow", or after fewer epochs, "linear@2".
+    kind = {"objective": word.partition("+")[0], "evaluation": kind_of(word)}.get(column, word)
+    if kind in known:
         return True
     if column == "protocol":  # users may name their protocols freely, except by a different spelling of a known one
         return _plain(word) not in map(_plain, known)

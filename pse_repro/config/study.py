@@ -12,6 +12,14 @@ from pse_repro.config.protocol import Protocol
 from pse_repro.config.toml import build
 from pse_repro.errors import UsageError
 
+# The unlabelled images of a pre-training: all, or those that equal no test image pixel by pixel.
+Unlabeled = Literal["all", "without-test"]
+
+
+def data_name(name: str, unlabeled: Unlabeled) -> str:
+    """Return the name of a run's images as results have it: of others if copies of test images were left out."""
+    return f"{name}-without-test" if unlabeled == "without-test" else name
+
 
 @dataclass(frozen=True)
 class Budget:
@@ -89,27 +97,34 @@ class Model(OptimizerSettings):
     """A model of a study: an encoder and its pre-training objective (`sigma` in pixels, for one with a kernel).
 
     A `label` tells it from others of the same encoder and objective. It is no part of what shapes the training: models
-    that differ in their settings alone begin with the same weights and draw the same images.
+    that differ in their settings alone begin with the same weights and draw the same images. `unlabeled` leaves
+    the copies of test images out of its pre-training; else the study decides.
     """
 
     encoder: str
     objective: str
     sigma: float | None = None
     epochs: Count | None = None
+    unlabeled: Literal["without-test"] | None = None
     label: str = ""
 
     @property
+    def labels(self) -> str:
+        """What tells the model from others of its encoder and objective, as in "without-test+slow"; empty for none."""
+        return "+".join(filter(None, (self.unlabeled, self.label)))
+
+    @property
     def labelled(self) -> str:
-        """Objective and label, as in the tables' column."""
-        return f"{self.objective}+{self.label}" if self.label else self.objective
+        """Objective and labels, as in the tables' column."""
+        return f"{self.objective}+{self.labels}" if self.labels else self.objective
 
     @property
     def name(self) -> str:
         return self._named(self.labelled)
 
     @property
-    def unlabelled(self) -> str:
-        """Name without the label, from which random numbers derive."""
+    def base_name(self) -> str:
+        """Name without the labels, from which random numbers derive."""
         return self._named(self.objective)
 
     def _named(self, objective: str) -> str:
@@ -138,6 +153,7 @@ class Recipe:
     protocol: Protocol
     length: Length
     seed: int
+    unlabeled: Unlabeled = "all"
 
     @property
     def learning_rate(self) -> float:
@@ -170,7 +186,7 @@ class Study:
     settings of the protocol (never switches). `baselines` are evaluated like the models: logistic regression on pixels
     and on principal components, and each encoder untrained. A `budget` replaces switch 6 and the models' own lengths:
     pre-training then has `epochs` equal parts of the budget, and a model's own batch size, if it has one, draws as many
-    images.
+    images. `unlabeled` is for all of its models, or each of them has its own.
     """
 
     name: str
@@ -185,5 +201,6 @@ class Study:
     gpu: bool = False  # meant for a GPU: on a CPU only if --device cpu requests it
     embedded: bool = True  # may use the embedded sample if no other images are given
     subset: Subset = field(default_factory=Subset)
+    unlabeled: Unlabeled = "all"
     budget: Budget | None = None
     overrides: dict[str, Any] = field(default_factory=dict)

@@ -10,7 +10,7 @@ import mmap
 import os
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from pse_repro.config.study import Subset
-from pse_repro.data.duplicates import Digest, digest
+from pse_repro.data.duplicates import Digest, count_duplicates, digest
 from pse_repro.data.tiny import read_tiny
 from pse_repro.errors import NotFitError, explain_os_error
 from pse_repro.files import open_regular
@@ -68,11 +68,16 @@ class Split:
         """The classes 0..9 in int64: the labels less one; ValueError if the split is unlabelled."""
         return self.stored_labels.astype(np.int64) - 1
 
-    def evenly(self, count: int | None) -> "Split":
-        """Return at most `count` images, evenly spaced so that a file sorted by class stays balanced."""
-        if count is None or count >= len(self):
+    def evenly(self, count: int | None, among: np.ndarray | None = None) -> "Split":
+        """Return at most `count` images, evenly spaced so that a file sorted by class stays balanced.
+
+        They are chosen `among` those with the given indices, by default all.
+        """
+        if among is None and (count is None or count >= len(self)):
             return self
-        chosen = np.linspace(0, len(self) - 1, count).round().astype(np.int64)
+        among = np.arange(len(self)) if among is None else among
+        count = len(among) if count is None else min(count, len(among))
+        chosen = among[np.linspace(0, len(among) - 1, count).round().astype(np.int64)]
         labels, indices = None if self.labels is None else self.labels[chosen], self.in_file[chosen]
         return Split(self.stored_NCWH[chosen], labels, indices=indices)
 
@@ -113,6 +118,21 @@ class Dataset:
     test: Split
     md5: dict[str, str]
     place: Path | None = None
+    whole: "Dataset | None" = field(default=None, repr=False)  # of which this is a subset
+
+    @cached_property
+    def copies_N(self) -> np.ndarray:
+        """Which unlabelled images equal a test image, be it outside the subset: (N,) boolean."""
+        test = set((self.whole or self).test.digests)
+        return np.array([each in test for each in self.unlabeled.digests], bool)
+
+    @cached_property
+    def duplicates(self) -> dict[str, dict[str, int]]:
+        """Numbers of equal images, and of the `images` compared: the unlabelled ones used, all others of the files."""
+        whole = self.whole or self
+        splits = {"unlabeled": self.unlabeled, "train": whole.train, "test": whole.test}
+        counts = count_duplicates({name: split.digests for name, split in splits.items()})
+        return {"images": {name: len(split) for name, split in splits.items()}, "counts": counts}
 
     @property
     def description(self) -> dict[str, Any]:
@@ -122,7 +142,7 @@ class Dataset:
     def subset(self, subset: Subset) -> "Dataset":
         """Return the data set with at most the given number of images per split, evenly spaced."""
         splits = {split: getattr(self, split).evenly(getattr(subset, split)) for split in SPLITS}
-        return Dataset(self.name, **splits, md5=self.md5, place=self.place)
+        return replace(self, **splits, whole=self.whole or self)
 
 
 def find_binaries(directory: Path) -> Path | None:
@@ -157,7 +177,7 @@ def open_dataset(path: Path, name: str | None = None, md5: dict[str, str] | None
         name = "stl10"
     elif name is None:
         name = f"{place}-{_combined(md5)[:8]}"
-    return Dataset(name, **splits, md5=md5, place=path.resolve())
+    return Dataset(name, splits["unlabeled"], splits["train"], splits["test"], md5, path.resolve())
 
 
 def stored_bytes(images_NCHW: np.ndarray) -> bytes:

@@ -7,6 +7,7 @@ from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import Any, ClassVar, Generic, Literal, TypeVar
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -22,7 +23,8 @@ class Setup:
     """Inputs of an objective.
 
     `data` is the whole run's; few objectives use more than its unlabelled images, of which `train_images` are trained
-    on. Random choices made once are derived from `name` (`generator(setup.name, ...)`).
+    on; `usable` are the indices of those that may be used for anything, None for all. Random choices made once are
+    derived from `name` (`generator(setup.name, ...)`).
     """
 
     name: str
@@ -33,6 +35,7 @@ class Setup:
     device: torch.device
     train_images: int
     batch_size: int
+    usable: np.ndarray | None = None
 
 
 @dataclass(frozen=True)

@@ -46,7 +46,7 @@ class Colorize(Objective[EncoderWithHead]):
     def __init__(self, setup: Setup) -> None:
         super().__init__(setup)
         self.bins = colour_bins(setup.device)
-        shares_Q = colour_shares(setup.data.unlabeled.evenly(COUNTED_IMAGES), self.bins)
+        shares_Q = colour_shares(setup.data.unlabeled.evenly(COUNTED_IMAGES, setup.usable), self.bins)
         self.weights_Q = rebalancing(shares_Q, self.bins)
 
     def network(self) -> EncoderWithHead:

@@ -13,6 +13,7 @@ from pse_repro.compare.join import Comparison, compare
 from pse_repro.compare.render import shown_number
 from pse_repro.evaluation.registry import title_of
 from pse_repro.expected import load_expected
+from pse_repro.report.provenance import copies
 from pse_repro.stats import images_interval
 from pse_repro.study.cells import key, label
 from pse_repro.study.record import Run
@@ -97,7 +98,7 @@ def verdict(run: Run, comparison: Comparison, claims: Sequence[ClaimResult]) -> 
     """Summarise the run in one sentence: expected numbers, claims, data, protocols and number of seeds."""
     names = [protocol.name for protocol in run.protocols]
     under = " and ".join(names) if len(names) < 3 else f"{names[0]} and {len(names) - 1} other protocols"
-    data = _data_name(run.data["name"])
+    data = _data_name(run.images_name)
     data_named = any(data in reason for reason in not_comparable(run, comparison))
     where = "" if data_named else f"on {data}, "
     seeds = f"{run.seeds} seed{'s' * (run.seeds > 1)}"
@@ -107,7 +108,7 @@ def verdict(run: Run, comparison: Comparison, claims: Sequence[ClaimResult]) -> 
 def not_comparable(run: Run, comparison: Comparison) -> list[str]:
     """Return the reasons why the run's numbers cannot be compared with the expected ones; empty if they can."""
     wanted, study = comparison.expected.conditions, run.study
-    names, data = [protocol.name for protocol in run.protocols], run.data["name"]
+    names, data = [protocol.name for protocol in run.protocols], run.images_name
     found = []
     if data != (expected := wanted.get("data", data)):
         found.append(f"the images are {_data_name(data)}, not {_data_name(expected)}")
@@ -191,7 +192,11 @@ def slides_tables(run: Run, comparison: Comparison) -> SlidesTables:
     tables = [_slides_table(run, part, str(name), images) for name, part in rows.groupby("evaluation")]
     shown = {_mark_name(row) for row in rows.to_dict("records")}
     legend = [mark for name, mark in MARKS.items() if name in shown]
-    return SlidesTables(tables, legend, _notes(rows, images, not_comparable(run, comparison)))
+    notes = _notes(rows, images, not_comparable(run, comparison))
+    if found := copies(run):
+        left_out = "; they were left out of pre-training" if run.study.unlabeled == "without-test" else ""
+        notes.append(f"Copies of test images among the unlabelled ones: {found}{left_out}.")
+    return SlidesTables(tables, legend, notes)
 
 
 def _slides_table(run: Run, part: pd.DataFrame, evaluation: str, images: int) -> SlidesTable:

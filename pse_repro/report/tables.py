@@ -177,7 +177,7 @@ def _gain(part: pd.DataFrame, model: Model) -> str:
     if model.objective == "mse":
         return NONE
     top1 = _where(part, fold="ensemble", metric="top1")
-    models = (model, Model(model.encoder, "mse", label=model.label))
+    models = (model, Model(model.encoder, "mse", unlabeled=model.unlabeled, label=model.label))
     own, baseline = (_where(top1, **key(each)).set_index("seed")["value"] for each in models)
     gains = (own - baseline).dropna()
     return _shown(gains.mean(), "top1", "+") + _spread(gains)

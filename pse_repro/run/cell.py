@@ -2,6 +2,7 @@
 
 import time
 from functools import partial
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -100,7 +101,7 @@ class CellRun:
         before, machine = store.find_record(self.files.provenance, Provenance), self.context.machine
         if before and before.seconds == seconds and not self.files.failed.exists():
             return
-        record = provenance(self.context.data.description, machine) | {
+        record = provenance(self._images(), machine) | {
             "cell": self.cell.name,
             "seed": self.cell.seed,
             "finished": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
@@ -116,6 +117,13 @@ class CellRun:
             "peak_memory_bytes": max(before.peak_memory_bytes if before else 0, machine.peak_memory_bytes()),
         }
         store.write_json(self.files.provenance, record)
+
+    def _images(self) -> dict[str, Any]:
+        """Return the images as recorded: also which unlabelled ones were used, and how many are copies of others."""
+        data, found = self.context.data, self.context.data.description
+        if self.cell.unlabeled == "without-test":
+            found["images"]["unlabeled"] -= int(data.copies_N.sum())
+        return found | {"unlabeled": self.cell.unlabeled, "duplicates": data.duplicates}
 
 
 def _added(now: float | None, before: float | None) -> float | None:

@@ -10,7 +10,7 @@ from pse_repro.errors import NotFitError, UsageError
 from pse_repro.evaluation.registry import EVALUATIONS, row_of
 from pse_repro.objectives import OBJECTIVES
 from pse_repro.study.cells import Cell
-from pse_repro.training.pretrain import build_objective, check_split
+from pse_repro.training.pretrain import build_objective
 
 TEST_IMAGES = 2  # the minimum for an interval over test images
 
@@ -27,7 +27,6 @@ def check_images(study: Study, cells: list[Cell], data: Dataset, evaluations: tu
     asked = study.evaluations if evaluations is None else evaluations
     _check_evaluations(asked, cells)
     for cell in {(cell.protocol.name, cell.model.name): cell for cell in cells}.values():
-        check_split(len(data.unlabeled), cell.protocol.settings.validation_fraction, cell.length.batch_size)
         build_objective(cell.recipe, data, torch.device("cpu"))
     wanted = [row_of(name) for name in asked]
     on_pixels = evaluations is None and any(name != "random" for name in study.baselines)

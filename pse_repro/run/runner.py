@@ -10,7 +10,7 @@ import pandas as pd
 
 from pse_repro import __version__
 from pse_repro.config.protocol import Protocol
-from pse_repro.config.study import Study
+from pse_repro.config.study import Study, data_name
 from pse_repro.data.batches import MODEL_BYTES
 from pse_repro.progress.facts import StudyStatus
 from pse_repro.progress.stages import Progress
@@ -59,7 +59,8 @@ def run_study(
         store.write_json(context.run_files.requested, requested)
         write_test_sample(context.run_files, context.data)
         cells = expand(study, protocols, seeds)
-        _say_left_out(study, cells, context)
+        _say_evaluations_left_out(study, cells, context)
+        _say_copies_left_out(cells, context)
         began, statuses = modified(context.run_files.record), context.run_files.statuses
 
         def estimate() -> StudyStatus:
@@ -78,7 +79,7 @@ def _with_recorded_evaluations(study: Study, directory: Path) -> Study:
     return replace(study, evaluations=evaluations_of(Run.open(directory).study, study.evaluations))
 
 
-def _say_left_out(study: Study, cells: list[Cell], context: RunContext) -> None:
+def _say_evaluations_left_out(study: Study, cells: list[Cell], context: RunContext) -> None:
     """Say which evaluations are left out for models whose objectives do not allow them."""
     for name in study.evaluations if context.evaluations is None else context.evaluations:
         names = dict.fromkeys(cell.model.name for cell in cells if name not in cell.evaluations)
@@ -121,6 +122,16 @@ def _collect(
         baselines = _baselines(study, protocols, context, begin=True)
         write()
     return failed
+
+
+def _say_copies_left_out(cells: list[Cell], context: RunContext) -> None:
+    """Say how many images are left out of the pre-trainings without copies of test images, if there are any."""
+    if any(cell.unlabeled == "without-test" for cell in cells):
+        copies_N = context.data.copies_N
+        context.progress.say(
+            f"without-test: {copies_N.sum():,} of the {len(copies_N):,} unlabelled images equal a test image, and are "
+            "left out"
+        )
 
 
 def _baselines(study: Study, protocols: list[Protocol], context: RunContext, begin: bool) -> list[pd.DataFrame]:
@@ -197,7 +208,7 @@ def _write_results(tables: list[pd.DataFrame], study: Study, context: RunContext
         return
     conditions = {
         "study": study.name,
-        "data": context.data.name,
+        "data": data_name(context.data.name, study.unlabeled),
         "device": context.machine.device.type,
         "precision": context.machine.precision,
         "scale": study.scale,

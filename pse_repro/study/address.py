@@ -174,6 +174,8 @@ class CellFiles:
             "settings": [cell.recipe.learning_rate, settings.validation_fraction, settings.pretrain_clip_norm],
             "switches": self._switches(_PRETRAIN if cell.model.sigma is None else (*_KERNEL, *_PRETRAIN)),
         }
+        if cell.unlabeled != "all":  # a key only here, so that all others keep their addresses
+            content["unlabeled"] = cell.unlabeled
         if cell.budget:
             content["budget"] = [length.steps, length.seconds]
         # Keys only where they are needed, so that other models keep their addresses.

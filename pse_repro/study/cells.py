@@ -6,7 +6,7 @@ import pandas as pd
 
 from pse_repro.config.limits import MAX_CELLS
 from pse_repro.config.protocol import Protocol
-from pse_repro.config.study import Budget, Length, Model, Recipe, Study
+from pse_repro.config.study import Budget, Length, Model, Recipe, Study, Unlabeled
 from pse_repro.errors import UsageError
 from pse_repro.evaluation.registry import PRETRAIN, epochs_of, has_folds, row_of
 from pse_repro.objectives import OBJECTIVES
@@ -24,6 +24,7 @@ class Cell:
     evaluations: tuple[str, ...]
     folds: int
     budget: Budget | None = None
+    unlabeled: Unlabeled = "all"
 
     @property
     def name(self) -> str:
@@ -32,8 +33,11 @@ class Cell:
 
     @property
     def pretraining_id(self) -> str:
-        """Model and seed, from which the cell's random numbers derive: the same under every protocol."""
-        return f"{self.model.unlabelled}-seed{self.seed}"
+        """Model and seed, from which the cell's random numbers derive: the same under every protocol.
+
+        And with other settings or without the copies of test images, so that both ways are paired.
+        """
+        return f"{self.model.base_name}-seed{self.seed}"
 
     @property
     def length(self) -> Length:
@@ -43,7 +47,7 @@ class Cell:
     @property
     def recipe(self) -> Recipe:
         """All that the pre-training depends on besides the images."""
-        return Recipe(self.pretraining_id, self.model, self.protocol, self.length, self.seed)
+        return Recipe(self.pretraining_id, self.model, self.protocol, self.length, self.seed, self.unlabeled)
 
     @property
     def key(self) -> dict[str, object]:
@@ -103,7 +107,8 @@ def expand(study: Study, protocols: list[Protocol], seeds: int) -> list[Cell]:
 
 def _cell(study: Study, protocol: Protocol, model: Model, seed: int) -> Cell:
     """Return a cell with the evaluations that it allows: after fewer epochs than it has, and of classes by name."""
-    cell = Cell(protocol, model, seed, study.epochs, study.evaluations, study.folds, study.budget)
+    shared = study.epochs, study.evaluations, study.folds, study.budget
+    cell = Cell(protocol, model, seed, *shared, model.unlabeled or study.unlabeled)
     epochs, names_classes = cell.length.epochs, OBJECTIVES[model.objective].kind.names_classes
     possible = (
         name

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import Any
 
 from pse_repro.config.protocol import Protocol, load_protocol
@@ -30,6 +31,13 @@ def evaluations_of(study: Study, more: Iterable[str]) -> tuple[str, ...]:
     for evaluation in wanted:
         _check_evaluation("evaluation", evaluation, study.epochs, "")
     return tuple(wanted)
+
+
+def without_test(study: Study) -> Study:
+    """Return the study without the copies of test images; UsageError if it decides that for each model."""
+    changed = replace(study, unlabeled="without-test")
+    _check_unlabeled(changed, f"study {study.name}")
+    return changed
 
 
 def study_protocols(study: Study) -> list[Protocol]:
@@ -85,11 +93,21 @@ def build_study(table: dict[str, Any], where: str) -> Study:
     for key, values in (("protocols", study.protocols), ("evaluations", study.evaluations)):
         if not values or len(set(values)) < len(values):
             raise UsageError(f"{where}: {key} is {list(values)}; expected one or more, each once")
+    _check_unlabeled(study, where)
     if study.scale == "full" and (study.subset != Subset() or study.overrides):
         raise UsageError(f'{where}: scale is full, but subset or overrides reduce it; expected scale = "reduced"')
     for model in study.models:
         _check_settings(model, study, f"{where}, model {model.name}")
     return study
+
+
+def _check_unlabeled(study: Study, where: str) -> None:
+    own = [model.base_name for model in study.models if model.unlabeled]
+    if own and study.unlabeled != "all":
+        raise UsageError(
+            f"{where}: unlabeled is {study.unlabeled} for all models, and again for {', '.join(own)}; expected it "
+            "once: leave it out of [[models]], or of the study and the command"
+        )
 
 
 def _check_settings(model: Model, study: Study, where: str) -> None:

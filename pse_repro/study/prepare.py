@@ -172,7 +172,8 @@ def _is_record(path: Path) -> bool:
 
 def _identity(settings: dict[str, Any]) -> dict[str, Any]:
     """Return the settings that identify a run: all but the evaluations."""
-    study = {key: value for key, value in settings.get("study", {}).items() if key != "evaluations"}
+    study = {"unlabeled": "all"} | settings.get("study", {})  # the only way before records named it
+    study.pop("evaluations", None)
     return settings | {"study": study}
 
 

@@ -10,7 +10,7 @@ from typing import Any, Literal
 import pandas as pd
 
 from pse_repro.config.protocol import Protocol, build_protocol
-from pse_repro.config.study import Model, Study
+from pse_repro.config.study import Model, Study, data_name
 from pse_repro.config.toml import builtin
 from pse_repro.errors import NotFitError, UsageError
 from pse_repro.study import store
@@ -52,6 +52,11 @@ class Run:
         protocols = [build_protocol(table, f"{path}, protocols") for table in found.protocols]
         study = build_study(found.study, f"{path}, study")
         return cls(directory, study, protocols, found.data, found.device, found.precision)
+
+    @property
+    def images_name(self) -> str:
+        """The images as results name them: their name, marked if copies of test images were left out of the study."""
+        return data_name(self.data["name"], self.study.unlabeled)
 
     @property
     def run_files(self) -> RunFiles:
@@ -156,6 +161,7 @@ class Run:
         parts += [part for name in protocols or self.study.protocols for part in ("--protocol", name)]
         parts += ["--device", self.device, "--precision", self.precision, "--seeds", str(self.seeds)]
         parts += [] if self.data["name"] == "embedded-sample" else ["--data", "DIR"]
+        parts += [] if self.study.unlabeled == "all" else ["--without-test"]
         return shlex.join(parts)
 
     @cached_property

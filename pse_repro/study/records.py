@@ -6,6 +6,7 @@ from typing import Annotated, Any
 from pydantic import Field
 
 from pse_repro.config.limits import Seeds
+from pse_repro.config.study import Unlabeled
 
 Seconds = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 
@@ -79,10 +80,20 @@ class Failure(Record):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Images:
-    """The images of a cell: their number by split."""
+class Duplicates:
+    """Numbers of equal images (data/duplicates.py), and of the images compared, by split."""
 
     images: dict[str, int]
+    counts: dict[str, int]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Images:
+    """The images of a cell: their number by split; which unlabelled ones were used, and the equal ones if counted."""
+
+    images: dict[str, int]
+    unlabeled: Unlabeled = "all"
+    duplicates: Duplicates | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -10,6 +10,7 @@ import math
 from collections.abc import Callable, Iterator
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -33,20 +34,13 @@ class Pretraining:
         self.name, self.length, self.machine = recipe.name, recipe.length, machine
         self.recipe, self.clip_norm = recipe, recipe.clip_norm
         self.switches, self.settings = recipe.protocol.switches, recipe.protocol.settings
-        train, validation = self._split(len(data.unlabeled), recipe.seed)
+        train, validation = split_unlabeled(recipe, data)
         self.train = Images(data.unlabeled, machine.device, train.numpy())
         self.validation = Images(data.unlabeled, machine.device, validation.numpy())
         self.objective = build_objective(recipe, data, machine.device)
         self.augment = pretrain_augmentation(self.switches.pretrain_augmentation, self.objective.crops)
         self.state = self._fresh_state()
         self.captured = Captured(self._step) if machine.captures and self.objective.captures else None
-
-    def _split(self, count: int, seed: int) -> tuple[Tensor, Tensor]:
-        """Split into 85 % and 15 % at random; all models of a seed share the split, for paired comparisons."""
-        order = torch.randperm(count, generator=generator("pretrain split", seed))
-        check_split(count, self.settings.validation_fraction, self.length.batch_size)
-        held_out = held_out_images(count, self.settings.validation_fraction)
-        return order[held_out:], order[:held_out]
 
     def _fresh_state(self) -> State:
         with seeded(self.name, "initialisation"):
@@ -195,19 +189,28 @@ def _within(seconds: float, partial: PartialEpoch, positions: Iterator[Tensor]) 
         yield some
 
 
-def held_out_images(count: int, fraction: float) -> int:
-    """Return the number of `count` unlabelled images held out for validation."""
-    return round(count * fraction)
+def split_unlabeled(recipe: Recipe, data: Dataset) -> tuple[Tensor, Tensor]:
+    """Split the unlabelled images at random into 85 % to train and 15 % to validate; return the indices of both.
 
+    All models of a seed share the split, for paired comparisons: copies of test images are left out after it.
 
-def check_split(count: int, fraction: float, batch_size: int) -> None:
-    """Raise NotFitError unless `count` unlabelled images give at least one batch each to train and to validate."""
-    held_out = held_out_images(count, fraction)
-    if min(held_out, count - held_out) < batch_size:
+    Raises:
+        NotFitError: there is less than one batch of either.
+    """
+    count = len(data.unlabeled)
+    order = torch.randperm(count, generator=generator("pretrain split", recipe.seed))
+    held_out = round(count * recipe.protocol.settings.validation_fraction)
+    train, validation = order[held_out:], order[:held_out]
+    if recipe.unlabeled == "without-test":
+        is_kept_N = torch.from_numpy(~data.copies_N)
+        train, validation = train[is_kept_N[train]], validation[is_kept_N[validation]]
+    if min(len(train), len(validation)) < recipe.length.batch_size:
+        no_copies = " that equal no test image" if recipe.unlabeled == "without-test" else ""
         raise NotFitError(
-            f"{count:,} unlabelled images leave {held_out:,} for validation; expected at least one batch of "
-            f"{batch_size:,}: give more images, or a smaller batch size"
+            f"{len(train) + len(validation):,} unlabelled images{no_copies} leave {len(validation):,} for validation; "
+            f"expected at least one batch of {recipe.length.batch_size:,}: give more images, or a smaller batch size"
         )
+    return train, validation
 
 
 def build_objective(recipe: Recipe, data: Dataset, device: torch.device) -> Objective[Any]:
@@ -217,15 +220,15 @@ def build_objective(recipe: Recipe, data: Dataset, device: torch.device) -> Obje
         ValueError: the protocol's switches do not allow the sigma.
         NotFitError: too few images.
     """
-    count, protocol = len(data.unlabeled), recipe.protocol
     setup = Setup(
         name=recipe.name,
         encoder=recipe.model.encoder,
         sigma=recipe.model.sigma,
-        switches=protocol.switches,
+        switches=recipe.protocol.switches,
         data=data,
         device=device,
-        train_images=count - held_out_images(count, protocol.settings.validation_fraction),
+        train_images=len(split_unlabeled(recipe, data)[0]),
         batch_size=recipe.length.batch_size,
+        usable=np.flatnonzero(~data.copies_N) if recipe.unlabeled == "without-test" else None,
     )
     return OBJECTIVES[recipe.model.objective].build(setup)

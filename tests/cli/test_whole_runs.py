@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 
 from tests.cli.conftest import Run
+from tests.support.planted import write_planted
 from tests.support.short_study import _short_protocol
 from tests.support.tiny import write_images
 
@@ -167,3 +168,48 @@ def test_a_run_stops_at_the_first_look_at_which_its_claims_are_decided(
     _, _, err = run(*words)
     assert "the claims are decided with 2 seeds" in err  # not with the one of an earlier look
     assert (tmp_path / "runs" / "short" / "results.csv").read_text() == results
+
+
+@pytest.mark.usefixtures("tiny_models", "no_pictures", "few_draws")
+def test_copies_of_test_images_are_left_out_and_the_numbers_are_of_another_data_set(run: Run, tmp_path: Path) -> None:
+    write_planted(tmp_path / "photos")
+    text = SHORT_STUDY.replace("folds = 2", 'folds = 1\nevaluations = ["knn", "frozen"]')
+    (tmp_path / "short.toml").write_text(text)
+    words = ("run", "short.toml", "--data", "photos", "--device", "cpu")
+    assert run(*words)[0] == 0
+    status, _, err = run(*words, "--without-test")
+    assert status == 2
+    assert "study.unlabeled = 'all', but now it is 'without-test'" in err
+    status, out, err = run(*words, "--without-test", "--out", "clean", "--format", "json")
+    assert status == 0, err
+    assert "without-test: 3 of the 65 unlabelled images equal a test image, and are left out" in err
+    reasons = {row["reason"] for row in json.loads(out)["rows"]}
+    assert len(reasons) == 1
+    assert "data is photos-" in min(reasons)
+    assert "-without-test, not stl10" in min(reasons)
+    notes = [json.loads(path.read_text())["data"] for path in (tmp_path / "clean").rglob("provenance.json")]
+    assert [(note["unlabeled"], note["images"]["unlabeled"]) for note in notes] == [("without-test", 62)] * 2
+    assert {note["duplicates"]["counts"]["unlabeled_in_test"] for note in notes} == {3}
+    assert "photos-" in (tmp_path / "clean/report.md").read_text()
+    assert run("evaluate", "clean", "--evaluation", "linear", "--quiet")[0] == 0  # the same images
+    status, out, _ = run("compare", "runs/short", "--against", "clean")
+    assert status == 0
+    assert "pre-trained on the unlabelled images all (first), without-test (second)" in out
+
+
+@pytest.mark.usefixtures("tiny_models", "no_pictures", "few_draws")
+def test_one_study_trains_a_model_both_ways(run: Run, tmp_path: Path) -> None:
+    write_planted(tmp_path / "photos")
+    own = 'objective = "mse"\nunlabeled = "without-test"'
+    text = SHORT_STUDY.replace("folds = 2", 'folds = 1\nevaluations = ["knn"]')
+    text = text.replace('objective = "pse"\nsigma = 3', own)
+    (tmp_path / "short.toml").write_text(text)
+    status, _, err = run("run", "short.toml", "--data", "photos", "--device", "cpu", "--quiet")
+    assert status == 0, err
+    table = pd.read_csv(tmp_path / "runs/short/results.csv")
+    losses = table[table["metric"] == "validation_loss"].set_index("objective")["value"]
+    assert losses["mse"] != losses["mse-without-test"]
+    folders = sorted(path.name[:14] for path in (tmp_path / "runs/short/models").iterdir())
+    assert folders == ["cnn-mse-seed0-"] * 2
+    words = ("run", "short.toml", "--data", "photos", "--device", "cpu", "--without-test", "--out", "clean")
+    assert run(*words)[0] == 2

@@ -13,6 +13,7 @@ from pse_repro.config.study import Model
 from pse_repro.errors import UsageError
 from pse_repro.stats import paired_difference
 from pse_repro.study import store
+from pse_repro.study.load import without_test
 from pse_repro.study.predictions import Predictions
 from pse_repro.study.record import Run
 from pse_repro.tables import read_table, write_table
@@ -122,3 +123,19 @@ def test_every_format_tells_it(runs: tuple[Path, Path], format: str) -> None:
 def test_what_is_no_run_is_refused(runs: tuple[Path, Path], tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="not a run directory"):
         compare_runs(Run.open(runs[0]), Run.open(tmp_path))
+
+
+def test_runs_with_and_without_copies_of_test_images_are_told_apart_and_not_judged(tmp_path: Path) -> None:
+    store_run(tmp_path / "a", study(), data=DATA)
+    store_run(tmp_path / "b", without_test(study()), data=DATA)
+    move(tmp_path / "a", 30, metric="top1")
+    comparison = compare_runs(Run.open(tmp_path / "a"), Run.open(tmp_path / "b"))
+    assert comparison.same_images
+    assert (comparison.whole.verdict, comparison.exit_status) == ("", 0)
+    told = "other data sets: pre-trained on the unlabelled images all (first), without-test (second)"
+    assert told in render_runs(comparison, "table")
+    document = json.loads(render_runs(comparison, "json"))
+    assert document["unlabeled"] == ["all", "without-test"]
+    jsonschema.validate(document, json.loads((files("pse_repro") / "schemas" / "runs.schema.json").read_text()))
+    same = compare_runs(Run.open(tmp_path / "b"), Run.open(tmp_path / "b"))
+    assert "other data sets" not in render_runs(same, "table")

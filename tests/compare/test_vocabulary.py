@@ -55,6 +55,7 @@ def test_a_word_that_is_not_known_is_told_with_what_it_may_mean(column: str, wor
     "words",
     [
         {"protocol": "mine"},
+        {"objective": "deepcluster+without-test"},
         {"protocol": "as-released+7"},
         {"protocol": "as-described"},
         {"encoder": "residual"},

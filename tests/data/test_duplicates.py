@@ -1,6 +1,7 @@
 """Equal images are counted as a slow double loop counts them, wherever they were planted."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
+from pse_repro.config.study import Subset
 from pse_repro.data.duplicates import PAIRS, copies_sentence, count_duplicates
 from pse_repro.data.stl10 import SPLITS, Dataset, Split, open_dataset
 from tests.support.planted import COPIES, TEST, TRAIN, UNLABELED, write_planted
@@ -85,3 +87,20 @@ def counted_names() -> list[str]:
 def test_real_fragments_hold_no_copy_of_their_own_images(real_images: Path) -> None:
     """Eight of the unlabelled images equal test images of STL-10, none of which is among the ten of the fragment."""
     assert not any(counted(open_dataset(real_images / "stl10-fragments")).values())
+
+
+def test_copies_are_those_of_the_whole_test_split_among_the_images_used(tmp_path: Path) -> None:
+    data = open_dataset(write_planted(tmp_path))
+    assert np.flatnonzero(data.copies_N).tolist() == [0, 1, 2]
+    few = data.subset(Subset(unlabeled=5, test=2)).subset(Subset(test=1))  # copies of images that are not used
+    assert few.unlabeled.stored_NCWH[0].tobytes() == data.test.stored_NCWH[TEST[0]].tobytes()
+    assert np.flatnonzero(few.copies_N).tolist() == [0]
+    assert few.duplicates["images"] == {"unlabeled": 5, "train": 50, "test": 40}
+    assert few.duplicates["counts"]["unlabeled_in_test"] == 1
+
+
+def test_copies_in_real_images_are_found_and_none_is_invented(real_images: Path, tmp_path: Path) -> None:
+    data = open_dataset(real_images / "stl10-fragments")
+    assert not data.copies_N.any()
+    mixed = np.concatenate([data.unlabeled.stored_NCWH, data.test.stored_NCWH[[4, 4]]])
+    assert np.flatnonzero(replace(data, unlabeled=Split(mixed, None)).copies_N).tolist() == [248, 249]

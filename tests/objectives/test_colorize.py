@@ -1,5 +1,8 @@
 """Colour from lightness: the encoder's input, the source of the weights, gradients and a few steps."""
 
+from dataclasses import replace
+
+import numpy as np
 import pytest
 import torch
 
@@ -69,3 +72,14 @@ def test_autocast_loses_little(objective: Colorize) -> None:
         half = objective.loss(network, batch)
     assert half.dtype == torch.float32
     assert float(half.detach()) == pytest.approx(float(plain.detach()), rel=0.02)
+
+
+def test_images_that_may_not_be_used_do_not_count_for_the_weights() -> None:
+    def weights(usable: np.ndarray | None, brightness: int) -> torch.Tensor:
+        data = dataset()
+        data.unlabeled.stored_NCWH[:6, 0] = brightness
+        return Colorize(replace(setup("colorize"), data=data, usable=usable)).weights_Q
+
+    kept = np.arange(6, 60)
+    assert torch.equal(weights(kept, 0), weights(kept, 255))
+    assert not torch.equal(weights(None, 0), weights(None, 255))

@@ -4,11 +4,13 @@ from pathlib import Path
 
 import pytest
 
+from pse_repro.data.duplicates import PAIRS, PUBLISHED, copies_sentence
 from pse_repro.report.provenance import commands, facts, files
 from pse_repro.study import store
 from pse_repro.study.address import CellFiles
+from pse_repro.study.load import without_test
 from pse_repro.study.record import Run
-from tests.support.stored_run import store_run, study
+from tests.support.stored_run import report, store_run, study
 
 MD5 = {"train_X.bin": "918c2871b30a85fa023e0c44e0bee87f"}
 
@@ -77,3 +79,33 @@ def test_links_are_quoted_and_grouped(tmp_path: Path) -> None:
     assert first.title == "CNN-MSE"
     assert first.groups[0][0].path == "cells/as-released%2B7/cnn-mse-seed0/provenance.json"
     assert [link.text for link in first.groups[2]] == ["Frozen features, fold 1", "Frozen features, fold 2"]
+
+
+@pytest.mark.usefixtures("no_pictures", "few_draws")
+def test_copies_of_test_images_are_told_as_the_run_counted_them(tmp_path: Path) -> None:
+    first, second = store_run(tmp_path, study(), data={"name": "stl10", "md5": MD5})
+    told = dict(facts(Run.open(tmp_path)))  # made before they were counted
+    assert told["Copies of test images"] == f"not counted in this run; {PUBLISHED}"
+    assert f"({100 * 7463 / 8000:.1f} %), by a public list (github.com/Shu1L0n9/SemiOccam" in PUBLISHED
+    assert told["Unlabelled images used"] == "all"
+    names = [f"within_{split}" for split in ("unlabeled", "train", "test")]
+    names += [f"{one}_in_{other}" for one, other in PAIRS]
+    counts = dict.fromkeys(names, 0) | {"unlabeled_in_test": 3, "test_in_unlabeled": 2}
+    counted = {"images": {"unlabeled": 60, "train": 50, "test": 40}, "counts": counts}
+    for cell, unlabeled in ((first, "all"), (second, "without-test")):
+        path = CellFiles(tmp_path, cell).provenance
+        note = store.read_json(path)
+        store.write_json(path, note | {"data": note["data"] | {"unlabeled": unlabeled, "duplicates": counted}})
+    told = dict(facts(Run.open(tmp_path)))
+    assert told["Copies of test images"] == copies_sentence(counts, {"unlabeled": 60, "train": 50, "test": 40})
+    assert told["Unlabelled images used"] == "all; without those that equal a test image"
+    page = report(tmp_path)
+    assert "Copies of test images among the unlabelled ones: of the 60 unlabelled images 3 equal 2" in page.text
+
+
+def test_other_images_that_were_not_counted_have_no_count(tmp_path: Path) -> None:
+    store_run(tmp_path, without_test(study()), data={"name": "photos", "md5": MD5})
+    run = Run.open(tmp_path)
+    assert dict(facts(run))["Copies of test images"] == "not counted"
+    assert dict(facts(run))["Data"] == "photos (not STL-10)"
+    assert commands(run)[0].endswith("--data DIR --without-test")

@@ -17,6 +17,7 @@ from pse_repro.progress.stages import Progress
 from pse_repro.progress.status_file import read_statuses
 from pse_repro.run import runner
 from pse_repro.run.runner import run_study
+from pse_repro.study import store
 from pse_repro.study.address import RunFiles
 from pse_repro.study.record import Run
 from tests.support.tiny import context, protocol
@@ -180,3 +181,14 @@ def test_no_more_models_than_the_gpu_has_memory_for(
     assert runner._jobs_that_fit(3, on) == jobs
     said = f"take 5.5 GB of GPU memory, and there is room for {jobs} at a time: --jobs {jobs} is used"
     assert (said in " ".join(capfd.readouterr().err.split())) == (jobs < 3)
+
+
+def test_a_run_from_before_copies_of_test_images_were_counted_is_resumed_as_one_of_all_images(tmp_path: Path) -> None:
+    assert run(tmp_path, ONE) == {}
+    record = store.read_json(RunFiles(tmp_path).record)
+    del record["study"]["unlabeled"], record["study"]["models"][0]["unlabeled"]
+    store.write_json(RunFiles(tmp_path).record, record)
+    assert Run.open(tmp_path).study.unlabeled == "all"
+    with pytest.raises(UsageError, match=r"study\.unlabeled = 'all', but now it is 'without-test'"):
+        run(tmp_path, replace(ONE, unlabeled="without-test"))
+    assert run(tmp_path, ONE) == {}

@@ -105,7 +105,8 @@ def test_models_that_were_cropped_and_are_no_longer_have_a_new_address() -> None
 
 def test_seed_objective_and_length_move_the_model() -> None:
     others = [replace(cell(), seed=1), cell("pse", 3), cell("pse", 4), cell(epochs=9)]
-    assert len({CellFiles(RUN, other).model for other in (cell(), *others)}) == 5
+    others.append(replace(cell(), unlabeled="without-test"))
+    assert len({CellFiles(RUN, other).model for other in (cell(), *others)}) == 6
 
 
 @pytest.mark.usefixtures("tiny_models")

@@ -8,7 +8,8 @@ from pse_repro.config.protocol import load_protocol
 from pse_repro.config.study import Budget, Length, Model
 from pse_repro.errors import UsageError
 from pse_repro.study.cells import expand, label, length_of, scope
-from pse_repro.study.load import load_study
+from pse_repro.study.load import load_study, without_test
+from pse_repro.tables import model_id
 from tests.support.tiny import cell, protocol
 
 
@@ -111,3 +112,21 @@ def test_so_many_cells_are_refused_before_they_are_listed() -> None:
     for protocols, seeds in ((2, 1_000), (1, 1_112), (1, 10**9)):
         with pytest.raises(UsageError, match=rf"has 9 models under {protocols} .* {seeds:,} seeds; expected 10,000 or"):
             expand(study, [protocol()] * protocols, seeds)
+
+
+def test_a_model_with_and_without_copies_has_two_names_and_the_same_draws() -> None:
+    study = load_study("leak")
+    cells = [cell for cell in expand(study, [load_protocol("as-described")], seeds=1) if cell.model.sigma == 3]
+    both, one = cells
+    assert (both.name, one.name) == ("as-described/cnn-pse-3-seed0", "as-described/cnn-pse+without-test-3-seed0")
+    assert both.recipe.name == one.recipe.name == "cnn-pse-3-seed0"
+    assert (both.recipe.unlabeled, one.recipe.unlabeled) == ("all", "without-test")
+    assert (both.key["objective"], one.key["objective"]) == ("pse", "pse+without-test")
+    assert both.length == one.length
+    assert [cell.model.name for cell in cells] == [model_id(cell.key) for cell in cells]
+
+
+def test_a_study_without_copies_keeps_the_names_of_its_models() -> None:
+    cells = expand(without_test(load_study("quick")), [load_protocol("as-released")], seeds=1)
+    assert [cell.name for cell in cells] == [f"as-released/cnn-{name}-seed0" for name in ("mse", "pse-3", "random")]
+    assert {cell.recipe.unlabeled for cell in cells} == {"without-test"}

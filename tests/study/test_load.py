@@ -9,7 +9,7 @@ import pytest
 from pse_repro.config.study import Budget, Model, Subset
 from pse_repro.config.toml import builtin
 from pse_repro.errors import UsageError
-from pse_repro.study.load import build_study, evaluations_of, load_study
+from pse_repro.study.load import build_study, evaluations_of, load_study, without_test
 from tests.support.toml_texts import changed, refused
 
 STUDY = """
@@ -71,6 +71,8 @@ def test_a_study_of_ones_own_loads_with_the_defaults(tmp_path: Path) -> None:
         ('"pse"', '"psee"', "objective is 'psee'; expected one of mse, pse, random, "),
         ('"pse"', '"psee"', " (did you mean pse?)"),
         ('"pse"', '"mse"', "sigma is 3, but mse takes none; leave it out"),
+        ("sigma = 3", 'unlabeled = "all"', "models 1: unlabeled is 'all'; expected one of without-test"),
+        ("epochs =", 'unlabeled = "some"\nepochs =', "unlabeled is 'some'; expected one of all, without-test"),
         ("sigma = 3", "sigma = -1", "sigma is -1; expected 0 to 96 pixels, an image's width"),
         ("sigma = 3", "sigma = nan", "models 1: sigma is nan; expected a finite number"),
         ("sigma = 3", "sigma = 1e308", "sigma is 1e+308; expected 0 to 96 pixels"),
@@ -246,3 +248,16 @@ def test_an_epoch_of_a_budget_is_a_part_of_it_and_has_no_maximum(tmp_path: Path)
     path = tmp_path / "mine.toml"
     path.write_text(changed(STUDY, "epochs = 2", "epochs = 1001") + "[budget]\nsteps = 2_000\n", encoding="utf-8")
     assert load_study(str(path)).epochs == 1001
+
+
+def test_copies_are_left_out_of_the_study_or_of_models_not_of_both(tmp_path: Path) -> None:
+    path, own = tmp_path / "mine.toml", 'sigma = 3\nunlabeled = "without-test"'
+    path.write_text(STUDY, encoding="utf-8")
+    assert without_test(load_study(str(path))).unlabeled == "without-test"
+    path.write_text(STUDY.replace("sigma = 3", own), encoding="utf-8")
+    twice = "unlabeled is without-test for all models, and again for cnn-pse-3; expected it once"
+    with pytest.raises(UsageError, match=twice):
+        without_test(load_study(str(path)))
+    path.write_text('unlabeled = "without-test"\n' + STUDY.replace("sigma = 3", own), encoding="utf-8")
+    with pytest.raises(UsageError, match=twice):
+        load_study(str(path))

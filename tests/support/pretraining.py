@@ -5,6 +5,7 @@ import json
 from pathlib import Path
 
 from pse_repro.config.study import Budget, Model, Recipe
+from pse_repro.data.stl10 import Dataset
 from pse_repro.study import store
 from pse_repro.study.cells import length_of
 from pse_repro.training.pretrain import Pretraining
@@ -20,6 +21,13 @@ def pretraining(
     under = protocol(switches=switches)
     length = length_of(model, under, epochs, budget)
     return Pretraining(Recipe("cell", model, under, length, 0), dataset(unlabeled, 50, 10), CPU)
+
+
+def with_copies(copies: int, unlabeled: int = 80) -> Dataset:
+    """Return drawn images whose first unlabelled ones are copies of the first test images."""
+    data = dataset(unlabeled, 50, 40)
+    data.unlabeled.stored_NCWH[:copies] = data.test.stored_NCWH[:copies]
+    return data
 
 
 def nothing(_: object) -> None:

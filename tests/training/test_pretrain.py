@@ -1,15 +1,20 @@
 """Pre-training: the split, the length, the best checkpoint, resuming, and a loss that is not finite."""
 
 import math
+from dataclasses import replace
 
 import pytest
 import torch
 
-from pse_repro.config.study import Budget, Model
+from pse_repro.config.study import Budget, Model, Recipe, Unlabeled
 from pse_repro.data.batches import Images
+from pse_repro.data.stl10 import Dataset
 from pse_repro.errors import CellError, NotFitError
+from pse_repro.study.cells import length_of
+from pse_repro.training.pretrain import Pretraining, split_unlabeled
 from pse_repro.training.state import State
-from tests.support.pretraining import nothing, pretraining
+from tests.support.pretraining import PSE_3, nothing, pretraining, with_copies
+from tests.support.tiny import CPU, protocol
 
 pytestmark = pytest.mark.usefixtures("tiny_models")
 
@@ -123,3 +128,45 @@ def test_a_loss_that_is_not_finite_stops_the_cell_and_says_what_was_found() -> N
         next(training.state.network.parameters()).fill_(math.nan)
     with pytest.raises(CellError, match=r"cell: train_loss is nan in epoch 0"):
         training.run(nothing, nothing)
+
+
+def without_copies(data: Dataset, model: Model = PSE_3, epochs: int = 2) -> Recipe:
+    return Recipe("cell", model, protocol(), length_of(model, protocol(), epochs), 0, "without-test")
+
+
+def test_copies_of_test_images_are_left_out_of_the_same_split() -> None:
+    data = with_copies(6)
+    recipe = without_copies(data)
+    both = split_unlabeled(replace(recipe, unlabeled="all"), data)
+    found = split_unlabeled(recipe, data)
+    for every, kept in zip(both, found, strict=True):
+        assert kept.tolist() == [index for index in every.tolist() if index >= 6]
+    training = Pretraining(recipe, data, CPU)
+    assert (positions(training.train), positions(training.validation)) == tuple(part.tolist() for part in found)
+    assert len(training.train) + len(training.validation) == 74
+
+
+@pytest.mark.parametrize("name", ["mse", "pirl-jigsaw", "deepcluster"])
+def test_what_is_left_out_changes_nothing_and_without_copies_nothing_changes(name: str) -> None:
+    def trained(data: Dataset, unlabeled: Unlabeled) -> State:
+        recipe = replace(without_copies(data, Model("cnn", name), 1), unlabeled=unlabeled)
+        training = Pretraining(recipe, data, CPU)
+        training.run(nothing, nothing)
+        return training.state
+
+    def equal(one: State, other: State) -> bool:
+        return all(torch.equal(a, b) for a, b in zip(weights(one), weights(other), strict=True))
+
+    clean = with_copies(0)
+    assert equal(trained(clean, "without-test"), trained(clean, "all"))
+    data, others = with_copies(6), with_copies(6)
+    first, second = data.unlabeled.stored_NCWH[0].copy(), data.unlabeled.stored_NCWH[1].copy()
+    others.unlabeled.stored_NCWH[0], others.unlabeled.stored_NCWH[1] = second, first  # other copies at these places
+    assert equal(trained(data, "without-test"), trained(others, "without-test"))
+    assert not equal(trained(data, "without-test"), trained(data, "all"))
+
+
+def test_images_that_are_all_copies_are_refused() -> None:
+    data = with_copies(40, unlabeled=40)
+    with pytest.raises(NotFitError, match="0 unlabelled images that equal no test image leave 0 for validation"):
+        split_unlabeled(without_copies(data), data)

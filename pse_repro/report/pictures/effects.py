@@ -27,7 +27,7 @@ def section(run: Run, effects: Sequence[Effect]) -> list[Section]:
         f"Ensemble top-1. Dots: PSE minus MSE under each protocol; squares: change of MSE's own accuracy against {BASE}"
         ". Whiskers: 95 % intervals over seeds and test images, with two seeds or more. "
         f"{', '.join(dict.fromkeys(effect.pair for effect in effects))}; n = {', '.join(map(str, seeds))} "
-        f"seed{'s' * (max(seeds) > 1)}; data: {run.data['name']}."
+        f"seed{'s' * (max(seeds) > 1)}; data: {run.images_name}."
     )
     return [Section("Effect of each switch", "", [Picture("switches.svg", effects_words(effects), caption, figure)])]
 

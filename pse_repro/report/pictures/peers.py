@@ -113,7 +113,7 @@ def _picture(run: Run, protocol: Protocol) -> list[Picture]:
     caption = (
         "The best model comes first. Large marks: means (squares: the study's objectives), dots: seeds, whiskers: 95 % "
         f"intervals over seeds, if there are several. n = {' to '.join(map(str, counts[:1] + counts[1:][-1:]))} "
-        f"seed{'s' * (counts[-1] > 1)}; {_budget(run)}; protocol {protocol.name}; data: {run.data['name']}."
+        f"seed{'s' * (counts[-1] > 1)}; {_budget(run)}; protocol {protocol.name}; data: {run.images_name}."
     )
     levels = _baselines(run, protocol) if heading == LINEAR.heading else {}
     marked = {label(row.model) for row in found if row.model.objective in STUDY}

@@ -107,7 +107,7 @@ def not_pictured(counts: Mapping[str, int]) -> str:
 def conditions(run: Run, group: Group, count: str) -> str:
     """Return the end of a caption: the sample size `count` with its unit, seed, protocol and data."""
     seed = f"; seed {group.cells[0].seed}" if run.seeds > 1 and "seed" not in count else ""
-    return f"n = {count}{seed}; protocol {group.protocol}; data: {run.data['name']}."
+    return f"n = {count}{seed}; protocol {group.protocol}; data: {run.images_name}."
 
 
 def class_names(run: Run) -> tuple[str, ...]:
