@@ -1,11 +1,15 @@
 """Pre-training objectives, one per file. A new one needs its file, its test and a row here."""
 
 from pse_repro.objectives import (
+    barlow_twins,
+    byol,
     colorize,
     deepcluster,
     inpaint,
     jigsaw,
     joint,
+    lejepa,
+    moco,
     mse,
     patch_location,
     pirl,
@@ -14,9 +18,11 @@ from pse_repro.objectives import (
     rotation,
     rotation_ae,
     simclr,
+    simsiam,
     split_brain,
     supervised,
     synthetic_labels,
+    vicreg,
 )
 from pse_repro.objectives.base import Batch, Objective, Setup, Variant
 
@@ -45,6 +51,12 @@ OBJECTIVES: dict[str, Variant] = {
     "rotation": Variant.of(rotation.Rotation),
     "rotation-ae": Variant.of(rotation_ae.RotationAE),
     "simclr": Variant.of(simclr.SimCLR),
+    "moco": Variant.of(moco.MoCo),
+    "byol": Variant.of(byol.BYOL),
+    "simsiam": Variant.of(simsiam.SimSiam),
+    "barlow-twins": Variant.of(barlow_twins.BarlowTwins),
+    "vicreg": Variant.of(vicreg.VICReg),
+    "lejepa": Variant.of(lejepa.LeJEPA),
     "pirl-jigsaw": Variant.of(pirl.PIRL, transform="jigsaw"),
     "pirl-rotation": Variant.of(pirl.PIRL, transform="rotation"),
     "pirl-both": Variant.of(pirl.PIRL, transform="both"),
