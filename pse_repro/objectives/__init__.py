@@ -1,7 +1,9 @@
 """Pre-training objectives, one per file. A new one needs its file, its test and a row here."""
 
 from pse_repro.objectives import (
+    barlow_twins,
     blurred_mse,
+    byol,
     charbonnier,
     colorize,
     deepcluster,
@@ -13,6 +15,8 @@ from pse_repro.objectives import (
     joint,
     l1,
     label_text,
+    lejepa,
+    moco,
     ms_ssim,
     mse,
     patch_location,
@@ -22,10 +26,12 @@ from pse_repro.objectives import (
     rotation,
     rotation_ae,
     simclr,
+    simsiam,
     split_brain,
     ssim,
     supervised,
     synthetic_labels,
+    vicreg,
 )
 from pse_repro.objectives.base import Batch, Objective, Setup, Variant
 
@@ -61,6 +67,12 @@ OBJECTIVES: dict[str, Variant] = {
     "rotation": Variant.of(rotation.Rotation),
     "rotation-ae": Variant.of(rotation_ae.RotationAE),
     "simclr": Variant.of(simclr.SimCLR),
+    "moco": Variant.of(moco.MoCo),
+    "byol": Variant.of(byol.BYOL),
+    "simsiam": Variant.of(simsiam.SimSiam),
+    "barlow-twins": Variant.of(barlow_twins.BarlowTwins),
+    "vicreg": Variant.of(vicreg.VICReg),
+    "lejepa": Variant.of(lejepa.LeJEPA),
     "pirl-jigsaw": Variant.of(pirl.PIRL, transform="jigsaw"),
     "pirl-rotation": Variant.of(pirl.PIRL, transform="rotation"),
     "pirl-both": Variant.of(pirl.PIRL, transform="both"),

@@ -23,7 +23,10 @@ PLAIN = {
     "joint-mse": "the weight of its second term grows from step to step",
     "joint-pse": "the weight of its second term grows from step to step",
     "pirl-jigsaw": "its augmentation changes a random number of images",
-    "simclr": "its augmentation changes a random number of images",
+    **dict.fromkeys(
+        ("simclr", "moco", "byol", "simsiam", "barlow-twins", "vicreg", "lejepa"),
+        "its augmentation changes a random number of images",
+    ),
 }
 ONE_OF_A_KIND = {variant.kind: name for name, variant in reversed(OBJECTIVES.items()) if variant.trains}
 CASES = [(name, "as-described") for name in ONE_OF_A_KIND.values()] + [("mse", "as-released"), ("pse", "as-released")]

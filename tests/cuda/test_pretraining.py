@@ -48,8 +48,9 @@ def test_every_objective_is_taken_up_and_gets_what_a_cpu_gets(
         cut_short(tmp_path / "gpu", which, machine, monkeypatch)
     found, expected = curves(pretrained(tmp_path / "gpu", which, machine)), of_cpu[name]
     assert list(found) == list(expected)
-    # An accuracy on a few images jumps if rounding changes which class comes first.
-    measured = [column for column in expected if not column.endswith("accuracy")]
+    # An accuracy on a few images jumps if rounding changes which class comes first. The spread of few embeddings moves
+    # with the encoder's last bias: before a BatchNorm its gradient is rounding alone, which Adam makes steps of.
+    measured = [column for column in expected if not column.endswith(("accuracy", "spread"))]
     tolerance = rounding if precision == "fp32" else BF16_ROUNDING
     np.testing.assert_allclose(found[measured], expected[measured], rtol=tolerance)
 

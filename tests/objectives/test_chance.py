@@ -6,11 +6,15 @@ import torch
 from pse_repro.objectives import OBJECTIVES, Batch
 from pse_repro.objectives.pirl import PIRL
 from pse_repro.objectives.shared.pretext import Pretext
-from pse_repro.objectives.simclr import SimCLR
+from pse_repro.objectives.shared.views import TwoViews, similarities
 from tests.support.tiny import setup
 
 pytestmark = pytest.mark.usefixtures("tiny_models")
 IMAGES = 8  # of a batch, as in the setup
+
+
+def batch() -> Batch:
+    return Batch(torch.rand(IMAGES, 3, 96, 96), torch.arange(IMAGES), False, 0.0)
 
 
 @pytest.mark.parametrize("name", [name for name, variant in OBJECTIVES.items() if issubclass(variant.kind, Pretext)])
@@ -22,14 +26,22 @@ def test_a_classification_has_as_many_answers_as_its_chance_level_says(name: str
     assert 0 <= classes.min() <= classes.max() < logits.shape[1]
 
 
-def test_a_view_or_an_image_is_sought_among_as_many_as_the_chance_level_says() -> None:
-    batch = Batch(torch.rand(IMAGES, 3, 96, 96), torch.arange(IMAGES), False, 0.0)
-    for name in ("simclr", "pirl-rotation"):
-        objective = OBJECTIVES[name].build(setup())
-        assert isinstance(objective, SimCLR | PIRL)
-        found = objective._similarities(objective.network(), batch)
-        answers = found if isinstance(found, torch.Tensor) else found[1]
-        assert objective.chance == pytest.approx(100 / int(answers[0].isfinite().sum()))
+VIEWS = [name for name, variant in OBJECTIVES.items() if issubclass(variant.kind, TwoViews)]
+
+
+@pytest.mark.parametrize("name", VIEWS)
+def test_a_view_is_sought_among_as_many_as_the_chance_level_says(name: str) -> None:
+    objective = OBJECTIVES[name].build(setup())
+    assert isinstance(objective, TwoViews)
+    views_VD = objective.compared(objective.network(), batch())[1]
+    assert objective.chance == pytest.approx(100 / int(similarities(views_VD)[0].isfinite().sum()))
+
+
+def test_an_image_is_sought_among_as_many_as_the_chance_level_says() -> None:
+    objective = OBJECTIVES["pirl-rotation"].build(setup())
+    assert isinstance(objective, PIRL)
+    answers = objective._similarities(objective.network(), batch())[1]
+    assert objective.chance == pytest.approx(100 / int(answers[0].isfinite().sum()))
 
 
 @pytest.mark.parametrize(

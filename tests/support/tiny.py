@@ -16,7 +16,7 @@ from pse_repro.config.study import Model
 from pse_repro.data.sample.embedded import draw_split, write_sample
 from pse_repro.data.stl10 import Dataset, Split
 from pse_repro.machine.device import Machine
-from pse_repro.objectives import OBJECTIVES, Setup
+from pse_repro.objectives import OBJECTIVES, Setup, barlow_twins, byol, lejepa, simsiam, vicreg
 from pse_repro.progress.stages import Progress
 from pse_repro.run.context import RunContext
 from pse_repro.study.cells import Cell
@@ -46,9 +46,11 @@ def tiny_models(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def make_tiny(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Replace the encoder "cnn" and its autoencoder by the tiny ones."""
+    """Replace the encoder "cnn" and its autoencoder by the tiny ones; heads of 1,024 values get 64."""
     monkeypatch.setattr("pse_repro.objectives.shared.reconstruction.build_autoencoder", lambda _: TinyAutoencoder())
     monkeypatch.setitem(models.ENCODERS, "cnn", models.Encoder(tiny_encoder, 16))
+    for wide in (barlow_twins, byol, lejepa, simsiam, vicreg):
+        monkeypatch.setattr(wide, "WIDTH", 64)
 
 
 def setup(objective_name: str = "cell", encoder: str = "cnn", sigma: float | None = None) -> Setup:
