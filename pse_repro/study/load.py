@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from pse_repro.config.protocol import Protocol, load_protocol
-from pse_repro.config.study import Model, Study, Subset, check_budget
+from pse_repro.config.study import Model, Study, Subset, Tuning, check_budget
 from pse_repro.config.toml import build, check_name, hint_at, read_toml
 from pse_repro.errors import UsageError
 from pse_repro.evaluation.registry import EVALUATIONS
@@ -42,6 +42,10 @@ def study_protocols(study: Study) -> list[Protocol]:
 
     protocols = [load_protocol(name, study.overrides) for name in study.protocols]
     names = [protocol.name for protocol in protocols]
+    if study.tuning and len(names) > 1:
+        raise UsageError(
+            f"study {study.name}: tuning under protocols {', '.join(names)}; expected one: give --protocol"
+        )
     if len(set(names)) < len(names):
         raise UsageError(f"study {study.name}: protocols are called {', '.join(names)}; expected names that differ")
     for protocol in protocols:
@@ -87,9 +91,28 @@ def build_study(table: dict[str, Any], where: str) -> Study:
             raise UsageError(f"{where}: {key} is {list(values)}; expected one or more, each once")
     if study.scale == "full" and (study.subset != Subset() or study.overrides):
         raise UsageError(f'{where}: scale is full, but subset or overrides reduce it; expected scale = "reduced"')
+    if study.tuning:
+        _check_tuning(study, study.tuning, where)
     for model in study.models:
         _check_settings(model, study, f"{where}, model {model.name}")
     return study
+
+
+def _check_tuning(study: Study, tuning: Tuning, where: str) -> None:
+    """Raise UsageError unless the search tries valid settings, and judges by an evaluation with folds."""
+    from pse_repro.study.tuning import search_of  # here: PyTorch is imported only once a study is loaded
+
+    _check_evaluation("tuning: evaluation", tuning.evaluation, f"{where}: ")
+    if not EVALUATIONS[tuning.evaluation].has_folds:
+        raise UsageError(
+            f"{where}: tuning: evaluation is {tuning.evaluation!r}; expected one with folds, such as linear"
+        )
+    if len(set(tuning.tries)) < len(tuning.tries):
+        raise UsageError(f"{where}: tuning: a try is listed twice; expected each once")
+    if study.scale == "full":
+        raise UsageError(f'{where}: scale is full, but tuning gives models other settings; expected scale = "reduced"')
+    for model in search_of(study, tuning).models:
+        _check_settings(model, study, f"{where}, tuning: {model.name}")
 
 
 def _check_settings(model: Model, study: Study, where: str) -> None:

@@ -24,6 +24,17 @@ def test_a_plan_lists_every_model_and_follows_its_schema(run: Run, monkeypatch: 
     assert lengths["cnn", "pse", 6] == 334
 
 
+def test_a_plan_with_a_search_lists_its_tries_first_and_counts_each_model_twice(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seconds = {"tuned": 1800.0, "tuned-search": 3600.0}
+    monkeypatch.setattr("pse_repro.commands.plan.estimate_seconds", lambda study, *_: seconds[study.name])
+    _, table, _ = run("plan", "tuned")
+    listed = re.findall(r"cnn +(mse\S*)", table)
+    assert listed == [*(f"mse+try-{number}" for number in range(1, 7)), "mse"]
+    assert "at least 2.0 h here" in table
+
+
 def test_a_plan_of_the_objectives_lists_all_models(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("pse_repro.commands.plan.estimate_seconds", lambda *_: 7200.0)
     plan = json.loads(run("plan", "objectives-small", "--format", "json")[1])
