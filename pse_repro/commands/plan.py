@@ -16,6 +16,7 @@ from pse_repro.progress.stages import Progress
 from pse_repro.study.cells import Cell, expand, scope
 from pse_repro.study.estimate import estimate_seconds
 from pse_repro.study.load import load_study, study_protocols
+from pse_repro.study.tuning import search_of
 from pse_repro.text import NONE, duration, table, to_json, wrapped
 
 
@@ -54,7 +55,15 @@ def plan(study_name: str, protocol_names: list[str], device: str, precision: str
 
 
 def _plan(study: Study, protocols: list[Protocol], seeds: int, machine: Machine) -> Plan:
-    """Expand the study into cells, and measure this machine for a few seconds to estimate their time."""
+    """Expand the study into cells, and measure this machine for a few seconds to estimate their time.
+
+    With a search for settings, its tries come first, and the time is also that of the models with the best of them.
+    """
+    tries, seconds = [], estimate_seconds(study, protocols, seeds, machine)
+    if study.tuning:
+        search = search_of(study, study.tuning)
+        tries = expand(search, protocols, study.tuning.seeds)
+        seconds = 2 * seconds + estimate_seconds(search, protocols, study.tuning.seeds, machine)
     cells, expected = expand(study, protocols, seeds), load_expected("slides")
     rows = planned_rows(expected, scope(cells), seeds)
     is_own = study.scale == "full" and study.unlabeled == "all"
@@ -67,12 +76,12 @@ def _plan(study: Study, protocols: list[Protocol], seeds: int, machine: Machine)
         images="any" if study.embedded else "STL-10",
         device=machine.device.type,
         precision=machine.precision,
-        seconds=estimate_seconds(study, protocols, seeds, machine),
+        seconds=seconds,
         seeds=seeds,
         numbers=numbers,
         table=table_outcomes(rows, expected) if numbers else {},
         claims=claims_power([model.name for model in study.models], study.evaluations, seeds),
-        cells=[_row(cell) for cell in cells],
+        cells=[_row(cell) for cell in (*tries, *cells)],
     )
 
 

@@ -10,7 +10,7 @@ from pse_repro.commands.results import comparison_of, exit_status
 from pse_repro.compare.render import render
 from pse_repro.config.limits import check_seeds
 from pse_repro.config.protocol import Protocol
-from pse_repro.config.study import Model, Study, parse_budget
+from pse_repro.config.study import Model, Study, Tuning, parse_budget
 from pse_repro.data.choose import find_data
 from pse_repro.data.stl10 import Dataset, open_dataset
 from pse_repro.errors import CellError, NotFitError, UsageError
@@ -21,11 +21,13 @@ from pse_repro.progress.tensorboard import require
 from pse_repro.report.page import write_report
 from pse_repro.run.context import RunContext
 from pse_repro.run.runner import run_study
+from pse_repro.run.tuning import search
 from pse_repro.study.address import RunFiles
 from pse_repro.study.estimate import estimate_seconds
 from pse_repro.study.load import build_study, evaluations_of, load_study, study_protocols, without_test
 from pse_repro.study.prepare import RUNS, newest_run
 from pse_repro.study.record import Run
+from pse_repro.study.tuning import tuned
 from pse_repro.text import duration
 
 
@@ -52,6 +54,11 @@ def run(study_name: str, options: RunOptions) -> tuple[str, int]:
         directory = options.out or RUNS / study.name
         if warning := lost_warning(options.out or RUNS):
             progress.say(warning)
+        if study.tuning:
+            beside = RunContext(
+                _beside(directory), data, machine, progress, log_to=options.log_to, repair=options.repair
+            )
+            study = _searched(study, study.tuning, protocols, beside, options)
         is_new = options.fresh or not RunFiles(directory).record.is_file()
         progress.say(f"run directory: {directory} ({'new' if is_new else 'resumed'})")
         looks = planned_looks(options.seeds) if options.until_decided else (options.seeds,)
@@ -74,6 +81,23 @@ def run(study_name: str, options: RunOptions) -> tuple[str, int]:
                 break
     status = max(exit_status(comparison, claims, options.strict), 1 if failed else 0)
     return render(comparison, options.format, claims), status
+
+
+def _beside(directory: Path) -> Path:
+    """Return the directory of the search for a run's settings."""
+    run = directory.resolve()  # "." has no name
+    return run.with_name(f"{run.name}-search")
+
+
+def _searched(
+    study: Study, tuning: Tuning, protocols: list[Protocol], context: RunContext, options: RunOptions
+) -> Study:
+    """Search for the settings of the study's models, or resume; return the study with the best ones as well."""
+    context.progress.say(f"search for settings, {len(tuning.tries)} tries a model: {context.directory}")
+    found = search(study, tuning, protocols, context, options.fresh, options.jobs)
+    run = Run.open(context.directory)
+    context.progress.say(f"report: {write_report(run, comparison_of(run))}")
+    return tuned(study, tuning, found)
 
 
 def _refuse_useless_looks(study: Study, seeds: int) -> None:

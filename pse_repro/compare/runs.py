@@ -17,7 +17,7 @@ from tabulate import tabulate
 
 from pse_repro.compare.chance import TableVerdict, judge_table
 from pse_repro.compare.render import shown_interval, shown_number, whole_as_json
-from pse_repro.config.study import Unlabeled
+from pse_repro.config.study import Subset, Unlabeled
 from pse_repro.expected import CELL, ExpectedTable, load_expected
 from pse_repro.seeding import derive
 from pse_repro.stats import Interval, paired_difference
@@ -90,10 +90,10 @@ def _joined(first: pd.DataFrame, second: pd.DataFrame) -> pd.DataFrame:
     return parts[0].merge(parts[1], on=KEY, how="outer").reset_index()
 
 
-def _test_images(run: Run) -> tuple[str, int | None] | None:
-    """Identify the test set by the MD5 of its file and the number of images used; None if the MD5 is not recorded."""
-    md5 = run.data.get("md5", {}).get("test_X.bin")
-    return None if md5 is None else (md5, run.study.subset.test)
+def _test_images(run: Run) -> tuple[str, Subset | int | None] | None:
+    """Identify the test set by the MD5 of its file and the images used; None if the MD5 is not recorded."""
+    md5, subset = run.data.get("md5", {}).get("test_X.bin"), run.study.subset
+    return None if md5 is None else (md5, subset if subset.held_out else subset.test)
 
 
 def _row(

@@ -9,6 +9,7 @@ from pse_repro.errors import UsageError
 MAX_COUNT = 10**12  # of epochs, images, steps: far above any use, and far below what computers cannot count
 MAX_FOLDS = 1_000
 MAX_MODELS, MAX_PROTOCOLS = 1_000, 100  # of a study
+MAX_TRIES = 100  # of a search
 MAX_SEEDS = 1_000
 MAX_CELLS = 10_000  # of a run: `plan` and `status` list them all
 MAX_NAME = 100  # bytes of a name: file systems allow 255, and the names of archives and earlier runs are longer

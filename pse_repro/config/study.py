@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-from pse_repro.config.limits import MAX_MODELS, MAX_PROTOCOLS, Count, NotNegative, Positive, Share
+from pse_repro.config.limits import MAX_MODELS, MAX_PROTOCOLS, MAX_TRIES, Count, NotNegative, Positive, Seeds, Share
 from pse_repro.config.protocol import Protocol
 from pse_repro.config.toml import build
 from pse_repro.errors import UsageError
@@ -171,11 +171,43 @@ class Recipe:
 
 @dataclass(frozen=True)
 class Subset:
-    """Maximum number of images per split, evenly spaced over the file; None takes all."""
+    """Maximum number of images per split, evenly spaced over the file; None takes all.
+
+    With `held_out`, a class-balanced share of the labelled images, chosen after that, is taken instead of test images.
+    """
 
     unlabeled: Count | None = None
     train: Count | None = None
     test: Count | None = None
+    held_out: Share | None = None
+
+
+@dataclass(frozen=True)
+class Tried:
+    """A try of a search: the model, which of the tries from 1, its result and the seconds of its pre-training.
+
+    `score` is the mean top-1 in percent on held-out labelled images; None if a pre-training failed.
+    """
+
+    model: str
+    number: Count
+    score: float | None
+    seconds: NotNegative
+
+
+@dataclass(frozen=True)
+class Tuning:
+    """Search for the settings of each model: the best of the same `tries` for all of them.
+
+    A try is pre-trained like its model, and judged by the `evaluation` on `held_out`, a share of the labelled images
+    that it is not trained on; no test image is looked at. `found` is the result, recorded in the run of the study.
+    """
+
+    tries: Annotated[tuple[OptimizerSettings, ...], Field(min_length=1, max_length=MAX_TRIES)]
+    held_out: Share = 0.2
+    evaluation: str = "linear"
+    seeds: Seeds = 1
+    found: tuple[Tried, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -186,7 +218,8 @@ class Study:
     settings of the protocol (never switches). `baselines` are evaluated like the models: logistic regression on pixels
     and on principal components, and each encoder untrained. A `budget` replaces switch 6 and the models' own lengths:
     pre-training then has `epochs` equal parts of the budget, and a model's own batch size, if it has one, draws as many
-    images. `unlabeled` is for all of its models, or each of them has its own.
+    images. `unlabeled` is for all of its models, or each of them has its own. With `tuning`, every model is trained a
+    second time, with the best settings of a search.
     """
 
     name: str
@@ -203,4 +236,5 @@ class Study:
     subset: Subset = field(default_factory=Subset)
     unlabeled: Unlabeled = "all"
     budget: Budget | None = None
+    tuning: Tuning | None = None
     overrides: dict[str, Any] = field(default_factory=dict)

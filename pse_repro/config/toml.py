@@ -36,6 +36,7 @@ _EXPECTED = {
     "greater_than_equal": "{ge:g} or more",
     "less_than": "a number below {lt:g}",
     "less_than_equal": "{le:,} or less",
+    "too_short": "{min_length:,} or more",
     "too_long": "{max_length:,} or fewer",
 }
 _MAX_BYTES = 1 << 18  # of a file: ten times the longest of the kit's

@@ -1,10 +1,36 @@
-"""Class-balanced subsets of the labelled images, numbered, and the same for every model and seed."""
+"""The images of a study, and class-balanced subsets of the labelled ones, the same for every model and seed."""
+
+from dataclasses import replace
 
 import numpy as np
 import torch
 
-from pse_repro.data.stl10 import CLASSES
+from pse_repro.config.study import Subset
+from pse_repro.data.stl10 import CLASSES, Dataset, Split
+from pse_repro.errors import NotFitError
 from pse_repro.seeding import generator
+
+HELD_OUT = 0  # number of the subset that is left when labelled images are held out; others count from 1
+
+
+def images_of(data: Dataset, subset: Subset) -> Dataset:
+    """Return the images of a study: at most so many per split, and held-out labelled images for test images.
+
+    Raises:
+        NotFitError: too few labelled images to hold any out.
+    """
+    data = data.subset(subset)
+    if subset.held_out is None:
+        return data
+    labels = data.train.stored_labels
+    held_out = balanced_subset(labels, subset.held_out, HELD_OUT)
+    kept = np.setdiff1d(np.arange(len(labels)), held_out)
+    if not len(kept):
+        raise NotFitError(f"{len(labels)} labelled images are too few to hold any out; expected several of each class")
+    train, test = (
+        Split(data.train.stored_NCWH[part], labels[part], indices=data.train.in_file[part]) for part in (kept, held_out)
+    )
+    return replace(data, train=train, test=test)
 
 
 def balanced_subset(labels: np.ndarray, fraction: float, number: int) -> np.ndarray:

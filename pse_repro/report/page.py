@@ -20,6 +20,7 @@ from pse_repro.report.pictures.gallery import Section, gallery
 from pse_repro.report.pictures.peers import peers_tables
 from pse_repro.report.provenance import CellLinks
 from pse_repro.report.tables import Table
+from pse_repro.report.tuning import tuning_tables
 from pse_repro.study import store
 from pse_repro.study.record import Run
 
@@ -93,7 +94,7 @@ def _page(run: Run, comparison: Comparison, claims: Sequence[ClaimResult]) -> Pa
         claim_parts=tables.claim_parts([claim for claim in claims if claim.protocol in headline]),
         other_claims=tables.claims([claim for claim in claims if claim.protocol not in headline]),
         differences=tables.differences_table(comparison),
-        peers=peers_tables(run),
+        peers=[*tuning_tables(run), *peers_tables(run)],
         scores=tables.score_tables(run, comparison),
         baselines=tables.baseline_table(run),
         comparison=tables.comparison_table(comparison),

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from pse_repro.config.study import Subset
 from pse_repro.data.stl10 import Dataset, open_dataset
+from pse_repro.data.subsets import images_of
 from pse_repro.machine.device import Machine
 from pse_repro.progress.stages import Progress
 from pse_repro.study.address import CellFiles, RunFiles
@@ -58,5 +59,5 @@ class PortableContext:
     def open(self) -> RunContext:
         self.machine.prepare()
         place, name, md5, subset = self.data
-        data, progress = open_dataset(place, name, md5).subset(subset), Progress(self.quiet, lines=True)
+        data, progress = images_of(open_dataset(place, name, md5), subset), Progress(self.quiet, lines=True)
         return RunContext(self.directory, data, self.machine, progress, self.evaluations, self.log_to)

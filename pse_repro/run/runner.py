@@ -12,6 +12,7 @@ from pse_repro import __version__
 from pse_repro.config.protocol import Protocol
 from pse_repro.config.study import Study, data_name
 from pse_repro.data.batches import MODEL_BYTES
+from pse_repro.data.subsets import images_of
 from pse_repro.progress.facts import StudyStatus
 from pse_repro.progress.stages import Progress
 from pse_repro.progress.status_file import kept_while_running
@@ -42,7 +43,7 @@ def run_study(
     results.csv is written whenever cells complete; it does not depend on the number of processes of one thread each.
     Errors other than a cell's own end the run; completed work is kept.
     """
-    whole, context = context, replace(context, data=context.data.subset(study.subset))
+    whole, context = context, replace(context, data=images_of(context.data, study.subset))
     check_images(study, expand(study, protocols, seeds), context.data, context.evaluations)
     if not (context.repair and prepare.is_run(context.directory)):
         prepare.check_run(context.directory, _settings(study, protocols, context), fresh)

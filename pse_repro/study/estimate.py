@@ -44,6 +44,9 @@ def estimate_seconds(
     cells = expand(study, protocols, seeds)
     costs = costs or measure({cell.model.encoder for cell in cells}, machine)
     taken = {split: min(count, getattr(study.subset, split) or count) for split, count in images.items()}
+    if share := study.subset.held_out:
+        taken["test"] = round(share * taken["train"])
+        taken["train"] -= taken["test"]
     work: dict[Path, float] = {}  # by folder: shared work is done once
     for cell in cells:
         cost = costs[cell.model.encoder]

@@ -6,10 +6,10 @@ from dataclasses import replace
 from typing import Any
 
 from pse_repro.config.protocol import Protocol, load_protocol
-from pse_repro.config.study import Model, Study, Subset, check_budget
+from pse_repro.config.study import Model, Study, Subset, Tuning, check_budget
 from pse_repro.config.toml import build, check_name, hint_at, read_toml
 from pse_repro.errors import UsageError
-from pse_repro.evaluation.registry import EVALUATIONS
+from pse_repro.evaluation.registry import EVALUATIONS, has_folds
 from pse_repro.expected import names as expected_tables
 
 
@@ -50,6 +50,10 @@ def study_protocols(study: Study) -> list[Protocol]:
 
     protocols = [load_protocol(name, study.overrides) for name in study.protocols]
     names = [protocol.name for protocol in protocols]
+    if study.tuning and len(names) > 1:
+        raise UsageError(
+            f"study {study.name}: tuning under protocols {', '.join(names)}; expected one: give --protocol"
+        )
     if len(set(names)) < len(names):
         raise UsageError(f"study {study.name}: protocols are called {', '.join(names)}; expected names that differ")
     for protocol in protocols:
@@ -96,6 +100,8 @@ def build_study(table: dict[str, Any], where: str) -> Study:
     _check_unlabeled(study, where)
     if study.scale == "full" and (study.subset != Subset() or study.overrides):
         raise UsageError(f'{where}: scale is full, but subset or overrides reduce it; expected scale = "reduced"')
+    if study.tuning:
+        _check_tuning(study, study.tuning, where)
     for model in study.models:
         _check_settings(model, study, f"{where}, model {model.name}")
     return study
@@ -108,6 +114,23 @@ def _check_unlabeled(study: Study, where: str) -> None:
             f"{where}: unlabeled is {study.unlabeled} for all models, and again for {', '.join(own)}; expected it "
             "once: leave it out of [[models]], or of the study and the command"
         )
+
+
+def _check_tuning(study: Study, tuning: Tuning, where: str) -> None:
+    """Raise UsageError unless the search tries valid settings, and judges by an evaluation with folds."""
+    from pse_repro.study.tuning import search_of  # here: PyTorch is imported only once a study is loaded
+
+    _check_evaluation("tuning: evaluation", tuning.evaluation, study.epochs, f"{where}: ")
+    if not has_folds(tuning.evaluation):
+        raise UsageError(
+            f"{where}: tuning: evaluation is {tuning.evaluation!r}; expected one with folds, such as linear"
+        )
+    if len(set(tuning.tries)) < len(tuning.tries):
+        raise UsageError(f"{where}: tuning: a try is listed twice; expected each once")
+    if study.scale == "full":
+        raise UsageError(f'{where}: scale is full, but tuning gives models other settings; expected scale = "reduced"')
+    for model in search_of(study, tuning).models:
+        _check_settings(model, study, f"{where}, tuning: {model.name}")
 
 
 def _check_settings(model: Model, study: Study, where: str) -> None:

@@ -7,6 +7,7 @@ from importlib.resources import files
 import jsonschema
 import pytest
 
+from pse_repro.config.study import Model
 from pse_repro.study.load import load_study
 from tests.cli.conftest import Run
 
@@ -24,15 +25,27 @@ def test_a_plan_lists_every_model_and_follows_its_schema(run: Run, monkeypatch: 
     assert lengths["cnn", "pse", 6] == 334
 
 
+def test_a_plan_with_a_search_lists_its_tries_first_and_counts_each_model_twice(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seconds = {"tuned": 1800.0, "tuned-search": 3600.0}
+    monkeypatch.setattr("pse_repro.commands.plan.estimate_seconds", lambda study, *_: seconds[study.name])
+    _, table, _ = run("plan", "tuned")
+    listed = re.findall(r"cnn +(mse\S*)", table)
+    assert listed == [*(f"mse+try-{number}" for number in range(1, 7)), "mse"]
+    assert "at least 2.0 h here" in table
+
+
 def test_a_plan_of_the_objectives_lists_all_models(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("pse_repro.commands.plan.estimate_seconds", lambda *_: 7200.0)
     plan = json.loads(run("plan", "objectives-small", "--format", "json")[1])
     jsonschema.validate(plan, json.loads((files("pse_repro") / "schemas" / "plan.schema.json").read_text()))
     study = load_study("objectives-small")
+    models = [*study.models, Model("cnn", "random")]  # the baseline is a model, too
     assert [(row["encoder"], row["objective"], row["sigma"]) for row in plan["cells"]] == [
-        (model.encoder, model.objective, model.sigma) for model in study.models
+        (model.encoder, model.objective, model.sigma) for model in models
     ]
     assert {row["epochs"] for row in plan["cells"] if row["objective"] != "random"} == {study.epochs}
     assert {tuple(row["evaluations"]) for row in plan["cells"]} == {study.evaluations}
     _, table, _ = run("plan", "objectives-small")
-    assert f"study objectives-small: {len(study.models)} models, at least 2.0 h here" in table
+    assert f"study objectives-small: {len(models)} models, at least 2.0 h here" in table

@@ -5,7 +5,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pse_repro.data.subsets import balanced_subset, images_per_class
+from pse_repro.config.study import Subset
+from pse_repro.data.subsets import balanced_subset, images_of, images_per_class
+from pse_repro.errors import NotFitError
+from tests.support.tiny import dataset
 
 STL10 = np.repeat(np.arange(1, 11, dtype=np.uint8), 500)[np.random.default_rng(0).permutation(5000)]
 
@@ -48,3 +51,19 @@ def test_numbers_tell_independent_subsets_apart_and_repeat() -> None:
 def test_a_fraction_outside_0_to_1_is_refused(fraction: float) -> None:
     with pytest.raises(ValueError, match="expected more than 0 and at most 1"):
         balanced_subset(STL10, fraction, 1)
+
+
+def test_held_out_images_are_labelled_ones_apart_from_the_rest_and_as_many_of_each_class() -> None:
+    data = dataset(train=120)
+    found = images_of(data, Subset(train=100, test=7, held_out=0.2))
+    assert (len(found.unlabeled), len(found.train), len(found.test)) == (60, 80, 20)
+    assert np.bincount(found.test.stored_labels)[1:].tolist() == [2] * 10
+    kept, held_out = ({image.tobytes() for image in split.stored_NCWH} for split in (found.train, found.test))
+    assert kept | held_out == {image.tobytes() for image in data.train.evenly(100).stored_NCWH}
+    assert not kept & held_out
+    assert len(images_of(data, Subset(train=100, test=7)).test) == 7
+
+
+def test_too_few_images_to_hold_any_out_are_refused() -> None:
+    with pytest.raises(NotFitError, match="10 labelled images are too few to hold any out; expected several of each"):
+        images_of(dataset(train=10), Subset(held_out=0.2))

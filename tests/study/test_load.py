@@ -99,6 +99,19 @@ def test_a_study_of_ones_own_loads_with_the_defaults(tmp_path: Path) -> None:
             'sigma = 3\nlabel = "a b"',
             "label is 'a b'; expected 1 to 40 of a to z, 0 to 9, dots and dashes",
         ),
+        ("train = 100", "train = 100\n[tuning]\ntries = []", "tuning: tries is []; expected 1 or more"),
+        ("train = 100", "train = 100\n[tuning]\ntries = [{clip = 1}, {clip = 1}]", "tuning: a try is listed twice"),
+        ("train = 100", "train = 100\n[tuning]\ntries = [{rate = 1}]", "unknown key 'rate'; expected learning_rate"),
+        (
+            "train = 100",
+            'train = 100\n[tuning]\ntries = [{optimizer = "adamw"}]',
+            "tuning: cnn-pse+try-1-3: optimizer is 'adamw' without weight_decay",
+        ),
+        (
+            "train = 100",
+            'train = 100\n[tuning]\nevaluation = "cluster"\ntries = [{clip = 1}]',
+            "tuning: evaluation is 'cluster'; expected one with folds, such as linear",
+        ),
         ("sigma = 3", "sigma = 3\nepochs = 0", "models 1: epochs is 0; expected a finite number above 0"),
         ("sigma = 3", "sigma = 3\nbatch = 4", "unknown key 'batch'; expected encoder, objective, sigma"),
         ("epochs = 2", "epochs = -2", "epochs is -2; expected a finite number above 0"),
@@ -158,7 +171,7 @@ def test_a_study_of_ones_own_loads_with_the_defaults(tmp_path: Path) -> None:
         (
             "train = 100",
             "training = 100",
-            "unknown key 'training'; expected unlabeled, train, test (did you mean train?)",
+            "unknown key 'training'; expected unlabeled, train, test, held_out (did you mean train?)",
         ),
         (
             "train = 100",
@@ -236,6 +249,14 @@ def test_models_of_one_kind_stand_side_by_side_with_labels(tmp_path: Path) -> No
     study = load_study(str(path))
     assert [model.name for model in study.models] == ["cnn-pse-3", "cnn-pse+free-3"]
     assert build_study(json.loads(json.dumps(dataclasses.asdict(study))), "record") == study
+
+
+def test_a_search_is_for_one_protocol(tmp_path: Path) -> None:
+    text = changed(STUDY, "epochs = 2", 'epochs = 2\nprotocols = ["as-released", "as-described"]')
+    path = tmp_path / "mine.toml"
+    path.write_text(f"{text}[tuning]\ntries = [{{clip = 1}}]\n", encoding="utf-8")
+    with pytest.raises(UsageError, match=r"study mine: tuning under protocols .*; expected one: give --protocol"):
+        load_study(str(path))
 
 
 def test_a_study_has_so_many_models_at_most(tmp_path: Path) -> None:

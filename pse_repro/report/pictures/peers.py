@@ -74,7 +74,7 @@ def peers_tables(run: Run) -> list[Table]:
             [
                 label(row.model),
                 str(len(row.trained)),
-                *(_shown(row.values[heading]) for heading in used),
+                *(shown(row.values[heading]) for heading in used),
                 _pretext(row),
                 _time(row),
             ]
@@ -168,7 +168,8 @@ def _has_peers(run: Run) -> bool:
     return any(not row_of(evaluation).on_slides for evaluation in run.study.evaluations)
 
 
-def _shown(values: Sequence[float]) -> str:
+def shown(values: Sequence[float]) -> str:
+    """Format the mean over seeds, with their standard deviation if there are several."""
     if not values:
         return NONE
     spread = f" ± {pd.Series(values).std():.1f}" if len(values) > 1 else ""
@@ -179,7 +180,7 @@ def _pretext(row: Row) -> str:
     """Format the accuracy in the pretext task, and its chance level if that is known."""
     right = [note.metrics["validation_accuracy"] for note in row.trained if "validation_accuracy" in note.metrics]
     chance = next((f" (chance {note.chance:.3g})" for note in row.trained if note.chance is not None), "")
-    return f"{_shown(right)}{chance}" if right else NONE
+    return f"{shown(right)}{chance}" if right else NONE
 
 
 def _time(row: Row) -> str:
