@@ -33,7 +33,7 @@ def tests(session: nox.Session) -> None:
 
 @nox.session
 def long(session: nox.Session) -> None:
-    """Run the tests that take minutes: runs killed and damaged, and `bench --card` in its tiny form."""
+    """Run the tests that take minutes: whole runs, killed and damaged ones, and the bench."""
     session.install("-e", ".[test]")
     session.run(*PYTEST, *map(str, Path("tests").rglob("long_*.py")), *session.posargs, env=ONE_THREAD)
 

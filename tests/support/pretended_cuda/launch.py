@@ -31,9 +31,9 @@ def why_not() -> str:
     return f"the pretended GPU needs {' and '.join(missing)} to be built" if missing else ""
 
 
-def run_pytest(arguments: Sequence[str], capture: bool = False) -> subprocess.CompletedProcess[str]:
-    """Run pytest on the pretended GPU from the checkout's root; `capture` keeps its output, errors included."""
-    return run_module("pytest", ["-p", "tests.support.pretended_cuda.plugin", *arguments], capture)
+def run_pytest(arguments: Sequence[str]) -> subprocess.CompletedProcess[str]:
+    """Run pytest on the pretended GPU from the checkout's root."""
+    return run_module("pytest", ["-p", "tests.support.pretended_cuda.plugin", *arguments])
 
 
 def run_module(name: str, arguments: Sequence[str], capture: bool = False) -> subprocess.CompletedProcess[str]:

@@ -208,7 +208,7 @@ def test_one_study_trains_a_model_both_ways(run: Run, tmp_path: Path) -> None:
     assert status == 0, err
     table = pd.read_csv(tmp_path / "runs/short/results.csv")
     losses = table[table["metric"] == "validation_loss"].set_index("objective")["value"]
-    assert losses["mse"] != losses["mse-without-test"]
+    assert losses["mse"] != losses["mse+without-test"]
     folders = sorted(path.name[:14] for path in (tmp_path / "runs/short/models").iterdir())
     assert folders == ["cnn-mse-seed0-"] * 2
     words = ("run", "short.toml", "--data", "photos", "--device", "cpu", "--without-test", "--out", "clean")
