@@ -31,25 +31,18 @@ def why_not() -> str:
     return f"the pretended GPU needs {' and '.join(missing)} to be built" if missing else ""
 
 
-def run_pytest(arguments: Sequence[str]) -> subprocess.CompletedProcess[str]:
+def run_pytest(arguments: Sequence[str]) -> subprocess.CompletedProcess[bytes]:
     """Run pytest on the pretended GPU from the checkout's root."""
     return run_module("pytest", ["-p", "tests.support.pretended_cuda.plugin", *arguments])
 
 
-def run_module(name: str, arguments: Sequence[str], capture: bool = False) -> subprocess.CompletedProcess[str]:
+def run_module(name: str, arguments: Sequence[str]) -> subprocess.CompletedProcess[bytes]:
     """Run a module in a process with the pretended driver, as `run_pytest` does; it enters the GPU by itself."""
     with tempfile.TemporaryDirectory() as folder:
         driver = build_driver(Path(folder))
         # One thread keeps the order of sums.
         environment = os.environ | {"LD_PRELOAD": str(driver), "OMP_NUM_THREADS": "1"}
-        return subprocess.run(
-            [sys.executable, "-m", name, *arguments],
-            cwd=ROOT,
-            env=environment,
-            stdout=subprocess.PIPE if capture else None,
-            stderr=subprocess.STDOUT if capture else None,
-            text=True,
-        )
+        return subprocess.run([sys.executable, "-m", name, *arguments], cwd=ROOT, env=environment)
 
 
 def build_driver(folder: Path) -> Path:
