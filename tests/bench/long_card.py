@@ -11,6 +11,7 @@ import pytest
 
 from pse_repro.bench.card.run import PARTS
 from pse_repro.bench.result import load
+from pse_repro.expected import load_expected
 from pse_repro.study.record import Run
 from tests.support.schemas import validated
 
@@ -45,7 +46,8 @@ def check_figures(parts: list[dict[str, Any]]) -> None:
     found = {part["name"]: {figure["name"]: figure["value"] for figure in part["figures"]} for part in parts}
     for name in ("matrix product, float32", "matrix product, bfloat16", "copy on the device, read and written"):
         assert found["machine"][name] > 0
-    assert found["smoke"]["cnn-pse-3: validation_loss"] == pytest.approx(0.0589083, rel=1e-3)  # golden
+    golden = load_expected("smoke-objectives").frame.set_index(["objective", "metric"])["value"]
+    assert found["smoke"]["cnn-pse-3: validation_loss"] == pytest.approx(golden["pse", "validation_loss"], rel=1e-3)
     assert found["tests"]["skipped"] > 10  # there is no GPU here
     assert found["speed"]["PSE, sigma 3 / MSE, fp32"] > 0
     assert found["speed"]["CNN, batch of 4, fp32"] > 0
