@@ -11,11 +11,12 @@ Shapes: D draws, C claims, L levels, M models, S seeds.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import get_args
 
 import numpy as np
 from scipy.special import ndtri, stdtrit
 
-from pse_repro.claims.definitions import TOP1, Claim, Part, Term, load_claims
+from pse_repro.claims.definitions import TOP1, Claim, Group, Part, Term, load_claims
 from pse_repro.claims.judge import ALPHA
 from pse_repro.expected import load_expected
 from pse_repro.seeding import derive
@@ -64,7 +65,7 @@ class ClaimPower:
 def claims_power(models: Sequence[str], evaluations: Sequence[str], seeds: int) -> list[ClaimPower]:
     """Return the power of a study of these models and evaluations for those of the study's claims that it touches."""
     claims = [claim for claim in load_claims() if _tested(claim, models, evaluations)]
-    complete = decidable_claims(models, evaluations)
+    complete = [claim for claim in decidable_claims(models, evaluations) if claim.group == "study"]
     worlds = {name: simulate_claims(complete, seeds, effect) for name, effect in WORLDS.items()}
     needed: dict[int, int] = {}
     for count in range(MIN_SEEDS, MAX_SEEDS + 1):
@@ -86,8 +87,9 @@ def claims_power(models: Sequence[str], evaluations: Sequence[str], seeds: int) 
 
 
 def decidable_claims(models: Sequence[str], evaluations: Sequence[str]) -> list[Claim]:
-    """Return those of the study's claims that a study of these models and evaluations tests in all their parts."""
-    return [claim for claim in load_claims() if len(_tested(claim, models, evaluations)) == len(claim.parts())]
+    """Return the claims of all groups that a study of these models and evaluations tests in all their parts."""
+    claims = [claim for group in get_args(Group) for claim in load_claims(group)]
+    return [claim for claim in claims if len(_tested(claim, models, evaluations)) == len(claim.parts())]
 
 
 def _tested(claim: Claim, models: Sequence[str], evaluations: Sequence[str]) -> list[Part]:

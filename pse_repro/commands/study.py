@@ -95,6 +95,8 @@ def _searched(
     """Search for the settings of the study's models, or resume; return the study with the best ones as well."""
     context.progress.say(f"search for settings, {len(tuning.tries)} tries a model: {context.directory}")
     found = search(study, tuning, protocols, context, options.fresh, options.jobs)
+    if all(each.score is None for each in found):
+        raise NotFitError(f"no try of the search in {context.directory} could be trained; its log says why")
     run = Run.open(context.directory)
     context.progress.say(f"report: {write_report(run, comparison_of(run))}")
     return tuned(study, tuning, found)

@@ -111,7 +111,9 @@ class DeepCluster(Objective[EncoderWithHead]):
     def _restart_classifier(self, network: EncoderWithHead, optimizer: torch.optim.Optimizer) -> None:
         network.head.load_state_dict(nn.Sequential(nn.ReLU(), self._classifier()).state_dict())
         for parameter in network.head.parameters():
-            optimizer.state.pop(parameter, None)
+            for state in optimizer.state.get(parameter, {}).values():
+                if isinstance(state, Tensor):
+                    state.zero_()  # as if it were new; without any, a fused SGD would find some states and miss others
 
     def loss(self, network: EncoderWithHead, batch: Batch) -> Tensor:
         """Return the loss; in training, of as many images as the batch has, drawn evenly over the clusters."""

@@ -30,10 +30,8 @@ class ImageText(TextObjective):
     def __init__(self, setup: Setup, sigmoid: bool = False) -> None:
         codes_NA = codes_of(setup.data.unlabeled, "unlabeled")
         texts_TA, numbers_N = np.unique(codes_NA, axis=0, return_inverse=True)
-        shown = np.flatnonzero(~is_held_out(codes_NA))
-        if setup.usable is not None:
-            shown = np.intersect1d(shown, setup.usable)
-        parts = _parts(shown, setup.train_images / len(codes_NA))
+        usable = np.arange(len(codes_NA)) if setup.usable is None else setup.usable
+        parts = _parts(usable[~is_held_out(codes_NA[usable])], setup.train_images / len(usable))
         images = DrawnImages(setup.data.unlabeled, numbers_N.reshape(-1), parts, setup.device)
         images.augment = pretrain_augmentation("small", flip=False)  # captions tell left from right
         super().__init__(setup, images, captions(texts_TA), VOCABULARY, sigmoid)

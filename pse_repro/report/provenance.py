@@ -48,7 +48,7 @@ def facts(run: Run) -> list[tuple[str, str]]:
     return [
         ("Study", f"{run.study.name} ({run.study.scale} scale)"),
         ("Protocol", ", ".join(protocol.name for protocol in run.protocols)),
-        ("Data", f"{run.data['name']}{'' if run.data['name'] == 'stl10' else ' (not STL-10)'}"),
+        ("Data", f"{run.images_name}{'' if run.data['name'] == 'stl10' else ' (not STL-10)'}"),
         ("Images", _distinct(images)),
         ("Unlabelled images used", _distinct(_USED[note.data.unlabeled] for note in notes)),
         ("Copies of test images", copies(run) or "not counted"),

@@ -12,7 +12,7 @@ import torch
 from torch import nn
 
 from pse_repro.data.batches import Images
-from pse_repro.errors import CellError, NotFitError
+from pse_repro.errors import NotFitError
 from pse_repro.evaluation.on_features import features
 from pse_repro.evaluation.registry import epochs_of, row_of
 from pse_repro.machine.energy import EnergyMeter
@@ -166,9 +166,7 @@ class PretrainRun:
     def encoder(self, epochs: int | None = None) -> nn.Module:
         """Load the pre-trained encoder, or the one that a pre-training of so many `epochs` would have kept.
 
-        Raises:
-            NotFitError: its file was altered.
-            CellError: the pre-training was finished before it was requested.
+        NotFitError if its file was altered.
         """
         return encoder_of(self.trained(epochs)[1])
 
@@ -177,13 +175,8 @@ class PretrainRun:
         if epochs is None:
             record = store.read_record(self.files.pretraining, Trained)
             tensors, _ = store.read_tensors(self.files.checkpoint, record.checkpoint_sha256)
-        elif not (path := self.files.weights_after(epochs)).exists():
-            raise CellError(
-                f"{self.cell.pretraining_id}: its weights after {epochs} epochs were not kept, as no evaluation needed "
-                "them when it was pre-trained; run the study into a new folder"
-            )
         else:
-            tensors, _ = store.read_tensors(path)
+            tensors, _ = store.read_tensors(self.files.weights_after(epochs))
         device = self.machine.device
         objective = build_objective(self.cell.recipe, self.data, device)
         network = objective.network()

@@ -13,6 +13,8 @@ from pse_repro.config.protocol import Protocol
 from pse_repro.config.study import Study, data_name
 from pse_repro.data.batches import MODEL_BYTES
 from pse_repro.data.subsets import images_of
+from pse_repro.errors import UsageError
+from pse_repro.evaluation.registry import epochs_of, row_of
 from pse_repro.progress.facts import StudyStatus
 from pse_repro.progress.stages import Progress
 from pse_repro.progress.status_file import kept_while_running
@@ -74,18 +76,31 @@ def run_study(
 
 
 def _with_recorded_evaluations(study: Study, directory: Path) -> Study:
-    """Add the evaluations that were requested before for the run in `directory`, if it exists."""
+    """Add the evaluations that were requested before for the run in `directory`, if it exists.
+
+    Raises:
+        UsageError: a new one needs weights that the pre-trainings so far have not kept.
+    """
     if not RunFiles(directory).record.is_file():
         return study
-    return replace(study, evaluations=evaluations_of(Run.open(directory).study, study.evaluations))
+    recorded = Run.open(directory).study
+    kept = set(map(epochs_of, recorded.evaluations))
+    for evaluation in study.evaluations if RunFiles(directory).stored_seeds() else ():
+        if (epochs := epochs_of(evaluation)) and epochs not in kept:
+            raise UsageError(
+                f"{evaluation} takes weights after {epochs} epochs, which {directory} has not kept, as no evaluation "
+                "needed them when it was pre-trained; leave it out, or give another --out"
+            )
+    return replace(study, evaluations=evaluations_of(recorded, study.evaluations))
 
 
 def _say_evaluations_left_out(study: Study, cells: list[Cell], context: RunContext) -> None:
-    """Say which evaluations are left out for models whose objectives do not allow them."""
+    """Say for which models an evaluation is left out that asks for the classes by name."""
     for name in study.evaluations if context.evaluations is None else context.evaluations:
-        names = dict.fromkeys(cell.model.name for cell in cells if name not in cell.evaluations)
-        if names:
-            context.progress.say(f"{name}: left out for {', '.join(names)}: no text tower")
+        if row_of(name).names_classes:
+            names = dict.fromkeys(cell.model.name for cell in cells if name not in cell.evaluations)
+            if names:
+                context.progress.say(f"{name}: left out for {', '.join(names)}: no text tower")
 
 
 def _looks(seeds: int, context: RunContext, fresh: bool) -> list[int]:

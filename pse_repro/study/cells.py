@@ -106,14 +106,18 @@ def expand(study: Study, protocols: list[Protocol], seeds: int) -> list[Cell]:
 
 
 def _cell(study: Study, protocol: Protocol, model: Model, seed: int) -> Cell:
-    """Return a cell with the evaluations that it allows: after fewer epochs than it has, and of classes by name."""
+    """Return a cell with the evaluations that it allows.
+
+    Those after fewer epochs need a training that began like one of so many epochs, so a constant learning rate.
+    """
     shared = study.epochs, study.evaluations, study.folds, study.budget
     cell = Cell(protocol, model, seed, *shared, model.unlabeled or study.unlabeled)
-    epochs, names_classes = cell.length.epochs, OBJECTIVES[model.objective].kind.names_classes
+    names_classes = OBJECTIVES[model.objective].kind.names_classes
+    shorter = 0 if model.changes_rate else cell.length.epochs
     possible = (
         name
         for name in study.evaluations
-        if (epochs_of(name) or 0) < epochs and (names_classes or not row_of(name).names_classes)
+        if (epochs_of(name) or -1) < shorter and (names_classes or not row_of(name).names_classes)
     )
     return replace(cell, evaluations=tuple(possible))
 

@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 from pse_repro.config.protocol import Protocol, load_protocol
-from pse_repro.config.study import Model, Study, Subset, Tuning, check_budget
+from pse_repro.config.study import Model, Study, Subset, Tried, Tuning, check_budget
 from pse_repro.config.toml import build, check_name, hint_at, read_toml
 from pse_repro.errors import UsageError
 from pse_repro.evaluation.registry import EVALUATIONS, has_folds
@@ -100,7 +100,7 @@ def build_study(table: dict[str, Any], where: str) -> Study:
     _check_unlabeled(study, where)
     if study.scale == "full" and (study.subset != Subset() or study.overrides):
         raise UsageError(f'{where}: scale is full, but subset or overrides reduce it; expected scale = "reduced"')
-    if study.tuning:
+    if study.tuning and not study.tuning.found:  # else it was checked, and has its tuned models by now
         _check_tuning(study, study.tuning, where)
     for model in study.models:
         _check_settings(model, study, f"{where}, model {model.name}")
@@ -117,8 +117,11 @@ def _check_unlabeled(study: Study, where: str) -> None:
 
 
 def _check_tuning(study: Study, tuning: Tuning, where: str) -> None:
-    """Raise UsageError unless the search tries valid settings, and judges by an evaluation with folds."""
-    from pse_repro.study.tuning import search_of  # here: PyTorch is imported only once a study is loaded
+    """Raise UsageError unless the search tries valid settings, and judges by an evaluation with folds.
+
+    Its names, and those of the models that it will add, must be possible, too.
+    """
+    from pse_repro.study.tuning import search_of, tuned  # here: PyTorch is imported only once a study is loaded
 
     _check_evaluation("tuning: evaluation", tuning.evaluation, study.epochs, f"{where}: ")
     if not has_folds(tuning.evaluation):
@@ -129,8 +132,13 @@ def _check_tuning(study: Study, tuning: Tuning, where: str) -> None:
         raise UsageError(f"{where}: tuning: a try is listed twice; expected each once")
     if study.scale == "full":
         raise UsageError(f'{where}: scale is full, but tuning gives models other settings; expected scale = "reduced"')
-    for model in search_of(study, tuning).models:
+    if any(settings.batch_size for settings in tuning.tries) and not study.budget:
+        raise UsageError(f"{where}: tuning: a try has a batch_size, but the study no budget, which makes images equal")
+    search = search_of(study, tuning)
+    check_name(search.name, where)
+    for model in search.models:
         _check_settings(model, study, f"{where}, tuning: {model.name}")
+    _check_models(tuned(study, tuning, [Tried(model.name, 1, 0.0, 0.0) for model in study.models]), where)
 
 
 def _check_settings(model: Model, study: Study, where: str) -> None:

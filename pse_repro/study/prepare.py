@@ -171,9 +171,13 @@ def _is_record(path: Path) -> bool:
 
 
 def _identity(settings: dict[str, Any]) -> dict[str, Any]:
-    """Return the settings that identify a run: all but the evaluations."""
-    study = {"unlabeled": "all"} | settings.get("study", {})  # the only way before records named it
+    """Return the settings that identify a run: all but the evaluations and what a search has measured."""
+    # Records from before there were copies and labels have neither.
+    study = {"unlabeled": "all"} | settings.get("study", {})
+    study["models"] = [{"label": ""} | model for model in study.get("models", [])]
     study.pop("evaluations", None)
+    if study.get("tuning"):
+        study["tuning"] = {name: value for name, value in study["tuning"].items() if name != "found"}
     return settings | {"study": study}
 
 

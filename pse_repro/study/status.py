@@ -36,7 +36,7 @@ def read_status(directory: Path) -> Status:
     return Status(
         run=str(directory),
         study=run.study.name,
-        conditions=f"{run.study.scale}; {run.data['name']}, {run.device}, {run.precision}",
+        conditions=f"{run.study.scale}; {run.images_name}, {run.device}, {run.precision}",
         state="running" if running else _rest(bool(found.to_go or baseline_folds), bool(found.failed), running),
         began=began,
         now=time.time(),

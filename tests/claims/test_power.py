@@ -5,7 +5,17 @@ import pytest
 
 from pse_repro.claims import load_claims
 from pse_repro.claims.judge import ALPHA
-from pse_repro.claims.power import DRAWS, IMAGES_SE, WORLDS, _judged, _Measured, _Runs, claims_power, simulate_claims
+from pse_repro.claims.power import (
+    DRAWS,
+    IMAGES_SE,
+    WORLDS,
+    _judged,
+    _Measured,
+    _Runs,
+    claims_power,
+    decidable_claims,
+    simulate_claims,
+)
 from pse_repro.stats import (
     Interval,
     StandardError,
@@ -16,6 +26,7 @@ from pse_repro.stats import (
     superiority_claim,
 )
 from pse_repro.stats.intervals import interval_of, seeds_error
+from pse_repro.study.load import load_study
 
 SEVEN = ["cnn-mse", "cnn-pse-3", "cnn-pse-4", "cnn-pse-5", "cnn-pse-6", "resnet-mse", "resnet-pse-3"]
 BOTH = ("finetune", "frozen")
@@ -120,3 +131,10 @@ def test_the_study_needs_five_or_six_seeds_and_a_pair_cannot_decide() -> None:
     assert (pair[1].parts_tested, pair[1].parts_total, pair[1].worlds, pair[1].seeds_needed) == (2, 8, {}, None)
     assert 2 not in pair
     assert claims_power(["cnn-rotation"], ("linear",), 8) == []
+
+
+def test_claims_of_every_group_are_decidable_and_only_the_study_s_have_a_power() -> None:
+    study = load_study("losses-small")
+    models = [model.name for model in study.models]
+    assert [claim.number for claim in decidable_claims(models, study.evaluations)] == [14, 15, 16, 17]
+    assert {power.number for power in claims_power(models, study.evaluations, 3)} <= {1, 2, 3, 4, 5, 6}

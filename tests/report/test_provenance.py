@@ -107,5 +107,5 @@ def test_other_images_that_were_not_counted_have_no_count(tmp_path: Path) -> Non
     store_run(tmp_path, without_test(study()), data={"name": "photos", "md5": MD5})
     run = Run.open(tmp_path)
     assert dict(facts(run))["Copies of test images"] == "not counted"
-    assert dict(facts(run))["Data"] == "photos (not STL-10)"
+    assert dict(facts(run))["Data"] == "photos-without-test (not STL-10)"
     assert commands(run)[0].endswith("--data DIR --without-test")

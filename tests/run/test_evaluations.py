@@ -13,6 +13,7 @@ from pse_repro.compare.vocabulary import known_rows
 from pse_repro.config.protocol import load_protocol
 from pse_repro.config.study import Model, Study
 from pse_repro.data.stl10 import OFFICIAL_IMAGES
+from pse_repro.errors import UsageError
 from pse_repro.evaluation.base import AfterEpoch, FoldEvaluation, FoldResult
 from pse_repro.evaluation.cost import Costs
 from pse_repro.evaluation.registry import EVALUATIONS, Column, Evaluation
@@ -135,9 +136,8 @@ def test_an_evaluation_after_fewer_epochs_is_that_of_a_shorter_pre_training(tmp_
     assert scores["long", "linear"] != scores["short", "linear"]
     assert known_rows(Run.open(tmp_path / "long").results, load_expected("slides"))[1] == ()
 
-    cell = next(cell for cell in Run.open(tmp_path / "long").cells if cell.model.objective == "mse")
-    later = replace(study, evaluations=("linear", "linear@2"))
-    assert run_study(later, [protocol()], 1, context(tmp_path / "long")) == {
-        cell.name: "cnn-mse-seed0: its weights after 2 epochs were not kept, as no evaluation needed them when it was "
-        "pre-trained; run the study into a new folder"
-    }
+    before = (tmp_path / "long/run.json").read_bytes(), (tmp_path / "long/results.csv").read_bytes()
+    with pytest.raises(UsageError, match=r"linear@2 takes weights after 2 epochs, which .* has not kept"):
+        run_study(replace(study, evaluations=("linear@2",)), [protocol()], 1, context(tmp_path / "long"))
+    assert before == ((tmp_path / "long/run.json").read_bytes(), (tmp_path / "long/results.csv").read_bytes())
+    assert run_study(replace(study, evaluations=("knn@1",)), [protocol()], 1, context(tmp_path / "long")) == {}

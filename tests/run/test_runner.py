@@ -183,10 +183,14 @@ def test_no_more_models_than_the_gpu_has_memory_for(
     assert (said in " ".join(capfd.readouterr().err.split())) == (jobs < 3)
 
 
-def test_a_run_from_before_copies_of_test_images_were_counted_is_resumed_as_one_of_all_images(tmp_path: Path) -> None:
+def test_a_run_from_before_copies_labels_and_settings_is_resumed_as_one_without(tmp_path: Path) -> None:
     assert run(tmp_path, ONE) == {}
     record = store.read_json(RunFiles(tmp_path).record)
-    del record["study"]["unlabeled"], record["study"]["models"][0]["unlabeled"]
+    del record["study"]["unlabeled"]
+    added = [name for name in record["study"]["models"][0] if name not in ("encoder", "objective", "sigma", "epochs")]
+    assert {"unlabeled", "label", "schedule", "clip"} < {*added}
+    for name in added:
+        del record["study"]["models"][0][name]
     store.write_json(RunFiles(tmp_path).record, record)
     assert Run.open(tmp_path).study.unlabeled == "all"
     with pytest.raises(UsageError, match=r"study\.unlabeled = 'all', but now it is 'without-test'"):

@@ -1,12 +1,14 @@
 """The search for settings: the study of its tries, and the study with the best of them."""
 
 from dataclasses import asdict, replace
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from pse_repro.config.study import Model, OptimizerSettings, Study, Subset, Tried, Tuning
+from pse_repro.errors import UsageError
 from pse_repro.study.load import build_study, load_study
 from pse_repro.study.tuning import best_try, search_of, tries_of, tuned
 
@@ -63,3 +65,29 @@ def test_the_built_in_search_is_equal_for_all() -> None:
 @pytest.mark.parametrize("name", ["quick", "objectives-small"])
 def test_other_studies_have_no_search(name: str) -> None:
     assert load_study(name).tuning is None
+
+
+@pytest.mark.parametrize(
+    ("changed", "said"),
+    [
+        ({"name": "x" * 95}, "name is"),
+        ({"models": [{"encoder": "cnn", "objective": "mse", "label": "x" * 37}]}, "label is"),
+        (
+            {
+                "models": [
+                    {"encoder": "cnn", "objective": "mse"},
+                    {"encoder": "cnn", "objective": "mse", "label": "tuned"},
+                ]
+            },
+            "each once",
+        ),
+        ({"tuning": {"tries": [{"batch_size": 8}]}}, "a try has a batch_size"),
+    ],
+    ids=["the search's name", "a try's label", "a model that is there", "a batch without a budget"],
+)
+def test_what_a_search_would_add_is_refused_before_it_begins(changed: dict[str, Any], said: str) -> None:
+    table = {"name": "mine", "scale": "reduced", "expected": "paper", "epochs": 2}
+    table |= {"models": [{"encoder": "cnn", "objective": "mse"}], "tuning": {"tries": [{"learning_rate": 1e-3}]}}
+    assert build_study(table, "mine").tuning
+    with pytest.raises(UsageError, match=said):
+        build_study(table | changed, "mine")

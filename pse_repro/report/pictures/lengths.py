@@ -14,7 +14,6 @@ from pse_repro.stats import mean_interval
 from pse_repro.study.cells import key, label
 from pse_repro.study.record import Run
 
-UNTRAINED = "untrained"
 Points = dict[int, list[float]]  # by epochs: ensemble top-1 of each seed, in percent
 
 
@@ -33,7 +32,7 @@ def _picture(run: Run, protocol: Protocol) -> list[Picture]:
     words = "; ".join(f"{title}: {', '.join(_in_words(lines))}" for title, lines in panels.items())
     caption = (
         "Ensemble top-1 in percent: means over seeds, with 95 % intervals over them if there are several; protocol "
-        f"{protocol.name}; data: {run.data['name']}. All models are tested on the same images, and models of a seed "
+        f"{protocol.name}; data: {run.images_name}. All models are tested on the same images, and models of a seed "
         "share their split, so differences are more certain than these intervals suggest."
     )
     name = f"lengths-{protocol.name.replace('/', '-')}.svg"
@@ -54,14 +53,14 @@ def curves(run: Run, protocol: Protocol, kind: str) -> dict[str, Points]:
             if len(values):
                 points[0 if untrained else epochs_of(evaluation) or cell.length.epochs] = list(values)
         if points:
-            found[UNTRAINED if untrained else label(cell.model)] = dict(sorted(points.items()))
+            found[label(cell.model)] = dict(sorted(points.items()))
     return found
 
 
 def lengths_figure(panels: Mapping[str, Mapping[str, Points]]) -> Drawing:
-    """Draw a panel per evaluation with a line per model; an untrained encoder is a horizontal line."""
+    """Draw a panel per evaluation with a line per model, and a horizontal one per untrained encoder."""
     figure, axes = grid(len(panels), 4.2, 3.4, columns=3)
-    names = dict.fromkeys(name for lines in panels.values() for name in lines if name != UNTRAINED)
+    names = dict.fromkeys(name for lines in panels.values() for name in lines)
     handles: dict[str, Any] = {}
     for panel, (title, lines) in zip(axes, panels.items(), strict=True):
         panel.set_title(title, fontsize=10)
@@ -69,13 +68,15 @@ def lengths_figure(panels: Mapping[str, Mapping[str, Points]]) -> Drawing:
         panel.grid(True, color=GRID, linewidth=0.6)
         log_axis(panel, "x")
         for number, name in enumerate(names):
-            if points := lines.get(name):
+            points = lines.get(name, {})
+            if 0 in points:
+                dash = {key: style(number)[key] for key in ("color", "linestyle")}
+                handles[name] = panel.axhline(fmean(points[0]), linewidth=1, **dash)
+            elif points:
                 means = [fmean(values) for values in points.values()]
                 handles[name] = panel.errorbar(
                     list(points), means, list(map(_reach, points.values())), **style(number), markersize=4, capsize=2
                 )
-        if untrained := lines.get(UNTRAINED):
-            handles[UNTRAINED] = panel.axhline(fmean(untrained[0]), color="#666666", linewidth=1, linestyle=":")
     axes[0].set_ylabel("test top-1 %", fontsize=9)
     legend(figure, handles)
     return as_svg(figure)
@@ -91,5 +92,5 @@ def _reach(values: Sequence[float]) -> float:
 
 def _in_words(lines: Mapping[str, Points]) -> Iterable[str]:
     for name, points in lines.items():
-        values = ", ".join(f"{fmean(values):.2f} after {epochs}" for epochs, values in points.items())
-        yield f"{name} {fmean(points[0]):.2f}" if name == UNTRAINED else f"{name} {values}"
+        values = (f"{fmean(values):.2f}" + (f" after {epochs}" if epochs else "") for epochs, values in points.items())
+        yield f"{name} {', '.join(values)}"

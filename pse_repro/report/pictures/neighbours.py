@@ -86,7 +86,7 @@ def _one_of_each(cells: Sequence[Cell]) -> list[Cell]:
     """Return the first cell of each encoder and objective."""
     found: dict[tuple[str, str], Cell] = {}
     for cell in cells:
-        found.setdefault((cell.model.encoder, cell.model.objective), cell)
+        found.setdefault((cell.model.encoder, cell.model.labelled), cell)
     return list(found.values())
 
 

@@ -115,8 +115,9 @@ def places_of(panels: Mapping[str, Sequence[Accuracy]]) -> list[str]:
     found = dict.fromkeys(point.place for points in panels.values() for point in points)
 
     def order(place: str) -> tuple[int, float]:
-        objective, _, sigma = place.partition(" ")
-        return {"MSE": 0, "PSE": 1}.get(objective, 2), float(sigma or 0)
+        objective, *words = place.split()  # "PSE 3", with a label "PSE (slow) 3" or "MSE (slow)"
+        sigma = words[-1] if words and not words[-1].endswith(")") else "0"
+        return {"MSE": 0, "PSE": 1}.get(objective, 2), float(sigma)
 
     return sorted(found, key=order)
 

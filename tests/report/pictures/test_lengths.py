@@ -5,7 +5,7 @@ from pathlib import Path
 import pandas as pd
 
 from pse_repro.config.study import Model
-from pse_repro.report.pictures.lengths import UNTRAINED, curves, section
+from pse_repro.report.pictures.lengths import curves, section
 from pse_repro.study import store
 from pse_repro.study.record import Run
 from pse_repro.tables import write_table
@@ -35,13 +35,13 @@ def test_points_are_ensembles_by_epochs_and_an_untrained_encoder_has_none(tmp_pa
     assert curves(run, run.protocols[0], "linear") == {
         "CNN-MSE": {1: [1, 2], 2: [2, 3], 5: [5, 6]},
         "CNN-PSE-3": {1: [11, 12], 2: [12, 13], 5: [15, 16]},
-        UNTRAINED: {0: [25, 26]},
+        "CNN-RANDOM": {0: [25, 26]},
     }
     (found,) = section(run)
     (picture,) = found.pictures
     assert picture.name == "lengths-as-described.svg"
     assert "linear: CNN-MSE 1.50 after 1, 2.50 after 2, 5.50 after 5, CNN-PSE-3 11.50 after 1" in picture.alt
-    assert "untrained 25.50" in picture.alt
+    assert "CNN-RANDOM 25.50" in picture.alt
     assert "knn" not in picture.alt  # only evaluated at the end
     assert b"<svg" in picture.drawing.content
 

@@ -53,6 +53,17 @@ def test_places_run_from_mse_over_growing_sigma_to_the_rest() -> None:
     assert places_of(panels) == ["MSE", "PSE 3", "PSE 4", "PSE 10", "untrained"]
 
 
+def test_places_of_models_with_labels_stand_beside_those_without() -> None:
+    names = ["PSE (slow) 3", "MSE (without-test)", "MSE", "PSE 3", "SIMCLR (tuned)"]
+    assert places_of({"a": [accuracy("cnn", name, 40) for name in names]}) == [
+        "MSE (without-test)",
+        "MSE",
+        "PSE (slow) 3",
+        "PSE 3",
+        "SIMCLR (tuned)",
+    ]
+
+
 @pytest.mark.parametrize(
     "points",
     [
