@@ -65,7 +65,7 @@ def check(criterion: PSELoss, input: Tensor, target: Tensor) -> None:
     torch.testing.assert_close(found.double(), slow, rtol=rounding, atol=rounding * float(slow.abs().max()) / 10)
 
 
-@pytest.mark.parametrize("size", [(96, 96), (48, 64), (100, 37), (17, 128)], ids=str)
+@pytest.mark.parametrize("size", [(96, 96), (100, 37)], ids=str)
 @pytest.mark.parametrize("name", CRITERIA)
 def test_value_and_gradient_are_those_of_the_plain_steps(name: str, size: tuple[int, int]) -> None:
     input, target = pair(1, 2, *size)

@@ -30,8 +30,7 @@ def test_filters_without_neighbours_or_finite_weights_have_no_roughness() -> Non
     assert np.isnan(roughness(np.full((4, 3, 3, 3), np.nan)))
 
 
-@pytest.mark.parametrize("count", [1, 7])
-@pytest.mark.parametrize("shape", [(32, 3, 3, 3), (64, 3, 3, 3), (5, 3, 8, 8), (8, 1, 3, 3)])
+@pytest.mark.parametrize(("shape", "count"), [((64, 3, 3, 3), 7), ((5, 3, 8, 8), 1), ((8, 1, 3, 3), 2)])
 def test_every_panel_shows_filters(count: int, shape: tuple[int, ...]) -> None:
     filters = np.random.default_rng(0).normal(size=shape)
     drawing, figure = drawn(lambda: filters_figure({f"CNN-PSE-{n}": filters for n in range(count)}))

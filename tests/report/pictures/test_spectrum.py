@@ -55,11 +55,10 @@ def test_images_that_are_not_finite_are_left_out() -> None:
     "lines",
     [
         {"CNN-MSE": LINE, "CNN-PSE-3": (LINE[0], 2 * LINE[1])},
-        {"CNN-MSE": LINE},
         {"CNN-MSE": (LINE[0], 0 * LINE[1]), "CNN-PSE-3": LINE},
         {"CNN-MSE": (LINE[0], np.nan * LINE[1])},
     ],
-    ids=["two", "one", "no residual", "NaN"],
+    ids=["two", "no residual", "NaN"],
 )
 def test_the_figure_shows_power_and_its_ratio(lines: dict[str, tuple[np.ndarray, np.ndarray]]) -> None:
     drawing, figure = drawn(lambda: spectrum_figure({"CNN": lines, "ResNet": {"ResNet-MSE": LINE}}))
