@@ -210,7 +210,7 @@ def test_each_term_reaches_its_own_head_alone() -> None:
 
 @pytest.mark.usefixtures("tiny_models")
 def test_the_loss_falls() -> None:
-    objective, network = built(transform)
+    objective, network = built("both")
     assert_falls(objective, network, batch, 30)
 
 
