@@ -113,7 +113,7 @@ def _cell(study: Study, protocol: Protocol, model: Model, seed: int) -> Cell:
     shared = study.epochs, study.evaluations, study.folds, study.budget
     cell = Cell(protocol, model, seed, *shared, model.unlabeled or study.unlabeled)
     names_classes = OBJECTIVES[model.objective].kind.names_classes
-    shorter = 0 if model.changes_rate else cell.length.epochs
+    shorter = 0 if model.changes_rate else cell.length.epochs  # no epochs are fewer than 0; -1 stands for the whole
     possible = (
         name
         for name in study.evaluations
